@@ -1,0 +1,1 @@
+"""Thin assets, one module for each stage of the pipeline."""

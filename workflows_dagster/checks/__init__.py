@@ -1,0 +1,1 @@
+"""What must hold of each asset before it is published, one module for each stage."""

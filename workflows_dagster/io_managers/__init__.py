@@ -1,0 +1,1 @@
+"""How assets get the outputs of others: bytes and schema only."""

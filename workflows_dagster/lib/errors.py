@@ -1,0 +1,75 @@
+"""Every error this project raises on purpose, each saying what was given, what was expected and what to do next."""
+
+
+class WorkflowError(Exception):
+    """Base of the errors raised on purpose.
+
+    Args:
+        problem: What went wrong, one clause.
+        given: The value that was refused; shown by repr, so never a secret.
+        expected: The values or state that would have been accepted.
+        remedy: What the reader should do next.
+    """
+
+    def __init__(self, problem: str, *, given: object, expected: str, remedy: str) -> None:
+        super().__init__(f"{problem}. Given: {given!r}. Expected: {expected}. Next: {remedy}.")
+        self.problem = problem
+        self.given = given
+        self.expected = expected
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keeps the keyword arguments when the error crosses a process boundary."""
+        return _rebuild, (type(self), self.problem, self.given, self.expected, self.remedy)
+
+
+def _rebuild(kind: type[WorkflowError], problem: str, given: object, expected: str, remedy: str) -> WorkflowError:
+    return kind(problem, given=given, expected=expected, remedy=remedy)
+
+
+class ConfigurationError(WorkflowError, ValueError):
+    """A setting, sources.yaml or run configuration that cannot be used."""
+
+
+class SourceUnreadableError(WorkflowError, OSError):
+    """A source file that is missing, refused, of another format, or changed since its batch was made."""
+
+
+class DataContractError(WorkflowError, ValueError):
+    """A table that breaks the schema or an invariant between stages."""
+
+
+class NotEnoughDataError(DataContractError):
+    """Too few rows, classes or labels for the step to mean anything."""
+
+
+class StoreError(WorkflowError):
+    """The versioned store could not do what was asked."""
+
+
+class NotPublishedError(StoreError, LookupError):
+    """A path, commit or file that the store does not hold."""
+
+
+class ConflictError(StoreError):
+    """Another writer published the same path in between."""
+
+
+class IntegrityError(StoreError):
+    """Content whose digest is not the recorded one; it was not loaded."""
+
+
+class ModelReferenceError(WorkflowError, ValueError):
+    """A model reference that does not resolve to the weights it names."""
+
+
+class AcceleratorUnavailableError(WorkflowError, RuntimeError):
+    """A device was asked for by name and is not there."""
+
+
+class QualityGateError(WorkflowError):
+    """A blocking audit failed: the output was not published."""
+
+
+class MissingExtraError(WorkflowError, ImportError):
+    """An optional package is needed and not installed."""

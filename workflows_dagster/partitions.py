@@ -1,0 +1,11 @@
+"""How assets are cut: by batch of source files, and by export technique."""
+
+from typing import Final
+
+import dagster as dg
+
+BATCHES: Final = dg.DynamicPartitionsDefinition(name="batch")
+"""One partition for each batch of files of one source; keys are `<source>-<digest of the manifest>`."""
+
+TECHNIQUES: Final = dg.StaticPartitionsDefinition(["torch-fp32", "torch-int8", "onnx-fp32", "onnx-int8"])
+"""The compression techniques that a merged model is exported with."""

@@ -1,0 +1,1 @@
+"""Connection to, and lifecycle of, one outside thing each."""
