@@ -63,6 +63,10 @@ class ModelReferenceError(WorkflowError, ValueError):
     """A model reference that does not resolve to the weights it names."""
 
 
+class AlreadyRunningError(WorkflowError, BlockingIOError):
+    """Another process does this work already; trying again later may succeed."""
+
+
 class AcceleratorUnavailableError(WorkflowError, RuntimeError):
     """A device was asked for by name and is not there."""
 
