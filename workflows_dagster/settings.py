@@ -1,5 +1,7 @@
 """The settings of a deployment: the only place that reads the environment."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -58,3 +60,8 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """The settings of this process."""
     return Settings()
+
+
+def environment() -> Mapping[str, str]:
+    """The variables that a sources.yaml may refer to by name."""
+    return dict(os.environ)

@@ -1,0 +1,35 @@
+"""Raw reviews, read from the files of one batch."""
+
+from functools import partial
+from pathlib import Path
+
+import dagster as dg
+
+from workflows_dagster.checks.ingest import RAW_REVIEWS
+from workflows_dagster.lib.ingest.reading import IngestReport, IngestSettings, read_batch
+from workflows_dagster.partitions import BATCHES
+from workflows_dagster.resources.sources import SourcesResource
+from workflows_dagster.resources.store import Published, StoreResource, check_specs
+
+
+class IngestConfig(IngestSettings, dg.Config):
+    """Run configuration of raw_reviews."""
+
+
+@dg.asset(
+    group_name="ingest",
+    kinds={"parquet", "polars"},
+    code_version="1",
+    partitions_def=BATCHES,
+    check_specs=check_specs("raw_reviews", RAW_REVIEWS),
+)
+def raw_reviews(
+    context: dg.AssetExecutionContext, config: IngestConfig, sources: SourcesResource, store: StoreResource
+) -> Published:
+    """The reviews of one batch of source files in one schema, and the rows that were refused, with reasons."""
+    yield from store.publish(context, partial(_read, sources, context.partition_key, config), audits=RAW_REVIEWS)
+
+
+def _read(sources: SourcesResource, key: str, settings: IngestSettings, folder: Path) -> IngestReport:
+    manifest, source = sources.batch(key)
+    return read_batch(manifest, source, settings, folder)

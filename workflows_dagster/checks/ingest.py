@@ -1,0 +1,101 @@
+"""What must hold of raw reviews before they are published."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from workflows_dagster.lib.artifact import REPORT_FILE
+from workflows_dagster.lib.audit import Audit, Verdict
+from workflows_dagster.lib.ingest.reading import REJECTS_FILE, REVIEWS_FILE
+
+MOST_REJECTED_RATIO: Final = 0.1
+"""Above it, the source is more likely described wrongly in sources.yaml than broken."""
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / REPORT_FILE).read_text("utf-8"))
+
+
+def rows_accounted(folder: Path) -> Verdict:
+    """Compares the rows that each file held with the rows of it that the two tables hold."""
+    written = (
+        pl.concat([pl.scan_parquet(folder / name).select("file") for name in (REVIEWS_FILE, REJECTS_FILE)])
+        .group_by("file")
+        .len()
+        .collect(engine="streaming")
+    )
+    held: dict[str, int] = dict(written.iter_rows())
+    files = _report(folder)["files"]
+    expected = {file["uri"]: file["rows_in"] - file["rows_skipped_by_limit"] for file in files}
+    off = {
+        uri: (expected.get(uri, 0), held.get(uri, 0))
+        for uri in sorted({*expected, *held})
+        if expected.get(uri, 0) != held.get(uri, 0)
+    }
+    rows_in, skipped = (sum(file[count] for file in files) for count in ("rows_in", "rows_skipped_by_limit"))
+    sums = f"{rows_in:,} rows in, {sum(held.values()):,} kept or rejected, {skipped:,} beyond the limit"
+    return Verdict(
+        not off,
+        f"{sums}; files that are off (rows read, rows written): {dict(list(off.items())[:5])}" if off else sums,
+        {
+            "rows_in": rows_in,
+            "rows_written": sum(held.values()),
+            "rows_skipped_by_limit": skipped,
+            "files_off": len(off),
+        },
+    )
+
+
+def mostly_kept(folder: Path) -> Verdict:
+    """Compares the share of rejected rows with what real exports show."""
+    report = _report(folder)
+    rows = report["rows_kept"] + report["rows_rejected"]
+    ratio = report["rows_rejected"] / rows if rows else 0.0
+    return Verdict(
+        ratio <= MOST_REJECTED_RATIO,
+        f"{report['rows_rejected']:,} of {rows:,} rows were rejected: {report['reasons']}",
+        {"rejected_ratio": ratio, "threshold": MOST_REJECTED_RATIO},
+    )
+
+
+def ids_name_one_text(folder: Path) -> Verdict:
+    """Counts the ids under which this batch holds several texts."""
+    # Hashes of 8 bytes, so that memory is 16 bytes a row however long the texts are.
+    several = (
+        pl.scan_parquet(folder / REVIEWS_FILE)
+        .select(pl.col("review_id").hash(), text=pl.col("text").hash())
+        .group_by("review_id")
+        .agg(pl.col("text").n_unique())
+        .filter(pl.col("text") > 1)
+        .select(pl.len())
+        .collect(engine="streaming")
+        .item()
+    )
+    return Verdict(
+        several == 0,
+        f"{several:,} ids come with several texts; if ids start anew in each file, set id_scope: file",
+        {"ids_with_several_texts": several, "threshold": 0},
+    )
+
+
+RAW_REVIEWS: Final = [
+    Audit(
+        "raw_reviews_rows_accounted",
+        "Of each file, rows in = rows kept + rows rejected (+ rows beyond the limit, where one was asked for).",
+        rows_accounted,
+    ),
+    Audit(
+        "raw_reviews_mostly_kept",
+        f"At most {MOST_REJECTED_RATIO:.0%} of the rows are rejected.",
+        mostly_kept,
+        blocking=False,
+    ),
+    Audit(
+        "raw_reviews_ids_name_one_text",
+        "No review id comes with several texts; later stages keep one review of each id.",
+        ids_name_one_text,
+        blocking=False,
+    ),
+]

@@ -1,0 +1,153 @@
+"""Finds and opens the files of a source, wherever fsspec reaches."""
+
+import logging
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from glob import has_magic
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+
+from fsspec.core import url_to_fs
+
+from workflows_dagster.lib.errors import ConfigurationError, MissingExtraError, SourceUnreadableError
+from workflows_dagster.lib.ingest.catalog import Source
+
+_logger = logging.getLogger(__name__)
+_VERSION_KEYS = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "generation")
+_TIME_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")
+
+
+@dataclass(frozen=True, order=True)
+class FileVersion:
+    """One state of one file.
+
+    Attributes:
+        uri: Where it is.
+        size: Bytes.
+        version: Checksum where the file system keeps one, else the time it was last modified.
+        modified_s: That time in seconds since 1970, 0 where the file system does not say.
+    """
+
+    uri: str
+    size: int
+    version: str
+    modified_s: float = 0.0
+
+    @property
+    def identity(self) -> tuple[str, int, str]:
+        """What makes it another file to read when any of it changes."""
+        return self.uri, self.size, self.version
+
+
+def list_files(source: Source) -> list[FileVersion]:
+    """The files that a source's location names now, sorted by URI.
+
+    A folder stands for the files directly in it; names that begin with a dot or an underscore are passed over.
+
+    Raises:
+        SourceUnreadableError: The location cannot be listed, or names one file that is not there.
+    """
+    with reaching(source, source.location):
+        fs, path = _filesystem(source, source.location)
+        fs.invalidate_cache()  # file systems are kept for the life of the process, and with them old listings
+        if has_magic(path):
+            entries = list(fs.glob(path, detail=True).values())
+        elif fs.isdir(path):
+            entries = fs.ls(path, detail=True)
+        else:
+            entries = [fs.info(path)]
+        found = [_version(fs, entry) for entry in entries if entry["type"] == "file" and _wanted(entry["name"], path)]
+    return sorted(found)
+
+
+def stat_file(source: Source, uri: str) -> FileVersion:
+    """The state of one file now.
+
+    Raises:
+        SourceUnreadableError: It is not there or cannot be reached.
+    """
+    with reaching(source, uri):
+        fs, path = _filesystem(source, uri)
+        fs.invalidate_cache()
+        return _version(fs, fs.info(path))
+
+
+def open_file(source: Source, uri: str) -> BinaryIO:
+    """The bytes of a file as they are stored, seekable."""
+    fs, path = _filesystem(source, uri)
+    return fs.open(path, "rb")
+
+
+def label(source: Source, uri: str) -> str:
+    """Short name of a file: its path below the part of the location that has no wildcards."""
+    root = str(PurePosixPath(source.location.split("://")[-1]))
+    parts = PurePosixPath(root).parts
+    fixed = next((number for number, part in enumerate(parts) if has_magic(part)), len(parts))
+    path = PurePosixPath(uri.split("://")[-1])
+    folder = PurePosixPath(*parts[:fixed]) if fixed else PurePosixPath()
+    return path.relative_to(folder).as_posix() if path != folder and path.is_relative_to(folder) else path.name
+
+
+@contextmanager
+def reaching(source: Source, what: str) -> Generator[None]:
+    """Turns the errors of a file system, its decompressors included, into SourceUnreadableError."""
+    try:
+        yield
+    except (SourceUnreadableError, MissingExtraError):
+        raise
+    except transport_errors() as error:
+        raise SourceUnreadableError(
+            f"{what} of source {source.name} cannot be read",
+            given=f"{type(error).__name__}: {error}",
+            expected="a file that is there, may be read, and is whole",
+            remedy="check location, storage_options and compression of the source, and the file itself",
+        ) from error
+
+
+def transport_errors() -> tuple[type[Exception], ...]:
+    """What file systems and decompressors raise when bytes cannot be had; not all of it is an OSError."""
+    import zlib
+
+    import pyarrow as pa
+
+    kinds: list[type[Exception]] = [OSError, EOFError, zlib.error, pa.ArrowException]
+    # Only a client that was imported can have raised.
+    for module, name in (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError")):
+        if module in sys.modules:
+            kinds.append(getattr(sys.modules[module], name))
+    return tuple(kinds)
+
+
+def _filesystem(source: Source, uri: str) -> tuple[Any, str]:
+    try:
+        return url_to_fs(uri, **source.storage_options.reveal())
+    except ImportError as error:
+        raise MissingExtraError(
+            f"source {source.name} needs a package for its location",
+            given=uri,
+            expected=f"the fsspec implementation of {uri.split('://')[0]} ({error})",
+            remedy="install it; for S3: pip install 'workflows-dagster[s3]'",
+        ) from error
+    except (ValueError, TypeError) as error:
+        # The text of a TypeError may quote options: name the source only.
+        raise ConfigurationError(
+            f"source {source.name} has a location or storage_options that no file system takes",
+            given=uri,
+            expected="a path or an fsspec URI, and options that its file system knows",
+            remedy="correct location or storage_options in sources.yaml",
+        ) from error
+
+
+def _version(fs: Any, entry: dict[str, Any]) -> FileVersion:
+    modified = next((entry[key] for key in _TIME_KEYS if entry.get(key) is not None), 0.0)
+    modified_s = modified.timestamp() if isinstance(modified, datetime) else float(modified)
+    version = next((str(entry[key]) for key in _VERSION_KEYS if entry.get(key)), repr(modified_s))
+    uri = fs.unstrip_protocol(entry["name"])
+    return FileVersion(uri.removeprefix("file://"), int(entry["size"]), version.strip('"'), modified_s)
+
+
+def _wanted(name: str, location: str) -> bool:
+    return name == location or not PurePosixPath(name).name.startswith((".", "_"))

@@ -1,0 +1,122 @@
+"""Manifests: which states of which files make up each batch, kept as one small file each."""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from workflows_dagster.lib.errors import ConfigurationError, NotPublishedError
+from workflows_dagster.lib.hashing import digest_record
+from workflows_dagster.lib.ingest.locations import FileVersion
+
+KEY_CHARS = 12
+_KEY = re.compile(r"[a-z0-9_]+-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files of one batch: what is read when its partition is materialized.
+
+    Attributes:
+        source: Name of the source that all files belong to.
+        files: The files, each in the state that is to be read.
+    """
+
+    source: str
+    files: tuple[FileVersion, ...]
+
+    @property
+    def key(self) -> str:
+        """`<source>-<digest>`: partition key and run key; equal files in equal states have equal keys."""
+        return f"{self.source}-{digest_record(self.to_json())[:KEY_CHARS]}"
+
+    def to_json(self) -> dict[str, object]:
+        """What the manifest file holds."""
+        files = [{"uri": file.uri, "size": file.size, "version": file.version} for file in self.files]
+        return {"source": self.source, "files": files}
+
+
+class Manifests:
+    """The folder of manifests: the record of every file that was ever put into a batch.
+
+    Args:
+        folder: The folder; made when something is first written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextmanager
+    def lock(self) -> Generator[None]:
+        """Keeps other processes of this machine from planning batches of the same files at the same time."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / ".lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    def write(self, manifests: Iterable[Manifest]) -> None:
+        """Writes manifests, each atomically; writing one again changes nothing."""
+        for manifest in manifests:
+            self.write_json(f"{manifest.key}.json", manifest.to_json())
+
+    def read(self, key: str) -> Manifest:
+        """The manifest of a batch.
+
+        Raises:
+            NotPublishedError: There is no such batch.
+            ConfigurationError: The key is none, or the file was tampered with.
+        """
+        if not _KEY.fullmatch(key):
+            raise ConfigurationError(
+                "a partition key that is no batch",
+                given=key,
+                expected="<source>-<12 hex digits>",
+                remedy="let the sensor or the command line make batches; do not add partitions by hand",
+            )
+        try:
+            document = json.loads((self._folder / f"{key}.json").read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise NotPublishedError(
+                f"no manifest of this batch in {self._folder}",
+                given=key,
+                expected="a batch that the sensor or the command line planned on this deployment",
+                remedy="check WORKFLOWS_DAGSTER_HOME, or plan the batches again",
+            ) from error
+        manifest = _from_json(document)
+        if manifest.key != key:
+            raise ConfigurationError(
+                f"the manifest of {key} in {self._folder} is not the one that was written",
+                given=manifest.key,
+                expected=key,
+                remedy="remove the file and plan the batches again",
+            )
+        return manifest
+
+    def all(self) -> list[Manifest]:
+        """Every manifest, sorted by key."""
+        paths = sorted(path for path in self._folder.glob("*.json") if _KEY.fullmatch(path.stem))
+        return [_from_json(json.loads(path.read_text("utf-8"))) for path in paths]
+
+    def write_json(self, name: str, document: object) -> None:
+        """Replaces a file of the folder in one step."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        aside = self._folder / f".{name}.{uuid4().hex}"
+        with aside.open("w", encoding="utf-8") as file:
+            json.dump(document, file, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(self._folder / name)
+
+
+def _from_json(document: dict[str, object]) -> Manifest:
+    files = document["files"]
+    if not isinstance(files, list):
+        raise TypeError(f"files of a manifest: {type(files).__name__}, expected a list")
+    return Manifest(
+        str(document["source"]), tuple(FileVersion(file["uri"], file["size"], file["version"]) for file in files)
+    )

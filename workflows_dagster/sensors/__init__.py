@@ -1,0 +1,1 @@
+"""Sensors, one module each: what starts runs when the outside world has changed."""
