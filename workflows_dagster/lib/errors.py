@@ -63,6 +63,10 @@ class ModelReferenceError(WorkflowError, ValueError):
     """A model reference that does not resolve to the weights it names."""
 
 
+class WebhookError(WorkflowError, ConnectionError):
+    """A webhook that refused a message or did not answer."""
+
+
 class AlreadyRunningError(WorkflowError, BlockingIOError):
     """Another process does this work already; trying again later may succeed."""
 
@@ -77,3 +81,11 @@ class QualityGateError(WorkflowError):
 
 class MissingExtraError(WorkflowError, ImportError):
     """An optional package is needed and not installed."""
+
+
+class RoundUnknownError(WorkflowError, LookupError):
+    """An annotation round that the desk was never asked for, or that was removed from it."""
+
+
+class GenerationError(WorkflowError):
+    """A generator that did not make exactly what it was asked for."""

@@ -8,7 +8,7 @@ import dagster as dg
 import pyarrow.parquet as pq
 
 from workflows_dagster.lib.artifact import Artifact, Markdown, Report
-from workflows_dagster.lib.audit import Audit, Verdict
+from workflows_dagster.lib.audit import Audit, Comparison, Verdict
 from workflows_dagster.lib.errors import QualityGateError, WorkflowError
 from workflows_dagster.lib.store.directory import DirectoryStore
 from workflows_dagster.lib.store.interface import Commit, VersionedStore
@@ -20,7 +20,7 @@ COMMIT_KEY = "store/commit_id"
 """Metadata key under which a materialization records the commit that readers read."""
 
 
-def check_specs(asset: str, audits: Sequence[Audit]) -> list[dg.AssetCheckSpec]:
+def check_specs(asset: str, audits: Sequence[Audit | Comparison]) -> list[dg.AssetCheckSpec]:
     """The Dagster check specs of an asset's audits."""
     return [
         dg.AssetCheckSpec(audit.name, asset=asset, blocking=audit.blocking, description=audit.description)
@@ -77,11 +77,11 @@ class StoreResource(dg.ConfigurableResource[VersionedStore]):
         asset = context.asset_key.to_python_identifier()
         partition = context.partition_key if context.has_partition_key else None
         path = f"{asset}/{partition}" if partition else asset
-        branch = f"{path}/{context.run_id}/{_attempt(context)}"
+        branch = f"{path}/{_run_id(context)}/{_attempt(context)}"
         provenance = {
             "asset": asset,
             "partition": partition or "",
-            "run_id": context.run_id,
+            "run_id": _run_id(context),
             "code_version": _code_version(context) or "",
             **{f"upstream/{_label(artifact)}": artifact.commit for artifact in inputs},
         }
@@ -175,6 +175,14 @@ def _refuse(path: str, branch: str, verdicts: Sequence[tuple[Audit, Verdict]]) -
 
 def _label(artifact: Artifact) -> str:
     return f"{artifact.asset}/{artifact.partition}" if artifact.partition else artifact.asset
+
+
+def _run_id(context: dg.AssetExecutionContext) -> str:
+    """Id of the run; "direct" where the asset is called directly, outside a run."""
+    try:
+        return context.run.run_id
+    except dg.DagsterError:
+        return "direct"
 
 
 def _attempt(context: dg.AssetExecutionContext) -> int:
