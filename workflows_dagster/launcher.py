@@ -41,7 +41,7 @@ class GuardedRunLauncher(dg.DefaultRunLauncher):
         if worker is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "has not said yet which process it is")
         pid, known_since = worker
-        if _is_alive(pid, known_since):
+        if is_alive(pid, known_since):
             return CheckRunHealthResult(WorkerStatus.RUNNING, run_worker_id=str(pid))
         return CheckRunHealthResult(
             WorkerStatus.NOT_FOUND,
@@ -75,7 +75,7 @@ def _worker(instance: dg.DagsterInstance, run_id: str) -> tuple[int, float] | No
     return None
 
 
-def _is_alive(pid: int, known_since: float) -> bool:
+def is_alive(pid: int, known_since: float) -> bool:
     """Whether a pid still belongs to the process that had it then."""
     try:
         process = psutil.Process(pid)

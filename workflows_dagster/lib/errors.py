@@ -89,3 +89,7 @@ class RoundUnknownError(WorkflowError, LookupError):
 
 class GenerationError(WorkflowError):
     """A generator that did not make exactly what it was asked for."""
+
+
+class WorkerFailedError(WorkflowError, RuntimeError):
+    """A process started to do one piece of work crashed, was killed, or gave no answer."""

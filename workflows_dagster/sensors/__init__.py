@@ -1,1 +1,1 @@
-"""Sensors, one module each: what starts runs when the outside world has changed."""
+"""Sensors: what starts work when the outside world moves."""

@@ -1,0 +1,192 @@
+"""The health check of run workers: by its rules, and with a run whose process is really killed."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import psutil
+import pytest
+import yaml
+from dagster._core.events import EngineEventData
+
+from workflows_dagster.launcher import GRPC_INFO_TAG, HOST_TAG, GuardedRunLauncher, host_tags, is_alive
+
+ROOT = Path(__file__).parents[1]
+LOCAL_SERVER = {GRPC_INFO_TAG: json.dumps({"host": "localhost", "socket": "/tmp/any"})}
+OTHER_SERVER = {GRPC_INFO_TAG: json.dumps({"host": "gpu-host", "port": 4000})}
+
+
+@dg.job
+def empty_job() -> None:
+    """A run of it is a run."""
+
+
+@pytest.fixture
+def launcher(instance: dg.DagsterInstance) -> GuardedRunLauncher:
+    """A launcher that looks at the session's instance."""
+    launcher = GuardedRunLauncher()
+    launcher.register_instance(instance)
+    return launcher
+
+
+@pytest.fixture
+def ended_pid() -> int:
+    """Pid of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize(
+    ("tags", "status"),
+    [
+        (LOCAL_SERVER, "NOT_FOUND"),
+        (host_tags(), "NOT_FOUND"),
+        (OTHER_SERVER, "RUNNING"),
+        ({HOST_TAG: "another-host"}, "RUNNING"),
+        ({}, "RUNNING"),
+    ],
+    ids=["queued here", "executed by its caller here", "queued elsewhere", "executed elsewhere", "unknown"],
+)
+def test_health_of_a_run_whose_process_ended(
+    launcher: GuardedRunLauncher, instance: dg.DagsterInstance, ended_pid: int, tags: dict[str, str], status: str
+) -> None:
+    run = instance.create_run_for_job(empty_job, tags=tags)
+    instance.report_engine_event("Started process for run", run, EngineEventData.in_process(ended_pid))
+    health = launcher.check_run_worker_health(run)
+    assert health.status.value == status
+    assert status == "RUNNING" or f"process {ended_pid} is gone" in str(health.msg)
+
+
+def test_health_is_running_while_the_process_lives(launcher: GuardedRunLauncher, instance: dg.DagsterInstance) -> None:
+    result = empty_job.execute_in_process(instance=instance, tags=host_tags())
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert launcher.supports_check_run_worker_health
+    health = launcher.check_run_worker_health(run)
+    assert (health.status.value, health.run_worker_id) == ("RUNNING", str(os.getpid()))
+
+
+def test_health_is_running_before_the_process_is_known(
+    launcher: GuardedRunLauncher, instance: dg.DagsterInstance
+) -> None:
+    run = instance.create_run_for_job(empty_job, tags=LOCAL_SERVER)
+    assert launcher.check_run_worker_health(run).status.value == "RUNNING"
+
+
+def test_process_that_began_after_the_event_is_another_one() -> None:
+    began = psutil.Process().create_time()
+    assert is_alive(os.getpid(), known_since=began)
+    assert not is_alive(os.getpid(), known_since=began - 60)
+
+
+def test_process_that_ended_and_was_not_waited_for_is_not_alive() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        deadline = time.monotonic() + 10
+        while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert not is_alive(child.pid, known_since=time.time())
+
+
+PROJECT = """
+import time
+from pathlib import Path
+import dagster as dg
+from workflows_dagster.execution import MULTIPROCESS
+
+@dg.asset(pool="gpu")
+def trained(context: dg.AssetExecutionContext) -> None:
+    if context.run.parent_run_id is None:
+        time.sleep(600)
+
+defs = dg.Definitions(assets=[trained], jobs=[dg.define_asset_job("train")], executor=MULTIPROCESS)
+"""
+LAUNCH = """mutation($p: ExecutionParams!) {
+    launchRun(executionParams: $p) {__typename ... on LaunchRunSuccess {run {runId}}}
+}"""
+EVENTS = """query($id: ID!) {
+    runOrError(runId: $id) {... on Run {eventConnection {events {... on MessageEvent {message}}}}}
+}"""
+RUNS = "{runsOrError {... on Runs {results {runId parentRunId status}}}}"
+Query = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def dev(tmp_path: Path) -> Iterator[Query]:
+    """`dagster dev` in a project of its own with this repository's dagster.yaml; yields its GraphQL."""
+    deployment = yaml.safe_load((ROOT / "dagster.yaml").read_text("utf-8"))
+    deployment["run_monitoring"] |= {"poll_interval_seconds": 1, "free_slots_after_run_end_seconds": 1}
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(deployment))
+    (tmp_path / "slow_project.py").write_text(PROJECT)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "slow_project", "-h", "127.0.0.1", "-p", str(port)]
+    environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+    with (tmp_path / "dev.log").open("wb") as log:
+        server = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+
+    def query(text: str, **variables: object) -> dict[str, Any]:
+        body = json.dumps({"query": text, "variables": variables}).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)["data"]
+
+    try:
+        _wait_for(lambda: _answers(port), 90, "the server answers")
+        yield query
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait_for(holds: Callable[[], bool], within_s: float, what: str) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what}"
+        time.sleep(0.5)
+
+
+def _worker_pid(query: Query, run_id: str) -> int | None:
+    """Pid of a run's process once its step has begun."""
+    events = query(EVENTS, id=run_id)["runOrError"]["eventConnection"]["events"]
+    messages = [event["message"] for event in events]
+    if 'Started execution of step "trained".' not in messages:
+        return None
+    started = next(message for message in messages if message.startswith("Started process for run (pid: "))
+    return int(started.split("pid: ")[1].rstrip(")."))
+
+
+@pytest.mark.slow
+def test_killed_run_fails_frees_its_pool_and_is_tried_again(dev: Query) -> None:
+    selector = {"repositoryLocationName": "slow_project", "repositoryName": "__repository__", "jobName": "train"}
+    launched = dev(LAUNCH, p={"selector": selector, "runConfigData": {}, "mode": "default"})
+    run_id = launched["launchRun"]["run"]["runId"]
+    pids: list[int | None] = []
+    _wait_for(lambda: pids.append(_worker_pid(dev, run_id)) or pids[-1] is not None, 60, "the step has begun")
+    worker = pids[-1]
+    assert worker is not None
+    os.kill(worker, signal.SIGKILL)
+
+    def ended() -> bool:
+        runs = dev(RUNS)["runsOrError"]["results"]
+        return [(run["parentRunId"], run["status"]) for run in runs] == [(run_id, "SUCCESS"), (None, "FAILURE")]
+
+    # The retry needs the pool's only slot: it can succeed only if the killed run's slot came free.
+    _wait_for(ended, 120, "the killed run has failed and its retry has succeeded")
