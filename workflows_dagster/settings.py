@@ -31,6 +31,13 @@ class Settings(BaseSettings):
         default=None, description="URL that failed runs are posted to as JSON. Unset: failures are only logged."
     )
 
+    ui_url: str = Field(default="http://127.0.0.1:3000", description="Address of the Dagster UI as alerts link to it.")
+    dagster_home: Path | None = Field(
+        default=None,
+        validation_alias="dagster_home",
+        description="Dagster's own DAGSTER_HOME. Unset: the dagster.yaml of the working directory counts.",
+    )
+
     @property
     def store_root(self) -> Path:
         """Folder of the embedded versioned store."""
