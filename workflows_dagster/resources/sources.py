@@ -1,36 +1,22 @@
 """The sources and the batches of their files, as one Dagster resource."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
 
-from workflows_dagster.lib.errors import ConfigurationError, WorkflowError
+from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.ingest.catalog import Catalog, Source
-from workflows_dagster.lib.ingest.discovery import Discovery, discover, plan_new
+from workflows_dagster.lib.ingest.discovery import Plan, plan_all, plan_settled
 from workflows_dagster.lib.ingest.loading import load_catalog
-from workflows_dagster.lib.ingest.locations import FileVersion
 from workflows_dagster.lib.ingest.manifests import Manifest, Manifests
 from workflows_dagster.partitions import BATCHES
 from workflows_dagster.settings import environment
 
 RAW_REVIEWS_KEY: Final = dg.AssetKey("raw_reviews")
+PARTITION_TAG: Final = "dagster/partition"
 PARTITIONS_PER_REQUEST: Final = 1_000
-
-
-@dataclass(frozen=True)
-class Collected:
-    """The batches that can be read now.
-
-    Attributes:
-        keys: Their partition keys, all registered; the same files in the same state give the same keys.
-        failures: Why some sources could not be listed, by source.
-    """
-
-    keys: Sequence[str]
-    failures: Mapping[str, WorkflowError]
 
 
 class SourcesResource(dg.ConfigurableResource["SourcesResource"]):
@@ -66,33 +52,43 @@ class SourcesResource(dg.ConfigurableResource["SourcesResource"]):
                 remedy="put the source back, or delete the partition of this batch",
             ) from error
 
-    def discover(self) -> Discovery:
-        """The files that are there now."""
-        return discover(self.catalog())
+    def collect(self, instance: dg.DagsterInstance) -> Plan:
+        """Puts all files that are there into batches at once, settled or not, and registers their partitions.
 
-    def plan(
-        self, found: Discovery, ready: Mapping[str, Iterable[FileVersion]], instance: dg.DagsterInstance
-    ) -> list[Manifest]:
-        """Puts ready files into batches; returns every batch that can be read now, new or not."""
-        materialized = instance.get_materialized_partitions(RAW_REVIEWS_KEY)
-        return plan_new(self.catalog(), found, ready, self.record(), materialized)
+        The same files in the same state give the same batches, however often this is called.
+        """
+        plan = plan_all(self.catalog(), self.record(), _materialized(instance))
+        for request in partition_requests([batch.key for batch in plan.batches]):
+            instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
+        return plan
 
-    def collect(self, instance: dg.DagsterInstance) -> Collected:
-        """Puts all files that are there into batches at once, settled or not, and registers their partitions."""
-        found = self.discover()
-        keys = [manifest.key for manifest in self.plan(found, found.files, instance)]
-        for chunk in chunks(keys):
-            instance.add_dynamic_partitions(partition_set_name(), chunk)
-        return Collected(keys, found.failures)
+    def look(self, instance: dg.DagsterInstance, now_s: float) -> Plan:
+        """Puts the files that have stopped growing into batches; their partitions are not registered yet."""
+        return plan_settled(self.catalog(), self.record(), _materialized(instance), now_s)
 
 
-def partition_set_name() -> str:
-    """Name of the dynamic partitions of batches."""
-    if BATCHES.name is None:
-        raise RuntimeError("BATCHES is a named dynamic partitions definition")
-    return BATCHES.name
+def partition_requests(keys: Sequence[str]) -> list[dg.AddDynamicPartitionsRequest]:
+    """Requests to register the partitions of batches, in pieces that Dagster takes."""
+    return [
+        BATCHES.build_add_request(list(keys[start : start + PARTITIONS_PER_REQUEST]))
+        for start in range(0, len(keys), PARTITIONS_PER_REQUEST)
+    ]
 
 
-def chunks(keys: Sequence[str]) -> list[Sequence[str]]:
-    """Keys in pieces that one request of partitions takes."""
-    return [keys[start : start + PARTITIONS_PER_REQUEST] for start in range(0, len(keys), PARTITIONS_PER_REQUEST)]
+def unstarted(instance: dg.DagsterInstance, keys: Sequence[str]) -> list[str]:
+    """Batches that were never materialized and that no run was ever made for.
+
+    The instance is asked, not a cursor: a process that was killed after it wrote a manifest, or after it registered
+    a partition, has then lost nothing.
+    """
+    open_keys = sorted(set(keys) - _materialized(instance))
+    run_for: set[str] = set()
+    for start in range(0, len(open_keys), PARTITIONS_PER_REQUEST):
+        chunk = open_keys[start : start + PARTITIONS_PER_REQUEST]
+        runs = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: chunk}))
+        run_for.update(run.tags[PARTITION_TAG] for run in runs)
+    return [key for key in open_keys if key not in run_for]
+
+
+def _materialized(instance: dg.DagsterInstance) -> set[str]:
+    return instance.get_materialized_partitions(RAW_REVIEWS_KEY)

@@ -47,16 +47,16 @@ def test_raw_reviews_holds_every_row_or_its_reject(
     tmp_path: Path, sources: SourcesResource, store: StoreResource, instance: dg.DagsterInstance
 ) -> None:
     (tmp_path / "inbox" / "a.csv").write_text('id,text,stars\n1,"good, very",5\n2,bad,9\n3\n')
-    collected = sources.collect(instance)
-    assert list(collected.failures) == ["gone"]
-    (key,) = collected.keys
+    plan = sources.collect(instance)
+    assert list(plan.failures) == ["gone"]
+    (batch,) = plan.batches
 
-    result = materialize(sources, store, instance, key)
+    result = materialize(sources, store, instance, batch.key)
 
     assert result.success
     (event,) = result.asset_materializations_for_node("raw_reviews")
     assert event.metadata["ingest/rows_in"].value == 3
-    folder = store.artifact("raw_reviews", key, str(event.metadata["store/commit_id"].value)).folder
+    folder = store.artifact("raw_reviews", batch.key, str(event.metadata["store/commit_id"].value)).folder
     assert pl.read_parquet(folder / "reviews.parquet").select("review_id", "text", "stars", "row").rows() == [
         ("shop:1", "good, very", 5, 1)
     ]
@@ -70,9 +70,9 @@ def test_raw_reviews_counts_what_is_beyond_the_limit(
     tmp_path: Path, sources: SourcesResource, store: StoreResource, instance: dg.DagsterInstance
 ) -> None:
     (tmp_path / "inbox" / "a.csv").write_text("id,text,stars\n" + "".join(f"{n},text {n},3\n" for n in range(10)))
-    (key,) = sources.collect(instance).keys
+    (batch,) = sources.collect(instance).batches
 
-    result = materialize(sources, store, instance, key, limit=4)
+    result = materialize(sources, store, instance, batch.key, limit=4)
 
     (event,) = result.asset_materializations_for_node("raw_reviews")
     assert event.metadata["ingest/rows_kept"].value == 4
@@ -84,16 +84,16 @@ def test_raw_reviews_fails_when_a_file_has_changed_since_it_was_batched(
 ) -> None:
     path = tmp_path / "inbox" / "a.csv"
     path.write_text("id,text,stars\n1,good,5\n")
-    (key,) = sources.collect(instance).keys
+    (batch,) = sources.collect(instance).batches
     path.write_text("id,text,stars\n1,good,5\n2,bad,1\n")
 
-    result = materialize(sources, store, instance, key)
+    result = materialize(sources, store, instance, batch.key)
 
     assert not result.success
     failure = result.failure_data_for_node("raw_reviews")
     assert failure is not None
     assert "a newer batch will carry it" in str(failure.error)
-    assert store.store().head(f"raw_reviews/{key}") is None
+    assert store.store().head(f"raw_reviews/{batch.key}") is None
 
 
 def test_collect_gives_the_same_keys_for_the_same_files(
@@ -101,12 +101,12 @@ def test_collect_gives_the_same_keys_for_the_same_files(
 ) -> None:
     for name in "ab":
         (tmp_path / "inbox" / f"{name}.csv").write_text("id,text,stars\n1,good,5\n")
-    first = sources.collect(instance).keys
-    assert sources.collect(instance).keys == first
+    first = sources.collect(instance).batches
+    assert [batch.key for batch in sources.collect(instance).batches] == [batch.key for batch in first]
     (tmp_path / "inbox" / "c.csv").write_text("id,text,stars\n1,good,5\n")
-    second = sources.collect(instance).keys
-    assert set(first) < set(second)
-    assert set(second) <= set(instance.get_dynamic_partitions("batch"))
+    second = sources.collect(instance).batches
+    assert {batch.key for batch in first} < {batch.key for batch in second}
+    assert {batch.key for batch in second} <= set(instance.get_dynamic_partitions("batch"))
 
 
 def test_an_unread_batch_with_a_changed_file_gives_its_other_files_back(
@@ -114,8 +114,8 @@ def test_an_unread_batch_with_a_changed_file_gives_its_other_files_back(
 ) -> None:
     for name in "ab":
         (tmp_path / "inbox" / f"{name}.csv").write_text("id,text,stars\n1,good,5\n")
-    (first,) = sources.collect(instance).keys
+    (first,) = sources.collect(instance).batches
     (tmp_path / "inbox" / "b.csv").write_text("id,text,stars\n1,better,5\n")
-    (second,) = sources.collect(instance).keys
-    assert first != second
-    assert [Path(file.uri).name for file in sources.batch(second)[0].files] == ["a.csv", "b.csv"]
+    (second,) = sources.collect(instance).batches
+    assert first.key != second.key
+    assert [Path(file.uri).name for file in second.files] == ["a.csv", "b.csv"]

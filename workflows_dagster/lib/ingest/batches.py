@@ -4,10 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 
 from workflows_dagster.lib.ingest.catalog import Batching
-from workflows_dagster.lib.ingest.locations import FileVersion
+from workflows_dagster.lib.ingest.locations import FileVersion, Identity
 from workflows_dagster.lib.ingest.manifests import Manifest
-
-Identity = tuple[str, int, str]
 
 
 def known_files(manifests: Iterable[Manifest]) -> set[Identity]:

@@ -1,10 +1,10 @@
 """Looks at all locations and puts new files into batches, so that no file is taken twice and none is lost."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from workflows_dagster.lib.errors import WorkflowError
-from workflows_dagster.lib.ingest.batches import known_files, plan_batches
+from workflows_dagster.lib.ingest.batches import known_files, plan_batches, settled_files
 from workflows_dagster.lib.ingest.catalog import Catalog
 from workflows_dagster.lib.ingest.locations import FileVersion, list_files
 from workflows_dagster.lib.ingest.manifests import Manifest, Manifests
@@ -35,34 +35,75 @@ def discover(catalog: Catalog) -> Discovery:
     return Discovery(files, failures)
 
 
-def plan_new(
+@dataclass(frozen=True)
+class Plan:
+    """What is to be read.
+
+    Attributes:
+        batches: Every batch that can be read now, whether it was or not.
+        waiting: Files that are in no batch yet, because they may still be growing.
+        listed: Number of sources that could be listed.
+        failures: Why some sources could not be listed, by source.
+    """
+
+    batches: Sequence[Manifest]
+    waiting: Sequence[FileVersion]
+    listed: int
+    failures: Mapping[str, WorkflowError]
+
+
+def plan_all(catalog: Catalog, manifests: Manifests, materialized: Set[str]) -> Plan:
+    """Puts all files that are there into batches, however new they are.
+
+    Args:
+        catalog: The sources, and the caps of a batch.
+        manifests: The record of batches; new ones are written before this returns.
+        materialized: Keys of batches that were read.
+    """
+    found = discover(catalog)
+    with manifests.lock():
+        return _plan(catalog, found, found.files, manifests, materialized)
+
+
+def plan_settled(catalog: Catalog, manifests: Manifests, materialized: Set[str], now_s: float) -> Plan:
+    """Puts the files that have stopped growing into batches; see `plan_all`.
+
+    Args:
+        catalog: The sources, and the caps of a batch.
+        manifests: The record of batches, and of the files that were seen at the last look.
+        materialized: Keys of batches that were read.
+        now_s: The time, in seconds since 1970.
+    """
+    found = discover(catalog)
+    with manifests.lock():
+        seen, settle_s = manifests.last_look(), catalog.batching.settle_s
+        ready = {source: settled_files(files, seen, now_s, settle_s) for source, files in found.files.items()}
+        plan = _plan(catalog, found, ready, manifests, materialized)
+        manifests.note_look(file.identity for file in plan.waiting)
+    return plan
+
+
+def _plan(
     catalog: Catalog,
     found: Discovery,
     ready: Mapping[str, Iterable[FileVersion]],
     manifests: Manifests,
     materialized: Set[str],
-) -> list[Manifest]:
-    """Puts files that are in no batch yet into batches, and returns every batch that can be read now.
+) -> Plan:
+    """Plans batches of the ready files that are in none.
 
     A batch that was never materialized and one of whose files has changed or gone since can no longer be read: its
     other files count as being in no batch, so that they are not lost with it.
-
-    Args:
-        catalog: The sources, and the caps of a batch.
-        found: All files that are there now.
-        ready: Those of them that may be put into a batch, by source.
-        manifests: The record of batches; new ones are written before this returns.
-        materialized: Keys of batches that were read.
     """
-    with manifests.lock():
-        recorded = manifests.all()
-        now = {file.identity for files in found.files.values() for file in files}
-        current = [manifest for manifest in recorded if all(file.identity in now for file in manifest.files)]
-        known = known_files(current) | known_files(batch for batch in recorded if batch.key in materialized)
-        planned = [
-            manifest
-            for source, files in ready.items()
-            for manifest in plan_batches(source, files, known, catalog.batching)
-        ]
-        manifests.write(planned)
-    return current + planned
+    recorded = manifests.all()
+    there = [file for files in found.files.values() for file in files]
+    now = {file.identity for file in there}
+    current = [manifest for manifest in recorded if all(file.identity in now for file in manifest.files)]
+    known = known_files(current) | known_files(batch for batch in recorded if batch.key in materialized)
+    new = [
+        manifest for source, files in ready.items() for manifest in plan_batches(source, files, known, catalog.batching)
+    ]
+    manifests.write(new)
+    taken = known | known_files(new)
+    waiting = [file for file in there if file.identity not in taken]
+    return Plan(current + new, waiting, len(found.files), found.failures)

@@ -19,6 +19,9 @@ _logger = logging.getLogger(__name__)
 _VERSION_KEYS = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "generation")
 _TIME_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")
 
+Identity = tuple[str, int, str]
+"""URI, size and version: what makes it another file to read when any of it changes."""
+
 
 @dataclass(frozen=True, order=True)
 class FileVersion:
@@ -37,8 +40,8 @@ class FileVersion:
     modified_s: float = 0.0
 
     @property
-    def identity(self) -> tuple[str, int, str]:
-        """What makes it another file to read when any of it changes."""
+    def identity(self) -> Identity:
+        """URI, size and version."""
         return self.uri, self.size, self.version
 
 

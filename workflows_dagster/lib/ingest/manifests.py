@@ -12,9 +12,10 @@ from uuid import uuid4
 
 from workflows_dagster.lib.errors import ConfigurationError, NotPublishedError
 from workflows_dagster.lib.hashing import digest_record
-from workflows_dagster.lib.ingest.locations import FileVersion
+from workflows_dagster.lib.ingest.locations import FileVersion, Identity
 
 KEY_CHARS = 12
+_LOOK_FILE = "last_look.json"
 _KEY = re.compile(r"[a-z0-9_]+-[0-9a-f]{12}")
 
 
@@ -62,7 +63,7 @@ class Manifests:
     def write(self, manifests: Iterable[Manifest]) -> None:
         """Writes manifests, each atomically; writing one again changes nothing."""
         for manifest in manifests:
-            self.write_json(f"{manifest.key}.json", manifest.to_json())
+            self._replace(f"{manifest.key}.json", manifest.to_json())
 
     def read(self, key: str) -> Manifest:
         """The manifest of a batch.
@@ -99,11 +100,22 @@ class Manifests:
 
     def all(self) -> list[Manifest]:
         """Every manifest, sorted by key."""
-        paths = sorted(path for path in self._folder.glob("*.json") if _KEY.fullmatch(path.stem))
+        paths = sorted(path for path in self._folder.glob("*-*.json") if _KEY.fullmatch(path.stem))
         return [_from_json(json.loads(path.read_text("utf-8"))) for path in paths]
 
-    def write_json(self, name: str, document: object) -> None:
-        """Replaces a file of the folder in one step."""
+    def last_look(self) -> set[Identity]:
+        """Identity of the files that were in no batch when `note_look` was last called; empty before that."""
+        try:
+            noted = json.loads((self._folder / _LOOK_FILE).read_text("utf-8"))
+        except FileNotFoundError:
+            return set()
+        return {(uri, size, version) for uri, size, version in noted}
+
+    def note_look(self, waiting: Iterable[Identity]) -> None:
+        """Remembers the files that are in no batch yet; losing the note costs them one more look."""
+        self._replace(_LOOK_FILE, sorted(waiting))
+
+    def _replace(self, name: str, document: object) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         aside = self._folder / f".{name}.{uuid4().hex}"
         with aside.open("w", encoding="utf-8") as file:
