@@ -19,6 +19,9 @@ Published = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
 COMMIT_KEY = "store/commit_id"
 """Metadata key under which a materialization records the commit that readers read."""
 
+UPSTREAM_KEY = "store/upstream_commits"
+"""Metadata key of the commits that a version was made from, by `asset` or `asset/partition`."""
+
 
 def check_specs(asset: str, audits: Sequence[Audit | Comparison]) -> list[dg.AssetCheckSpec]:
     """The Dagster check specs of an asset's audits."""
@@ -147,7 +150,7 @@ def _commit_metadata(commit: Commit, inputs: Sequence[Artifact]) -> dict[str, dg
         "store/digest": dg.MetadataValue.text(commit.digest),
         "store/size_bytes": dg.MetadataValue.int(commit.size_bytes),
         "store/files": dg.MetadataValue.json(dict(commit.files)),
-        "store/upstream_commits": dg.MetadataValue.json({_label(artifact): artifact.commit for artifact in inputs}),
+        UPSTREAM_KEY: dg.MetadataValue.json({_label(artifact): artifact.commit for artifact in inputs}),
     }
 
 

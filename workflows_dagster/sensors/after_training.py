@@ -1,0 +1,85 @@
+"""Carries a new model on: exports of it by every technique, then the report that compares them.
+
+Both sensors look at what is published, not at which run ended: a model counts as new however it was made, and nothing
+is missed while they are switched off.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import dagster as dg
+
+from workflows_dagster.lib.hashing import digest_text
+from workflows_dagster.partitions import TECHNIQUES
+from workflows_dagster.resources.store import COMMIT_KEY, UPSTREAM_KEY
+
+MODEL: Final = dg.AssetKey("merged_model")
+EXPORTS: Final = dg.AssetKey("exported_models")
+BENCHMARKS: Final = dg.AssetKey("technique_benchmarks")
+REPORT: Final = dg.AssetKey("benchmark_report")
+INTERVAL_S: Final = 60
+
+
+@dg.sensor(job_name="export_job", minimum_interval_seconds=INTERVAL_S)
+def export_new_model_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Requests export and benchmark of the newest model by each technique that does not have them yet.
+
+    A technique that fails is not requested again for the same model: its failure has to be looked at.
+    """
+    model = _newest(context.instance, MODEL)
+    if model is None:
+        return dg.SkipReason("no model was trained yet: materialize merged_model")
+    missing = [name for name in _techniques() if _benchmark_of(context.instance, model, name) is None]
+    if not missing:
+        return dg.SkipReason(f"every technique is benchmarked for model {model.commit[:12]}")
+    requests = [dg.RunRequest(run_key=f"{model.commit}/{name}", partition_key=name) for name in missing]
+    return dg.SensorResult(run_requests=requests)
+
+
+@dg.sensor(job_name="report_job", minimum_interval_seconds=INTERVAL_S)
+def report_new_benchmarks_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Requests the report once every technique is benchmarked for the newest model, and once only."""
+    model = _newest(context.instance, MODEL)
+    if model is None:
+        return dg.SkipReason("no model was trained yet: materialize merged_model")
+    benchmarks = {name: _benchmark_of(context.instance, model, name) for name in _techniques()}
+    waiting = [name for name, benchmark in benchmarks.items() if benchmark is None]
+    if waiting:
+        return dg.SkipReason(f"not benchmarked yet for model {model.commit[:12]}: {', '.join(waiting)}")
+    commits = {f"{BENCHMARKS.to_user_string()}/{name}": made.commit for name, made in benchmarks.items() if made}
+    report = _newest(context.instance, REPORT)
+    if report is not None and commits.items() <= report.upstream.items():
+        return dg.SkipReason(f"the report of model {model.commit[:12]} is there")
+    return dg.RunRequest(run_key=digest_text(*sorted(commits.values())))
+
+
+@dataclass(frozen=True)
+class _Version:
+    """What an asset's newest materialization says: its commit, and the commits it was made from."""
+
+    commit: str
+    upstream: Mapping[str, str]
+
+
+def _newest(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None = None) -> _Version | None:
+    selected = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
+    for record in instance.fetch_materializations(selected, limit=1).records:
+        if record.asset_materialization is not None:
+            metadata = record.asset_materialization.metadata
+            upstream: Any = metadata[UPSTREAM_KEY].value
+            return _Version(str(metadata[COMMIT_KEY].value), upstream)
+    return None
+
+
+def _benchmark_of(instance: dg.DagsterInstance, model: _Version, technique: str) -> _Version | None:
+    """The newest benchmark of a technique, if it is one of this model's export."""
+    export = _newest(instance, EXPORTS, technique)
+    benchmark = _newest(instance, BENCHMARKS, technique)
+    if export is None or benchmark is None or export.upstream.get(MODEL.to_user_string()) != model.commit:
+        return None
+    return benchmark if benchmark.upstream.get(f"{EXPORTS.to_user_string()}/{technique}") == export.commit else None
+
+
+def _techniques() -> list[str]:
+    return list(TECHNIQUES.get_partition_keys())
