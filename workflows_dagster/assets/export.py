@@ -1,0 +1,35 @@
+"""Exported artefacts of the merged model, one for each compression technique."""
+
+from functools import partial
+
+import dagster as dg
+
+from workflows_dagster.checks.export import EXPORTED_MODELS
+from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.export.exporting import export_model
+from workflows_dagster.lib.export.settings import ExportSettings
+from workflows_dagster.partitions import TECHNIQUES
+from workflows_dagster.resources.store import Published, StoreResource, check_specs
+
+
+class ExportConfig(ExportSettings, dg.Config):
+    """Run configuration of exported_models."""
+
+
+@dg.asset(
+    group_name="export",
+    kinds={"onnx", "pytorch"},
+    code_version="1",
+    partitions_def=TECHNIQUES,
+    check_specs=check_specs("exported_models", EXPORTED_MODELS),
+)
+def exported_models(
+    context: dg.AssetExecutionContext,
+    config: ExportConfig,
+    merged_model: Artifact,
+    augmented_reviews: Artifact,
+    store: StoreResource,
+) -> Published:
+    """The merged model compressed by one technique, with its tokenizer, digests and how it answered when reloaded."""
+    build = partial(export_model, merged_model, augmented_reviews, context.partition_key, config)
+    yield from store.publish(context, build, audits=EXPORTED_MODELS, inputs=[merged_model, augmented_reviews])
