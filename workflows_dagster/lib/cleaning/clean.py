@@ -1,0 +1,229 @@
+"""Cleans one batch of raw reviews in bounded memory: kept rows, rejected rows with reasons, and the report."""
+
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflows_dagster.lib.artifact import Artifact, Markdown, conform, write_report
+from workflows_dagster.lib.cleaning.language import identify
+from workflows_dagster.lib.cleaning.personal_data import personal_data_rules
+from workflows_dagster.lib.cleaning.rejection import judge
+from workflows_dagster.lib.cleaning.rewriting import Rewritten, Rule, RuleGroup, rewrite_until_stable, spread
+from workflows_dagster.lib.cleaning.settings import CleaningSettings, RejectReason
+from workflows_dagster.lib.cleaning.text import form_rules, surface_rules
+from workflows_dagster.lib.process_guard import die_with_parent
+from workflows_dagster.lib.progress import Progress
+from workflows_dagster.lib.schema import CLEAN_REVIEW, REJECT
+
+SLICE_ROWS: Final = 16_384
+"""Rows cleaned at once, and rows of a row group of the output. Not configuration: the bytes written depend on it."""
+
+EXCERPT_CHARACTERS: Final = 80
+_OVERSIZE: Final = 10
+"""A text this many times too long is cut before it is cleaned: it is rejected anyway."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What cleaning found; counts of slices add up."""
+
+    rows_in: int = 0
+    rows_kept: int = 0
+    reasons: Counter[str] = field(default_factory=Counter[str])
+    languages: Counter[str] = field(default_factory=Counter[str])
+    masked: Counter[str] = field(default_factory=Counter[str])
+    repaired: Counter[str] = field(default_factory=Counter[str])
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.rows_in + other.rows_in,
+            self.rows_kept + other.rows_kept,
+            self.reasons + other.reasons,
+            self.languages + other.languages,
+            self.masked + other.masked,
+            self.repaired + other.repaired,
+        )
+
+
+@dataclass(frozen=True)
+class CleaningReport:
+    """What cleaning one batch found."""
+
+    counts: Counts
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows left out, each with its reason in rejects.parquet."""
+        return self.counts.reasons.total()
+
+    def to_record(self) -> dict[str, object]:
+        """The content of report.json."""
+        counts = self.counts
+        return {
+            "rows_in": counts.rows_in,
+            "rows_kept": counts.rows_kept,
+            "rows_rejected": self.rows_rejected,
+            "reasons": {reason.value: counts.reasons[reason.value] for reason in RejectReason},
+            "languages": dict(counts.languages.most_common()),
+            "masked": dict(counts.masked),
+            "repaired": dict(counts.repaired),
+        }
+
+    def to_metadata(self) -> dict[str, str | int | float | dict[str, int] | Markdown]:
+        """The counts as metadata."""
+        counts = self.counts
+        return {
+            "cleaning/in_rows": counts.rows_in,
+            "cleaning/kept_rows": counts.rows_kept,
+            "cleaning/rejected_rows": self.rows_rejected,
+            "cleaning/masked_pieces": counts.masked.total(),
+            "cleaning/counts": Markdown(self._tables()),
+        }
+
+    def _tables(self) -> str:
+        counts = self.counts
+        named = {
+            "Rejected because": counts.reasons,
+            "Language": counts.languages,
+            "Masked": counts.masked,
+            "Repaired rows": counts.repaired,
+        }
+        return "\n\n".join(
+            "\n".join(
+                [f"| {title} | rows |", "|---|---:|", *(f"| {name} | {n:,} |" for name, n in found.most_common())]
+            )
+            for title, found in named.items()
+            if found
+        )
+
+
+@dataclass(frozen=True)
+class CleanSlice:
+    """One slice after cleaning: kept rows (CLEAN_REVIEW), rejected rows (REJECT), and counts."""
+
+    kept: pa.Table
+    rejected: pa.Table
+    counts: Counts
+
+
+def clean_batch(raw: Artifact, settings: CleaningSettings, folder: Path) -> CleaningReport:
+    """Cleans a batch: writes reviews.parquet (CLEAN_REVIEW), rejects.parquet (REJECT) and report.json.
+
+    Rows keep their order, and each is cleaned by itself: neither the order of rows nor the number of workers changes
+    what becomes of a row. Memory is bounded by a few slices per worker.
+
+    Args:
+        raw: Holds reviews.parquet (RAW_REVIEW).
+        settings: What is done and what is refused.
+        folder: Where the files are written.
+    """
+    with pq.ParquetFile(raw.file("reviews.parquet"), pre_buffer=False, buffer_size=1 << 20) as source:
+        rows = source.metadata.num_rows
+        progress = Progress(f"cleaning {raw.partition or raw.asset}", rows, "rows")
+        workers = min(settings.workers, -(-rows // SLICE_ROWS))
+        counts = Counts()
+        with (
+            pq.ParquetWriter(folder / "reviews.parquet", CLEAN_REVIEW, compression="zstd") as reviews,
+            pq.ParquetWriter(folder / "rejects.parquet", REJECT, compression="zstd") as rejects,
+            _mapper(workers) as in_order,
+        ):
+            for cleaned in in_order(partial(clean_slice, settings=settings), source.iter_batches(SLICE_ROWS)):
+                reviews.write_table(cleaned.kept)
+                rejects.write_table(cleaned.rejected)
+                counts += cleaned.counts
+                progress.at(counts.rows_in)
+    report = CleaningReport(counts)
+    write_report(folder, report.to_record())
+    return report
+
+
+def clean_slice(batch: pa.RecordBatch, settings: CleaningSettings) -> CleanSlice:
+    """Cleans the rows of one slice of RAW_REVIEW."""
+    rows = pl.DataFrame(batch)
+    limit = _OVERSIZE * settings.max_characters
+    rewritten = clean_texts(rows["text"].str.slice(0, limit), settings)
+    found = judge(rewritten.texts, settings)
+    rows = rows.with_columns(rewritten.texts.alias("text"), rewritten.masked.alias("masked"), *found)
+    kept = _with_language(rows.filter(pl.col("reason").is_null()), settings)
+    rejected = rows.filter(pl.col("reason").is_not_null()).with_columns(
+        line=pl.lit(None, pl.Int64), excerpt=pl.col("text").str.slice(0, EXCERPT_CHARACTERS)
+    )
+    counts = Counts(
+        rows.height,
+        kept.height,
+        Counter(rejected["reason"].to_list()),
+        Counter(dict(kept["language"].value_counts().iter_rows())),
+        rewritten.masks,
+        rewritten.repaired,
+    )
+    return CleanSlice(_table(kept, CLEAN_REVIEW), _table(rejected, REJECT), counts)
+
+
+def clean_texts(texts: pl.Series, settings: CleaningSettings) -> Rewritten:
+    """The texts repaired and masked; cleaning them again changes nothing."""
+    return rewrite_until_stable(texts, _rules(settings.model_dump_json()))
+
+
+@cache
+def _rules(settings_json: str) -> tuple[Rule | RuleGroup, ...]:
+    settings = CleaningSettings.model_validate_json(settings_json)
+    return (*form_rules(), *personal_data_rules(settings), *surface_rules(settings))
+
+
+def _with_language(rows: pl.DataFrame, settings: CleaningSettings) -> pl.DataFrame:
+    """Identifies the language of the rows that have none; a language that the source gave stays, without a score."""
+    unknown = rows["language"].is_null()
+    languages, scores = identify(rows["text"].filter(unknown), settings)
+    return rows.with_columns(
+        language=spread(languages, unknown, rows["language"]),
+        language_score=spread(scores, unknown, pl.repeat(None, rows.height, dtype=pl.Float32, eager=True)),
+    )
+
+
+def _table(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:
+    return conform(rows.select(schema.names).to_arrow(), schema)
+
+
+_InOrder = Callable[[Callable[[pa.RecordBatch], CleanSlice], Iterable[pa.RecordBatch]], Iterator[CleanSlice]]
+
+
+@contextmanager
+def _mapper(workers: int) -> Generator[_InOrder]:
+    """A `map` over slices that keeps their order, in this process or in several.
+
+    Language identification holds the interpreter's lock, so threads would take turns.
+    """
+    if workers <= 1:
+        yield map
+        return
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=die_with_parent, initargs=(os.getpid(),)
+    ) as pool:
+        yield partial(_map_bounded, pool, workers + 1)
+
+
+def _map_bounded(
+    pool: ProcessPoolExecutor,
+    slots: int,
+    function: Callable[[pa.RecordBatch], CleanSlice],
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[CleanSlice]:
+    """Results in order, with at most `slots` slices under way: the pool's own `map` reads all its input at once."""
+    waiting: deque[Future[CleanSlice]] = deque()
+    for batch in batches:
+        waiting.append(pool.submit(function, batch))
+        if len(waiting) >= slots:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

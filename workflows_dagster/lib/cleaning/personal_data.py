@@ -1,0 +1,167 @@
+"""Rules that put typed tokens in place of personal data: [URL], [EMAIL], [ORDER], [CARD], [PHONE], [HANDLE].
+
+Reviews are full of numbers that are nobody's: sizes, prices, dates, ISBNs. A card must have a payment network's prefix
+and pass the Luhn check; a phone number must be one that its country's numbering plan can dial (phonenumbers).
+"""
+
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from workflows_dagster.lib.cleaning.rewriting import TEXT, Rule, by_row
+
+if TYPE_CHECKING:
+    from workflows_dagster.lib.cleaning.settings import CleaningSettings
+
+
+class Mask(StrEnum):
+    """The tokens that stand for personal data."""
+
+    URL = "[URL]"
+    EMAIL = "[EMAIL]"
+    ORDER = "[ORDER]"
+    CARD = "[CARD]"
+    PHONE = "[PHONE]"
+    HANDLE = "[HANDLE]"
+
+    @property
+    def kind(self) -> str:
+        """Its name in reports: `url`, `email` ..."""
+        return self.name.lower()
+
+
+ANY_MASK: Final = r"\[(?:URL|EMAIL|ORDER|CARD|PHONE|HANDLE)\]"
+
+_URL_END: Final = r"""[^\s<>"\[\]{}|\\^`.,;:!?'()*]"""
+_URL_BODY: Final = r"""[^\s<>"\[\]{}|\\^`]*"""
+_LINK_DOMAINS: Final = (
+    "com|net|org|edu|gov|info|biz|shop|store|app|dev|ly|gl|gd|me|co|io|be|cc|to|us|uk|ca|au|de|fr|id|in"
+)
+_URL: Final = (
+    rf"(?i)(?:(?:https?|ftp)://|\bwww\.){_URL_BODY}{_URL_END}"
+    rf"|\b(?:[a-z0-9-]+\.)+(?:{_LINK_DOMAINS})(?::[0-9]+)?/{_URL_BODY}{_URL_END}"
+)
+_URL_GUARD: Final = TEXT.str.contains_any(["://", "www.", "WWW.", "Www."]) | (
+    TEXT.str.contains("/", literal=True) & TEXT.str.contains(rf"(?i)\.(?:{_LINK_DOMAINS})(?::[0-9]+)?/")
+)
+_CREDENTIAL: Final = r"(?i)://[^/\s@]+@|[?&;#][^=&\s]*(?:token|key|auth|session|sid|pass|pwd|secret|sig|otp|code|email|user|uid)[^=&\s]*="
+
+_EMAIL: Final = r"(?i)[\p{L}\p{N}._%+'-]*[\p{L}\p{N}_%+-]@(?:[\p{L}\p{N}_-]+\.)+\p{L}{2,}"
+_SPELLED_EMAIL: Final = (
+    r"(?i)\b[a-z0-9._%+-]+\s*[\[(]\s*at\s*[\])]\s*[a-z0-9-]+\s*(?:\.|[\[(]\s*dot\s*[\])]|\sdot\s)\s*[a-z]{2,}\b"
+)
+_HANDLE: Final = r"(^|[^\p{L}\p{N}_@./])@[A-Za-z_][A-Za-z0-9_]{1,29}\b"
+
+_CARD_GUARD: Final = r"[0-9](?:[ -]?[0-9]){13}"
+_CARDS: Final = tuple(
+    re.compile(rf"(?<![A-Za-z0-9_])(?<![0-9][.,-])[2-6](?:[ -]?[0-9]){{{digits - 1}}}(?![0-9A-Za-z_])")
+    for digits in (19, 18, 17, 16, 15, 14)
+)
+# Networks' prefixes and lengths; Visa's 13 digits are long out of use and collide with EAN-13 product codes.
+_NETWORK: Final = re.compile(
+    r"4\d{15}(?:\d{3})?|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}"
+    r"|6(?:011|4[4-9]\d|5\d\d)\d{12}(?:\d{3})?|35(?:2[89]|[3-8]\d)\d{12}|62\d{14,17}"
+)
+
+_PHONE_GUARD: Final = r"[0-9](?:[ ().+/~-]{0,3}[0-9]){6}"
+_PRODUCT_WORD: Final = re.compile(
+    r"(?i)\b(?:isbn|upc|ean|gtin|asin|sku|model|item|part|serial|style|article|art|product|lot|batch|version|barcode)\b"
+    r"[^0-9]{0,15}$"
+)
+
+
+def personal_data_rules(settings: "CleaningSettings") -> Sequence[Rule]:
+    """Masking rules, the most certain shapes first: a URL may hold an @, an order number a card's digits."""
+    return (
+        _url_rule(settings),
+        Rule(Mask.EMAIL.kind, TEXT.str.contains_any(["@", "(at)", "[at]", "( at )", "(AT)"]), _mask_emails, Mask.EMAIL),
+        Rule(
+            Mask.ORDER.kind,
+            TEXT.str.contains(r"[0-9]{4}"),
+            partial(_mask_orders, patterns=settings.order_patterns),
+            Mask.ORDER,
+        ),
+        Rule(Mask.CARD.kind, TEXT.str.contains(_CARD_GUARD), by_row(_mask_cards), Mask.CARD),
+        Rule(
+            Mask.PHONE.kind,
+            TEXT.str.contains(_PHONE_GUARD),
+            by_row(partial(_mask_phones, regions=tuple(settings.phone_regions))),
+            Mask.PHONE,
+        ),
+        Rule(Mask.HANDLE.kind, TEXT.str.contains("@", literal=True), _mask_handles, Mask.HANDLE),
+    )
+
+
+def _url_rule(settings: "CleaningSettings") -> Rule:
+    match settings.urls:
+        case "mask":
+            return Rule(Mask.URL.kind, _URL_GUARD, lambda texts: texts.str.replace_all(_URL, Mask.URL.value), Mask.URL)
+        case "remove":
+            return Rule("urls_removed", _URL_GUARD, lambda texts: texts.str.replace_all(_URL, " "))
+        case "keep":
+            return Rule(Mask.URL.kind, _URL_GUARD, by_row(_mask_credential_urls), Mask.URL)
+
+
+def _mask_credential_urls(text: str) -> str:
+    return re.sub(_URL.replace("(?i)", ""), _mask_if_credential, text, flags=re.IGNORECASE)
+
+
+def _mask_if_credential(url: re.Match[str]) -> str:
+    return Mask.URL.value if re.search(_CREDENTIAL, url[0]) else url[0]
+
+
+def _mask_emails(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_all(_EMAIL, Mask.EMAIL.value).str.replace_all(_SPELLED_EMAIL, Mask.EMAIL.value)
+
+
+def _mask_handles(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_all(_HANDLE, "${1}" + Mask.HANDLE.value)
+
+
+def _mask_orders(texts: pl.Series, *, patterns: Sequence[str]) -> pl.Series:
+    for pattern in patterns:
+        kept = "${keep}" if "(?P<keep>" in pattern else ""
+        texts = texts.str.replace_all(pattern, kept + Mask.ORDER.value)
+    return texts
+
+
+def _mask_cards(text: str) -> str:
+    for shape in _CARDS:
+        text = shape.sub(lambda match: Mask.CARD.value if _is_card(match[0]) else match[0], text)
+    return text
+
+
+def _is_card(written: str) -> bool:
+    digits = re.sub(r"[ -]", "", written)
+    return _NETWORK.fullmatch(digits) is not None and _passes_luhn(digits)
+
+
+def _passes_luhn(digits: str) -> bool:
+    """Whether the last digit is the check digit of the others. Source: ISO/IEC 7812-1, annex B."""
+    doubled = (int(digit) * 2 for digit in digits[-2::-2])
+    return (sum(map(int, digits[-1::-2])) + sum(value - 9 if value > 9 else value for value in doubled)) % 10 == 0
+
+
+def _mask_phones(text: str, *, regions: Sequence[str]) -> str:
+    """Masks numbers that can be dialled from one of the regions, and international ones."""
+    from phonenumbers import Leniency, PhoneNumberMatcher
+
+    for region in regions or (None,):
+        kept = 0
+        pieces: list[str] = []
+        for match in PhoneNumberMatcher(text, region, leniency=Leniency.VALID):
+            if _is_product_number(text, match.start, match.raw_string):
+                continue
+            pieces += [text[kept : match.start], Mask.PHONE.value]
+            kept = match.end
+        text = "".join([*pieces, text[kept:]])
+    return text
+
+
+def _is_product_number(text: str, start: int, written: str) -> bool:
+    """Whether bare digits stand after a word such as "model" or "UPC"."""
+    return written.isdigit() and _PRODUCT_WORD.search(text[max(0, start - 40) : start]) is not None

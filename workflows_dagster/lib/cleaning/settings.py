@@ -1,0 +1,109 @@
+"""Settings of the row-wise cleaning, and the closed list of reasons for which it rejects a row."""
+
+from enum import StrEnum
+from typing import Final, Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+ORDER_PATTERNS: Final = (
+    r"\b[0-9]{3}-[0-9]{7}-[0-9]{7}\b",
+    r"(?i)(?P<keep>\b(?:order|invoice|tracking|booking|ticket|pesanan)(?:\s*(?:number|num|no|id|ref|nomor)\b)?"
+    r"(?:\s+(?:is|was))?\s*[.:]?\s*#?\s*)(?:[a-z]{1,5}-?)?[0-9]{6,}(?:-[0-9]+)*\b",
+    r"(?i)(?P<keep>\b(?:order|invoice|tracking|booking|ticket|pesanan)\s*(?:(?:number|num|no|id|ref|nomor)\b\.?\s*:?\s*#?|#)"
+    r"\s*)(?:[a-z]{1,5}-?)?[0-9]{4,}(?:-[0-9]+)*\b",
+    r"(?i)\b(?:ord|inv)-?[0-9]{4,}(?:-[0-9]+)*\b",
+)
+"""Numbers of orders as shops write them: Amazon's 3-7-7, a number after such a word, and ORD-2024."""
+
+
+class RejectReason(StrEnum):
+    """Why a row was left out of the cleaned reviews."""
+
+    EMPTY_AFTER_CLEANING = "empty_after_cleaning"
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    GIBBERISH = "gibberish"
+
+
+class CleaningSettings(BaseModel):
+    """What cleaning does to a text and which texts it refuses."""
+
+    model_config = ConfigDict(frozen=True)
+
+    emoji: Literal["keep", "name", "remove"] = Field(
+        default="keep", description="Emoji stay, become their name (:red_heart:), or go."
+    )
+    urls: Literal["mask", "remove", "keep"] = Field(
+        default="mask", description="URLs become [URL], go, or stay; one that carries a credential is masked even then."
+    )
+    max_repeats: int = Field(
+        default=3,
+        ge=2,
+        le=20,
+        description="Longest run of one letter, sign or emoji that is left as it is; digits never change.",
+    )
+    phone_regions: list[str] = Field(
+        default=["US", "GB", "ID"],
+        description="ISO 3166 regions whose national phone numbers are masked; international ones always are.",
+    )
+    order_patterns: list[str] = Field(
+        default=list(ORDER_PATTERNS),
+        description="Regular expressions (Rust syntax) of order numbers; what a group `keep` matches is left in place.",
+    )
+    language_characters: int = Field(
+        default=120, ge=20, le=10_000, description="First characters of a text by which its language is identified."
+    )
+    min_language_letters: int = Field(
+        default=10, ge=1, le=100, description="Fewer letters than this, or two ideographs: the language is `und`."
+    )
+    min_language_score: float = Field(
+        default=0.5, ge=0, le=1, description="Probability below which an identified language is recorded as `und`."
+    )
+    min_characters: int = Field(
+        default=2, ge=1, description="Shorter texts are rejected; an ideograph or emoji counts as two characters."
+    )
+    max_characters: int = Field(default=10_000, ge=100, description="Longer texts are rejected.")
+    max_unreadable_ratio: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Share of letters in words nobody can read above which a text is gibberish.",
+    )
+    min_letter_ratio: float = Field(
+        default=0.2, ge=0, le=0.2, description="Share of letters and emoji in a text below which it is gibberish."
+    )
+    workers: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Processes that clean at once; 1 cleans in this one. The result is the same.",
+    )
+
+    @field_validator("phone_regions")
+    @classmethod
+    def _known_regions(cls, regions: list[str]) -> list[str]:
+        import phonenumbers
+
+        unknown = [region for region in regions if region not in phonenumbers.SUPPORTED_REGIONS]
+        if unknown:
+            raise ValueError(f"unknown regions {unknown!r}: expected ISO 3166 codes in capitals, such as 'US'")
+        return regions
+
+    @field_validator("order_patterns")
+    @classmethod
+    def _patterns_compile(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            try:
+                matches_nothing = not pl.Series([""]).str.contains(pattern).item()
+            except pl.exceptions.ComputeError as error:
+                raise ValueError(f"{pattern!r} is no regular expression in Rust syntax: {error}") from error
+            if not matches_nothing:
+                raise ValueError(f"{pattern!r} matches the empty text: expected a pattern of an order number")
+        return patterns
+
+    @model_validator(mode="after")
+    def _lengths_in_order(self) -> "CleaningSettings":
+        if self.min_characters >= self.max_characters:
+            raise ValueError(f"min_characters {self.min_characters} is not below max_characters {self.max_characters}")
+        return self

@@ -1,0 +1,212 @@
+r"""Rules that repair the form of a text and leave what it says: encoding, HTML, invisible characters, whitespace.
+
+Texts are brought to NFC, not NFKC. NFKC turns "m²" into "m2" and "size 5½" into "size 51" over 2: it changes what is
+said. Only letters and digits that are styled (mathematical, ligatures) or of another width are folded to plain ones.
+Case is kept: the model's tokenizer decides.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from workflows_dagster.lib.cleaning.rewriting import TEXT, Rule, RuleGroup, by_row, replace_distinct
+
+if TYPE_CHECKING:
+    from workflows_dagster.lib.cleaning.settings import CleaningSettings
+
+NON_ASCII: Final = TEXT.str.len_bytes() != TEXT.str.len_chars()
+
+_ENTITY: Final = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});"
+
+_BLOCK_TAGS: Final = (
+    "address|article|aside|blockquote|body|br|center|dd|div|dl|dt|footer|form|h[1-6]|head|header|hr|html|li|main|nav|"
+    "ol|option|p|pre|section|select|table|tbody|td|tfoot|th|thead|title|tr|ul"
+)
+_INLINE_TAGS: Final = (
+    "a|abbr|acronym|b|bdi|bdo|big|button|cite|code|data|del|dfn|em|embed|font|i|iframe|img|input|ins|kbd|label|link|"
+    "mark|meta|noscript|object|param|q|s|samp|small|source|span|strike|strong|sub|sup|time|tt|u|var|video|wbr"
+)
+# Attributes need a value: "<i love it>" is not a tag.
+_ATTRIBUTES: Final = r"""(?:\s+[A-Za-z_:][-\w:.]*\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>]+))*\s*/?"""
+_BLOCK: Final = rf"(?i)</?(?:{_BLOCK_TAGS}){_ATTRIBUTES}>"
+_INLINE: Final = rf"(?i)</?(?:{_INLINE_TAGS}){_ATTRIBUTES}>"
+_UNSEEN: Final = r"(?is)<!--.*?-->|<script\b[^>]*>.*?</script\s*>|<style\b[^>]*>.*?</style\s*>|<!doctype[^>]*>"
+
+_LINE_BREAK: Final = r"\r\n?|[\x0B\x0C\x{85}\x{2028}\x{2029}]"
+_SPACE: Final = r"[\x{A0}\x{1680}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}]"
+_CONTROL: Final = r"\x1B\[[0-9;]*[A-Za-z]|[\x00-\x08\x0E-\x1F\x7F]"
+# Soft hyphen, fillers, zero-width and direction marks, C1 controls, tags, private use, noncharacters.
+_INVISIBLE: Final = (
+    r"[\x{80}-\x{84}\x{86}-\x{9F}\x{AD}\x{34F}\x{61C}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{200B}\x{200E}\x{200F}"
+    r"\x{202A}-\x{202E}\x{2060}-\x{206F}\x{3164}\x{FDD0}-\x{FDEF}\x{FE00}-\x{FE0D}\x{FEFF}\x{FFA0}\x{FFF0}-\x{FFFB}"
+    r"\x{FFFE}\x{FFFF}\x{E0000}-\x{E0FFF}\p{Co}]"
+)
+# Joiners belong inside emoji and inside words of scripts that join; beside these they are noise.
+_JOINER: Final = r"[\x{200C}\x{200D}]+"
+_JOINS_NOTHING: Final = r"[\x00-\x7F\p{Latin}]"
+
+_QUOTES: Final = {"‘": "'", "’": "'", "‚": "'", "‛": "'", "“": '"', "”": '"', "„": '"', "‟": '"'}  # noqa: RUF001
+
+_FOLDED_RANGES: Final = ((0xFB00, 0xFB06), (0xFF01, 0xFF9F), (0xFFE0, 0xFFE6), (0x1D400, 0x1D7FF))
+_FOLDED: Final = r"[\x{FB00}-\x{FB06}\x{FF01}-\x{FF9F}\x{FFE0}-\x{FFE6}\x{1D400}-\x{1D7FF}]"
+
+_EMOJI: Final = (
+    r"\p{RI}\p{RI}|[0-9#*]\x{FE0F}?\x{20E3}|"
+    r"\p{Extended_Pictographic}[\x{FE0E}\x{FE0F}]?[\x{1F3FB}-\x{1F3FF}]?"
+    r"(?:\x{200D}\p{Extended_Pictographic}[\x{FE0E}\x{FE0F}]?[\x{1F3FB}-\x{1F3FF}]?)*"
+)
+
+
+def form_rules() -> Sequence[Rule | RuleGroup]:
+    """Rules that undo what exports do to texts; personal data is looked for after them."""
+    return (
+        Rule("html_entities", TEXT.str.contains("&", literal=True), _decode_entities),
+        Rule("html_tags", TEXT.str.contains("<", literal=True), _strip_tags),
+        Rule("control_characters", TEXT.str.contains(r"[\x00-\x08\x0B-\x1F\x7F]"), _strip_controls),
+        RuleGroup(
+            NON_ASCII,
+            (
+                Rule("mojibake", TEXT.str.contains(_mojibake_pattern()), _repair_encoding),
+                Rule("styled_letters", TEXT.str.contains(_FOLDED), _fold_styled),
+                Rule("invisible_characters", TEXT.str.contains(rf"{_INVISIBLE}|{_JOINER}"), _strip_invisible),
+                Rule("unicode_spaces", TEXT.str.contains(rf"{_SPACE}|{_LINE_BREAK}"), _plain_spaces),
+                Rule("quotes", TEXT.str.contains_any(list(_QUOTES)), _straighten_quotes),
+                Rule("composition", pl.lit(value=True), lambda texts: texts.str.normalize("NFC")),
+            ),
+        ),
+        Rule("backtick_apostrophes", TEXT.str.contains("`", literal=True), _backticks_to_apostrophes),
+    )
+
+
+def surface_rules(settings: "CleaningSettings") -> Sequence[Rule | RuleGroup]:
+    """Rules on emoji, repeated characters and whitespace; they come last."""
+    cap = settings.max_repeats
+    emoji = (
+        [Rule(f"emoji_{settings.emoji}d", TEXT.str.contains(_EMOJI), _emoji_change(settings))]
+        if settings.emoji != "keep"
+        else []
+    )
+    return (
+        Rule("repeated_characters", TEXT.str.contains(_ascii_runs(cap)), lambda texts: _cap_ascii_runs(texts, cap)),
+        RuleGroup(
+            NON_ASCII,
+            (
+                *emoji,
+                Rule(
+                    "repeated_characters",
+                    TEXT.str.contains(rf"[^\x00-\x7F]{{{cap + 1},}}"),
+                    by_row(lambda text: _other_runs(cap).sub(lambda run: run[1] * cap, text)),
+                ),
+            ),
+        ),
+        Rule("whitespace", TEXT.str.contains(r"\t|  | \n|\n |\n\n|^[ \n]|[ \n]$"), _collapse_whitespace),
+    )
+
+
+def _decode_entities(texts: pl.Series) -> pl.Series:
+    return replace_distinct(texts, _ENTITY, _decode_entity)
+
+
+def _decode_entity(entity: str) -> str:
+    """One entity as its character; a name that HTML does not know is text and stays."""
+    from html import unescape
+    from html.entities import html5
+
+    name = entity[1:]
+    if name.startswith("#") or name in html5:
+        return unescape(entity)
+    return html5.get(name.lower(), entity)
+
+
+def _strip_tags(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_all(_UNSEEN, " ").str.replace_all(_BLOCK, "\n").str.replace_all(_INLINE, "")
+
+
+def _strip_controls(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_all(_LINE_BREAK, "\n").str.replace_all(_CONTROL, "")
+
+
+def _strip_invisible(texts: pl.Series) -> pl.Series:
+    return (
+        texts.str.replace_all(_INVISIBLE, "")
+        .str.replace_all(rf"({_JOINS_NOTHING}){_JOINER}", "${1}")
+        .str.replace_all(rf"{_JOINER}({_JOINS_NOTHING}|$)", "${1}")
+        .str.replace_all(rf"^{_JOINER}", "")
+    )
+
+
+def _plain_spaces(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_all(_LINE_BREAK, "\n").str.replace_all(_SPACE, " ")
+
+
+def _straighten_quotes(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_many(list(_QUOTES), list(_QUOTES.values()))
+
+
+def _backticks_to_apostrophes(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_all(r"([A-Za-z])[`]([A-Za-z])", "${1}'${2}")
+
+
+@cache
+def _mojibake_pattern() -> str:
+    """The heuristic by which ftfy tells mojibake, as a columnar guard: without it ftfy changes nothing.
+
+    Source: ftfy.badness.BADNESS_RE. It is verbose syntax; Rust would also drop the blanks inside classes, and its
+    classes hold characters that look like syntax to it.
+    """
+    from ftfy.badness import BADNESS_RE
+
+    parts = re.split(r"(\[[^\]]*\])", re.sub(r"(?m)#.*$", "", BADNESS_RE.pattern))
+    return "".join(part if part.startswith("[") else re.sub(r"\s+", "", part) for part in parts)
+
+
+def _repair_encoding(texts: pl.Series) -> pl.Series:
+    from ftfy import fix_encoding
+
+    return by_row(fix_encoding)(texts)
+
+
+@cache
+def _folds() -> dict[str, str]:
+    characters = (chr(code) for first, last in _FOLDED_RANGES for code in range(first, last + 1))
+    folds = {character: unicodedata.normalize("NFKC", character) for character in characters}
+    return {character: plain for character, plain in folds.items() if character != plain}
+
+
+def _fold_styled(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_many(list(_folds()), list(_folds().values()))
+
+
+def _ascii_runs(cap: int) -> str:
+    characters = [chr(code) for code in range(0x21, 0x7F) if not chr(code).isdigit()]
+    return "|".join(rf"\x{{{ord(character):X}}}{{{cap + 1},}}" for character in characters)
+
+
+def _cap_ascii_runs(texts: pl.Series, cap: int) -> pl.Series:
+    return replace_distinct(texts, _ascii_runs(cap), lambda run: run[:cap])
+
+
+@cache
+def _other_runs(cap: int) -> re.Pattern[str]:
+    return re.compile(rf"((?!\d)[^\x00-\x7F]\uFE0F?)\1{{{cap},}}")
+
+
+def _emoji_change(settings: "CleaningSettings"):
+    import emoji
+
+    def name(found: str) -> str:
+        return f" {emoji.demojize(found)} " if emoji.is_emoji(found) else found
+
+    if settings.emoji == "name":
+        return lambda texts: replace_distinct(texts, _EMOJI, name)
+    return lambda texts: replace_distinct(texts, _EMOJI, lambda found: " " if emoji.is_emoji(found) else found)
+
+
+def _collapse_whitespace(texts: pl.Series) -> pl.Series:
+    return (
+        texts.str.replace_all(r"[ \t]*\n[ \t\n]*", "\n").str.replace_all(r"[ \t]{2,}|\t", " ").str.strip_chars(" \n\t")
+    )
