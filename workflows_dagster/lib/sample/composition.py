@@ -12,15 +12,17 @@ SIGNS: Final = {POSITIVE: 1, NEUTRAL: 0, NEGATIVE: -1}
 
 # How likely a review of the genre has an opening, a context sentence and a verdict.
 _EXTRAS: Final[dict[Genre, tuple[float, float, float]]] = {
-    "shop": (0.3, 0.4, 0.45),
-    "social": (0.55, 0.0, 0.2),
-    "survey": (0.35, 0.05, 0.2),
+    "shop": (0.2, 0.25, 0.55),
+    "social": (0.4, 0.0, 0.4),
+    "survey": (0.2, 0.05, 0.4),
 }
+# Share of the decided reviews that also say something undecided, as the neutral ones do.
+_FILLER_RATIO: Final = 0.16
 # Weights of: statements of one kind, a concession, an aside, irony.
 _SHAPES: Final[dict[Genre, tuple[int, int, int, int]]] = {
-    "shop": (30, 42, 18, 10),
-    "social": (42, 34, 8, 16),
-    "survey": (40, 44, 10, 6),
+    "shop": (42, 34, 16, 8),
+    "social": (56, 24, 8, 12),
+    "survey": (56, 28, 10, 6),
 }
 
 
@@ -57,6 +59,8 @@ class Composer:
             parts.append(speaker.pick(self._phrases.domains[product.domain].contexts))
         sign = SIGNS[label]
         parts += self._undecided(speaker) if sign == 0 else self._decided(speaker, sign)
+        if sign and self._rng.random() < _FILLER_RATIO:
+            parts.append(self._rng.choice((speaker.fact, speaker.hedge))())
         if self._rng.random() < verdict:
             parts.append(speaker.pick(self._phrases.discourse.verdicts[label]))
         return " ".join(_sentence(part) for part in parts)
@@ -75,7 +79,8 @@ class Composer:
             return [self._run(speaker, sign, self._length())]
         if shape == "aside":
             aside = speaker.fill(
-                self._rng.choice(self._phrases.discourse.aside), {"x": speaker.statement(-sign, inline=True)}
+                self._rng.choice(self._phrases.discourse.aside),
+                {"x": speaker.statement(-sign, inline=True, granted=True)},
             )
             return [self._run(speaker, sign, self._length()), aside]
         conceded = self._concession(speaker, sign)
@@ -86,14 +91,15 @@ class Composer:
     def _concession(self, speaker: Speaker, sign: int) -> str:
         discourse = self._phrases.discourse
         one_sided = discourse.concession_positive if sign > 0 else discourse.concession_negative
-        granted, decisive = speaker.statement(-sign, inline=True), speaker.statement(sign, inline=True)
+        granted = speaker.statement(-sign, inline=True, granted=True)
+        decisive = speaker.statement(sign, inline=True)
         return speaker.fill(self._rng.choice(discourse.concession + one_sided), {"x": granted, "y": decisive})
 
     def _undecided(self, speaker: Speaker) -> list[str]:
         discourse = self._phrases.discourse
         shape = self._rng.choices(("balance", "facts", "hedges", "genre"), (46, 16, 24, 14))[0]
         if shape == "balance":
-            good, bad = speaker.statement(1, inline=True), speaker.statement(-1, inline=True)
+            good, bad = (speaker.statement(side, inline=True, granted=True) for side in (1, -1))
             first, second = (good, bad) if self._rng.random() < 0.5 else (bad, good)
             values = {"x": first, "y": second, "g": good, "b": bad}
             return [speaker.fill(self._rng.choice(discourse.balance), values)]
@@ -120,7 +126,7 @@ class Composer:
         return text
 
     def _length(self) -> int:
-        weights = {"shop": (15, 55, 30), "social": (75, 25, 0), "survey": (55, 38, 7)}[self._genre]
+        weights = {"shop": (30, 52, 18), "social": (60, 40, 0), "survey": (45, 45, 10)}[self._genre]
         return self._rng.choices((1, 2, 3), weights)[0]
 
 

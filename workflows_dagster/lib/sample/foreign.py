@@ -10,9 +10,10 @@ def foreign_review(rng: random.Random, phrases: Phrases, language: str, label: s
     """A review in the language; its sentiment is the label."""
     bank = phrases.foreign[language]
     own, other = (bank.good, bank.bad) if label == POSITIVE else (bank.bad, bank.good)
-    first, second = rng.sample(own, 2)
+    at, beside, against = rng.sample(range(len(own)), 3)  # good and bad at one index say the opposite of one thing
+    first, second = own[at], own[beside]
     if label == NEUTRAL or rng.random() < 0.4:
-        body = rng.choice(other) + rng.choice(bank.but) + first
+        body = other[against] + rng.choice(bank.but) + first
     else:
         body = f"{first}. {second[0].upper()}{second[1:]}"
     opening = rng.choice(bank.openings)

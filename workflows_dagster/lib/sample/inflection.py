@@ -30,8 +30,9 @@ class Subject(NamedTuple):
     def agreement(self) -> dict[str, str]:
         """The words of a frame that depend on the subject."""
         if self.plural:
-            return {"it": "they", "It": "They", "is": "are", "was": "were", "has": "have", "does": "do", "did": "did"}
-        return {"it": "it", "It": "It", "is": "is", "was": "was", "has": "has", "does": "does", "did": "did"}
+            plural = {"it": "they", "It": "They", "them": "them", "was": "were", "has": "have"}
+            return plural | {"does": "do", "Does": "Do"}
+        return {word: word for word in ("it", "It", "was", "has", "does", "Does")} | {"them": "it"}
 
 
 def subject(phrase: str) -> Subject:

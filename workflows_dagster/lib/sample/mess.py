@@ -114,7 +114,7 @@ class Mess:
             return text + self._rng.choice((" Cheers.", " Thanks.", " Recommended by nobody.", " Just saying."))
         if edit == 2:
             return "So, " + text[0].lower() + text[1:]
-        return re.sub(r"\w+(?=\W*$)", self._rng.choice(("ok", "though", "anyway")), text, count=1)
+        return f"{text.rstrip('.!')} {self._rng.choice(('ok', 'though', 'anyway'))}"
 
     def _typo(self, text: str) -> str:
         words = text.split(" ")

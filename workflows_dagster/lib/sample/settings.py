@@ -11,7 +11,7 @@ class SampleSettings(BaseModel):
     rows: int = Field(default=5_000, ge=200, le=100_000, description="Rows over all platforms, planted ones included.")
     seed: int = Field(default=2_024, ge=0, description="Seed of every choice: the same seed writes the same bytes.")
     indirect_ratio: float = Field(
-        default=0.5,
+        default=0.28,
         ge=0,
         le=1,
         description="Share of statements that say it by negation, comparison or disappointed expectation: "

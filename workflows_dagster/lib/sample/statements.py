@@ -10,8 +10,9 @@ from workflows_dagster.lib.sample.inflection import Subject, forms, subject
 from workflows_dagster.lib.sample.phrases import SHOP, Aspect, Phrases
 
 _SLOT: Final = re.compile(r"\{(\w+)\}")
-_PLAIN_RATIO: Final = 0.4  # of direct and of negated statements, those in the plainest frame
+_PLAIN_RATIO: Final = 0.5  # of direct and of negated statements, those in the plainest frame
 _INLINE_RATIO: Final = 0.75  # of the statements that may be several sentences, those that are not
+_GRANTED_INDIRECT_RATIO: Final = 0.4  # how much of the indirectness is left in what another statement outweighs
 _SHOP_RATIO: Final = 0.14  # of all statements, those about the purchase rather than the product
 _TURN_RATIO: Final = 0.3  # of the indirect statements, those that set one predicate against another
 
@@ -50,15 +51,22 @@ class Speaker:
         self._indirect_ratio = indirect_ratio
         self._said: set[str] = set()
 
-    def statement(self, sign: int, *, inline: bool) -> str:
-        """A statement that praises (sign 1) or faults (-1); inline: one that may stand inside a sentence."""
+    def statement(self, sign: int, *, inline: bool, granted: bool = False) -> str:
+        """A statement that praises or faults.
+
+        Args:
+            sign: 1 praises, -1 faults.
+            inline: Whether it must fit inside a sentence.
+            granted: Whether another one outweighs it; such are mostly said straight out.
+        """
         discourse = self._phrases.discourse
         topic = self._topic(SHOP if self._rng.random() < _SHOP_RATIO else self._product.domain)
         if topic.once:
             frames = discourse.event
         else:
             frames = discourse.inline if inline or self._rng.random() < _INLINE_RATIO else discourse.standalone
-        if self._rng.random() >= self._indirect_ratio:
+        indirect_ratio = self._indirect_ratio * (_GRANTED_INDIRECT_RATIO if granted else 1)
+        if self._rng.random() >= indirect_ratio:
             plain = self._rng.random() < _PLAIN_RATIO
             return self._frame(frames.keep[0] if plain else self._fresh(frames.keep), sign, topic)
         if frames.turns and self._rng.random() < _TURN_RATIO:
@@ -110,11 +118,11 @@ class Speaker:
         return self._rng.choice(self._phrases.discourse.slots[name])
 
     def _frame(self, frame: str, sign: int, topic: "_Topic | None" = None) -> str:
-        of, aspect, _ = topic or self._topic(self._product.domain)
+        of, aspect, _ = _beside(frame, topic or self._topic(self._product.domain), self._product.noun)
         return self.fill(frame, {"S": of.words, **of.agreement(), **self._forms(aspect, sign, of, "V")})
 
     def _turn(self, frame: str, sign: int, topic: "_Topic") -> str:
-        of, aspect, _ = topic
+        of, aspect, _ = _beside(frame, topic, self._product.noun)
         values = {**self._forms(aspect, -sign, of, "A"), **self._forms(aspect, sign, of, "B")}
         return self.fill(frame, {"S": of.words, **of.agreement(), **values})
 
@@ -133,3 +141,9 @@ class Speaker:
         choice = self._rng.choice(unsaid)
         self._said.add(choice)
         return choice
+
+
+def _beside(frame: str, topic: _Topic, noun: str) -> _Topic:
+    """The topic as "it" where the frame names the product, or another maker's, and the subject would name it again."""
+    names_it = "{p}" in frame or "{brand}" in frame
+    return topic._replace(subject=Subject("it", plural=False)) if names_it and noun in topic.subject.words else topic
