@@ -1,0 +1,122 @@
+"""What must hold of the pilot and of the labels before they are published."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from workflows_dagster.lib.annotation.consensus import LABELS_FILE
+from workflows_dagster.lib.annotation.request import REQUEST_FILE
+from workflows_dagster.lib.annotation.sample import PILOT_FILE, STRATUM
+from workflows_dagster.lib.audit import Audit, Comparison, Verdict
+from workflows_dagster.lib.schema import LABELS
+
+_REVIEWS: Final = "reviews.parquet"
+
+
+def _pilot_from_train_and_test(folder: Path) -> Verdict:
+    pilot = pl.scan_parquet(folder / PILOT_FILE)
+    elsewhere = _count(pilot.filter(~pl.col("split").is_in(["train", "test"])))
+    repeated = _count(pilot.filter(pl.col("review_id").is_duplicated()))
+    text = f"{elsewhere} rows from another split and {repeated} repeated rows; 0 and 0 expected"
+    return Verdict(not elsewhere and not repeated, text, {"elsewhere": elsewhere, "repeated": repeated})
+
+
+def _pilot_covers_strata(corpus: Path, folder: Path) -> Verdict:
+    """Every label and source of a split is there, as far as the pilot has rows."""
+    keys = ["split", *STRATUM]
+    labelled = (pl.col("label").is_not_null(), pl.col("split").is_in(["train", "test"]))
+    strata = pl.scan_parquet(corpus / _REVIEWS).filter(*labelled).select(keys).unique().collect()
+    pilot = pl.scan_parquet(folder / PILOT_FILE).select(keys).collect()
+    missing = strata.join(pilot.unique(), on=keys, how="anti").sort(keys)
+    names = ["/".join(row) for row in missing.head(5).iter_rows()]
+    text = f"{missing.height} of {strata.height} strata have no row in a pilot of {pilot.height}"
+    return Verdict(missing.is_empty(), f"{text}: {names}" if names else text, {"missing": missing.height})
+
+
+def _request_names_pilot(pilot: Path, folder: Path) -> Verdict:
+    asked = json.loads((folder / REQUEST_FILE).read_text("utf-8"))["rows"]
+    rows = _count(pl.scan_parquet(pilot / PILOT_FILE))
+    return Verdict(asked == rows, f"{asked} questions asked of a pilot of {rows}", {"asked": asked, "rows": rows})
+
+
+def _labels_only_from_pilot(pilot: Path, folder: Path) -> Verdict:
+    labels = pl.scan_parquet(folder / LABELS_FILE).select("review_id", "label").collect()
+    asked = pl.scan_parquet(pilot / PILOT_FILE).select("review_id").collect()
+    strange = labels.join(asked, on="review_id", how="anti").height
+    unknown = labels.filter(pl.col("label").is_not_null() & ~pl.col("label").is_in(LABELS)).height
+    text = f"{strange} labels of reviews that were not asked, {unknown} labels outside {', '.join(LABELS)}"
+    return Verdict(not strange and not unknown, text, {"not_asked": strange, "unknown": unknown})
+
+
+def _every_answer_counts(folder: Path) -> Verdict:
+    rejected = _count(pl.scan_parquet(folder / "rejects.parquet"))
+    return Verdict(not rejected, f"{rejected} answers do not count; see rejects.parquet", {"rejected": rejected})
+
+
+def _same_rows_as_corpus(corpus: Path, folder: Path) -> Verdict:
+    """Only label and label_source may differ."""
+    kept = [name for name in pl.read_parquet_schema(corpus / _REVIEWS) if name not in {"label", "label_source"}]
+    # Column by column: the texts of a large corpus are never held beside the rest.
+    changed = [name for name in kept if not _column(corpus, name).equals(_column(folder, name), null_equal=True)]
+    text = f"columns that differ from the corpus: {changed or 'none'}"
+    return Verdict(not changed, text, {"columns_compared": len(kept), "columns_changed": len(changed)})
+
+
+def _labels_name_their_source(folder: Path) -> Verdict:
+    rows = pl.scan_parquet(folder / _REVIEWS)
+    nameless = _count(rows.filter(pl.col("label").is_null() != pl.col("label_source").is_null()))
+    unknown = _count(rows.filter(pl.col("label").is_not_null() & ~pl.col("label").is_in(LABELS)))
+    text = f"{nameless} rows with a label or a label source alone, {unknown} labels outside {', '.join(LABELS)}"
+    return Verdict(not nameless and not unknown, text, {"nameless": nameless, "unknown": unknown})
+
+
+def _column(folder: Path, name: str) -> pl.Series:
+    return pl.scan_parquet(folder / _REVIEWS).select(name).collect().to_series()
+
+
+def _count(rows: pl.LazyFrame) -> int:
+    return rows.select(pl.len()).collect().item()
+
+
+PILOT_SAMPLE: Final = [
+    Audit(
+        "pilot_sample_from_train_and_test",
+        "Every row is of the train or the test split, and once only.",
+        _pilot_from_train_and_test,
+    )
+]
+PILOT_SAMPLE_OF_CORPUS: Final = [
+    Comparison(
+        "pilot_sample_covers_strata",
+        "Every label of every source is in the pilot, from train and from test.",
+        _pilot_covers_strata,
+        blocking=False,
+    )
+]
+REQUEST_OF_PILOT: Final = [
+    Comparison(
+        "pilot_annotation_request_asks_whole_pilot", "Every review of the pilot is asked once.", _request_names_pilot
+    )
+]
+PILOT_LABELS: Final = [
+    Audit("pilot_labels_every_answer_counts", "No answer was refused.", _every_answer_counts, blocking=False)
+]
+PILOT_LABELS_OF_PILOT: Final = [
+    Comparison("pilot_labels_only_from_pilot", "Only reviews that were asked have a label.", _labels_only_from_pilot)
+]
+TRAINING_REVIEWS: Final = [
+    Audit(
+        "training_reviews_labels_name_their_source",
+        "A row has a label exactly if it says where it is from.",
+        _labels_name_their_source,
+    )
+]
+TRAINING_REVIEWS_OF_CORPUS: Final = [
+    Comparison(
+        "training_reviews_same_rows_as_corpus",
+        "Ids, texts, groups and splits are those of the corpus, in its order; only labels may differ.",
+        _same_rows_as_corpus,
+    )
+]

@@ -1,0 +1,185 @@
+"""The port to where people annotate: ask once, look as often as you like, read what they answered."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, Protocol
+
+import polars as pl
+
+RESPONSE: Final = pl.Schema(
+    {
+        "review_id": pl.String(),
+        "annotator": pl.String(),
+        "label": pl.String(),
+        "submitted_at": pl.Datetime("us", "UTC"),
+    }
+)
+"""One valid answer of one person to one review."""
+
+
+class RoundState(StrEnum):
+    """How far people are with a round."""
+
+    WAITING = "waiting"
+    PARTIAL = "partial"
+    COMPLETE = "complete"
+
+
+class ResponseReason(StrEnum):
+    """Why an answer does not count."""
+
+    UNREADABLE_FILE = "unreadable_file"
+    MISSING_COLUMNS = "missing_columns"
+    UNKNOWN_LABEL = "unknown_label"
+    UNKNOWN_REVIEW = "unknown_review"
+    CONTRADICTS_ITSELF = "contradicts_itself"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One review that people are asked about.
+
+    Attributes:
+        review_id: Identity of the review.
+        text: What the annotator reads; masked text only.
+        suggestion: The weak label, or an empty string.
+    """
+
+    review_id: str
+    text: str
+    suggestion: str
+
+
+@dataclass(frozen=True)
+class AnnotationRound:
+    """A fixed set of questions; another set is another round.
+
+    Attributes:
+        round_id: Digest of the questions.
+        questions: In the order people see them.
+        guidelines: What annotators are told, as markdown.
+        minimum_annotators: How many people have to answer a review.
+    """
+
+    round_id: str
+    questions: Sequence[Question]
+    guidelines: str
+    minimum_annotators: int
+
+
+@dataclass(frozen=True)
+class RejectedResponse:
+    """An answer that does not count.
+
+    Attributes:
+        origin: Where it was given: file name, or the desk's name of the record.
+        row: 1-based data row in it, or None where the whole file is meant.
+        review_id: The review that was answered, as far as it could be read.
+        annotator: Who answered, as far as it could be read.
+        reason: Why it does not count.
+        given: What was found.
+        expected: What would have counted.
+    """
+
+    origin: str
+    row: int | None
+    review_id: str | None
+    annotator: str | None
+    reason: ResponseReason
+    given: str
+    expected: str
+
+
+@dataclass(frozen=True)
+class Responses:
+    """What people answered in a round.
+
+    Attributes:
+        table: Columns of `RESPONSE`, one row for each annotator and review, sorted.
+        rejected: The answers that do not count.
+    """
+
+    table: pl.DataFrame
+    rejected: Sequence[RejectedResponse]
+
+
+@dataclass(frozen=True)
+class RoundStatus:
+    """How far people are with a round.
+
+    Attributes:
+        round_id: The round.
+        desk: Name of the desk's implementation.
+        where: Where people work: path or URL.
+        rows: Reviews that were asked.
+        rows_answered: Reviews with at least the minimum of valid answers.
+        answers: Valid answers.
+        rejected: Answers that do not count.
+        annotators: Valid answers by person.
+        digest: Digest of everything answered; changes when an answer does.
+    """
+
+    round_id: str
+    desk: str
+    where: str
+    rows: int
+    rows_answered: int
+    answers: int
+    rejected: int
+    annotators: Mapping[str, int] = field(default_factory=dict[str, int])
+    digest: str = ""
+
+    @property
+    def state(self) -> RoundState:
+        """Waiting until the first valid answer, complete once every review has its minimum."""
+        if not self.answers:
+            return RoundState.WAITING
+        return RoundState.COMPLETE if self.rows_answered == self.rows else RoundState.PARTIAL
+
+    def to_metadata(self) -> dict[str, object]:
+        """Progress as flat metadata."""
+        return {
+            "annotation/round_id": self.round_id,
+            "annotation/desk": self.desk,
+            "annotation/where": self.where,
+            "annotation/status": self.state.value,
+            "annotation/requested_rows": self.rows,
+            "annotation/answered_rows": self.rows_answered,
+            "annotation/answers_count": self.answers,
+            "annotation/rejected_answers_count": self.rejected,
+            "annotation/answers_by_annotator": dict(self.annotators),
+        }
+
+
+class AnnotationDesk(Protocol):
+    """Where people annotate."""
+
+    def request(self, annotation_round: AnnotationRound) -> RoundStatus:
+        """Puts the round before people and returns its status.
+
+        Idempotent: asked again for the same round it adds what is missing and never wipes an answer.
+        """
+        ...
+
+    def status(self, round_id: str) -> RoundStatus:
+        """How far people are.
+
+        Raises:
+            RoundUnknownError: The desk does not hold the round.
+        """
+        ...
+
+    def responses(self, round_id: str) -> Responses:
+        """The valid answers, and those that do not count with the reason.
+
+        Raises:
+            RoundUnknownError: The desk does not hold the round.
+        """
+        ...
+
+
+def count_answered(table: pl.DataFrame, minimum_annotators: int) -> int:
+    """Reviews with at least that many valid answers in a table of `RESPONSE`."""
+    votes = table.group_by("review_id").len()
+    return votes.filter(pl.col("len") >= minimum_annotators).height

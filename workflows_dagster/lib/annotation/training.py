@@ -1,0 +1,132 @@
+"""The corpus as it is trained on: human labels laid over weak ones, every row naming where its label is from."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflows_dagster.lib.annotation.consensus import LABELS_FILE
+from workflows_dagster.lib.annotation.desk import RoundState
+from workflows_dagster.lib.artifact import Artifact, conform, write_report
+from workflows_dagster.lib.schema import CORPUS_REVIEW
+
+BATCH_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """Where the labels are from.
+
+    Attributes:
+        status: How far people are with the pilot.
+        rows: Reviews in all.
+        label_sources: Labelled reviews by where the label is from.
+        human_by_split: Human labels by split.
+        differs: Human labels that are not the weak label they replaced.
+        changes: Such labels by `weak->human`.
+    """
+
+    status: RoundState
+    rows: int
+    label_sources: Mapping[str, int]
+    human_by_split: Mapping[str, int]
+    differs: int
+    changes: Mapping[str, int]
+
+    @property
+    def human(self) -> int:
+        """Reviews with a human label."""
+        return sum(self.human_by_split.values())
+
+    def to_metadata(self) -> dict[str, object]:
+        """Where the labels are from, as flat metadata."""
+        metadata: dict[str, object] = {
+            "annotation/status": self.status.value,
+            "annotation/rows_by_label_source": dict(self.label_sources),
+            "annotation/human_rows_by_split": dict(self.human_by_split),
+            "annotation/human_differs_rows": self.differs,
+        }
+        if self.human:
+            metadata["annotation/human_differs_ratio"] = self.differs / self.human
+        else:
+            metadata["annotation/note"] = "weak labels only: nobody has answered the pilot yet"
+        return metadata
+
+
+@dataclass
+class _Tally:
+    """Counts gathered while the corpus streams by."""
+
+    rows: int = 0
+    sources: Counter[str] = field(default_factory=Counter[str])
+    splits: Counter[str] = field(default_factory=Counter[str])
+    changes: Counter[str] = field(default_factory=Counter[str])
+
+    def count(self, overlaid: pl.DataFrame) -> None:
+        self.rows += overlaid.height
+        self.sources.update(overlaid["label_source"].drop_nulls().to_list())
+        human = overlaid.filter(pl.col("human").is_not_null())
+        self.splits.update(human["split"].to_list())
+        changed = human.filter(pl.col("human") != pl.col("weak").fill_null("none"))
+        for weak, label in changed.select(pl.col("weak").fill_null("none"), "human").iter_rows():
+            self.changes[f"{weak}->{label}"] += 1
+
+
+def build_training_reviews(corpus: Artifact, pilot_labels: Artifact, folder: Path) -> TrainingReport:
+    """Writes reviews.parquet and the report, in the order of the corpus and in bounded memory."""
+    status = RoundState(str(pilot_labels.report()["status"]))
+    labels = pilot_labels.scan(LABELS_FILE).filter(pl.col("label").is_not_null())
+    human = labels.select("review_id", pl.col("label").alias("human")).collect()
+    tally = _Tally()
+    with pq.ParquetWriter(folder / "reviews.parquet", CORPUS_REVIEW, compression="zstd") as writer:
+        for batch in _batches(corpus.file("reviews.parquet")):
+            overlaid = overlay(batch, human)
+            tally.count(overlaid)
+            writer.write_table(conform(overlaid.select(CORPUS_REVIEW.names).to_arrow(), CORPUS_REVIEW))
+    report = TrainingReport(
+        status=status,
+        rows=tally.rows,
+        label_sources=dict(sorted(tally.sources.items())),
+        human_by_split=dict(sorted(tally.splits.items())),
+        differs=tally.changes.total(),
+        changes=dict(sorted(tally.changes.items())),
+    )
+    write_report(folder, _record(report))
+    return report
+
+
+def overlay(reviews: pl.DataFrame, human: pl.DataFrame) -> pl.DataFrame:
+    """The reviews in their order, with human labels in place of weak ones, and columns `weak` and `human` beside.
+
+    Args:
+        reviews: Columns of CORPUS_REVIEW.
+        human: Columns review_id and human (the label), one row a review.
+    """
+    joined = reviews.join(human, on="review_id", how="left", maintain_order="left")
+    answered = pl.col("human").is_not_null()
+    return joined.with_columns(
+        weak=pl.col("label"),
+        label=pl.coalesce("human", "label"),
+        label_source=pl.when(answered).then(pl.lit("human")).otherwise("label_source"),
+    )
+
+
+def _batches(path: Path) -> Iterator[pl.DataFrame]:
+    for batch in pq.ParquetFile(path).iter_batches(BATCH_ROWS):
+        yield pl.DataFrame(pa.Table.from_batches([batch]))
+
+
+def _record(report: TrainingReport) -> dict[str, object]:
+    return {
+        "status": report.status.value,
+        "rows": report.rows,
+        "label_sources": dict(report.label_sources),
+        "human_rows": report.human,
+        "human_by_split": dict(report.human_by_split),
+        "human_differs": report.differs,
+        "human_differs_by_change": dict(report.changes),
+    }

@@ -1,0 +1,177 @@
+"""The annotation assets with the file desk, from the sample to the labels that are trained on."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from workflows_dagster.assets import annotation
+from workflows_dagster.checks.annotation import TRAINING_REVIEWS_OF_CORPUS
+from workflows_dagster.io_managers.published import PublishedIOManager
+from workflows_dagster.lib.artifact import write_table
+from workflows_dagster.lib.schema import CORPUS_REVIEW
+from workflows_dagster.resources.annotation import FileAnnotation
+from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
+
+# Dagster 1.13.27 calls its own deprecated property when a resource holds another one.
+pytestmark = pytest.mark.filterwarnings("ignore:InitResourceContext.dagster_run is deprecated:DeprecationWarning")
+
+ASSETS = [
+    annotation.pilot_sample,
+    annotation.pilot_annotation_request,
+    annotation.pilot_responses,
+    annotation.pilot_labels,
+    annotation.training_reviews,
+]
+
+
+def corpus(rows: int = 200) -> pl.DataFrame:
+    """Labelled rows of two sources over all splits, and some without a label."""
+    splits = ["train"] * 6 + ["validation", "test", "test", "none"]
+    labels = ["positive", "positive", "negative", "neutral", "positive", "negative", "positive"]
+    frame = pl.DataFrame({"number": range(rows)}).with_columns(
+        review_id=pl.format("shop:{}", pl.col("number").cast(pl.String).str.zfill(5)),
+        source=pl.when(pl.col("number") % 3 == 0).then(pl.lit("posts")).otherwise(pl.lit("shop")),
+        batch=pl.lit("b1"),
+        text=pl.format("=review number {}", "number"),
+        split=pl.col("number").map_elements(lambda n: splits[n % 10], pl.String),
+        label=pl.col("number").map_elements(lambda n: labels[n % 7], pl.String),
+        group_key=pl.format("g{}", "number"),
+    )
+    unlabelled = pl.col("split") == "none"
+    return frame.with_columns(
+        label=pl.when(~unlabelled).then("label"),
+        label_source=pl.when(~unlabelled).then(pl.lit("rating")),
+        stars=pl.lit(None, pl.Int8),
+        language=pl.lit("en"),
+        product_id=pl.lit(None, pl.String),
+        created_at=pl.lit(None, pl.Datetime("us", "UTC")),
+    ).sort("review_id")
+
+
+@pytest.fixture
+def materialize(tmp_path: Path, store: StoreResource) -> Any:
+    """Materializes the stage on the corpus and returns the result."""
+    desk = FileAnnotation(root=str(tmp_path / "annotation"))
+    instance = dg.DagsterInstance.ephemeral()
+
+    @dg.asset
+    def review_corpus(context: dg.AssetExecutionContext, store: StoreResource) -> Any:
+        yield from store.publish(context, _write_corpus)
+
+    def run(**config: Any) -> dg.ExecuteInProcessResult:
+        return dg.materialize(
+            [review_corpus, *ASSETS],
+            instance=instance,
+            resources={
+                "store": store,
+                "annotation_desk": desk,
+                "io_manager": PublishedIOManager(store=store),
+            },
+            run_config={"ops": {name: {"config": value} for name, value in config.items()}},
+        )
+
+    return run
+
+
+class _Empty:
+    def to_metadata(self) -> dict[str, object]:
+        return {}
+
+
+def _write_corpus(folder: Path) -> _Empty:
+    write_table(folder / "reviews.parquet", corpus(), CORPUS_REVIEW)
+    return _Empty()
+
+
+def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    [event] = result.asset_materializations_for_node(asset)
+    return {key: value.value for key, value in event.metadata.items()}
+
+
+def published(result: dg.ExecuteInProcessResult, store: StoreResource, asset: str) -> Path:
+    return store.store().folder(metadata(result, asset)[COMMIT_KEY])
+
+
+def answer(form: Path, labels: dict[int, str], annotator: str = "ann") -> dict[str, str]:
+    """Fills in some rows of a form and returns the labels by id."""
+    with form.open(encoding="utf-8-sig", newline="") as file:
+        header, *rows = csv.reader(file)
+    place = {name: header.index(name) for name in header}
+    for number, label in labels.items():
+        rows[number][place["label"]], rows[number][place["annotator"]] = label, annotator
+    with form.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter=";").writerows([header, *rows])
+    return {rows[number][place["review_id"]]: label for number, label in labels.items()}
+
+
+def test_chain_goes_on_with_weak_labels_until_people_answer(materialize: Any, store: StoreResource) -> None:
+    result = materialize()
+
+    shown = metadata(result, "training_reviews")
+    assert shown["annotation/status"] == "waiting"
+    assert "weak labels only" in shown["annotation/note"]
+    report = json.loads((published(result, store, "training_reviews") / "report.json").read_text())
+    assert report["label_sources"] == {"rating": 180}
+    assert (report["status"], report["human_rows"]) == ("waiting", 0)
+
+
+def test_human_labels_outrank_weak_ones(materialize: Any, store: StoreResource) -> None:
+    first = materialize(pilot_sample={"rows": 20})
+    form = Path(metadata(first, "pilot_annotation_request")["annotation/where"])
+    given = answer(form, dict.fromkeys(range(20), "Neutral "))
+
+    second = materialize(pilot_sample={"rows": 20})
+
+    rows = pl.read_parquet(published(second, store, "training_reviews") / "reviews.parquet")
+    human = rows.filter(pl.col("label_source") == "human")
+    assert set(human["review_id"]) == set(given)
+    assert set(human["label"]) == {"neutral"}
+    weak = corpus().filter(pl.col("review_id").is_in(list(given)), pl.col("label") != "neutral").height
+    assert metadata(second, "training_reviews")["annotation/human_differs_rows"] == weak
+    assert metadata(second, "pilot_labels")["annotation/status"] == "complete"
+    # The same sample asked again is the same version: nothing downstream of it wakes.
+    commits = [metadata(result, "pilot_annotation_request")[COMMIT_KEY] for result in (first, second)]
+    assert commits[0] == commits[1]
+
+
+def test_refused_answers_are_published_and_reported(materialize: Any, store: StoreResource) -> None:
+    first = materialize(pilot_sample={"rows": 10})
+    answer(Path(metadata(first, "pilot_annotation_request")["annotation/where"]), {0: "positive", 1: "meh"})
+
+    second = materialize(pilot_sample={"rows": 10})
+
+    rejects = pl.read_parquet(published(second, store, "pilot_labels") / "rejects.parquet")
+    assert rejects.select("row", "reason", "given").rows() == [(2, "unknown_label", "meh")]
+    [check] = [
+        event
+        for event in second.get_asset_check_evaluations()
+        if event.check_name == "pilot_labels_every_answer_counts"
+    ]
+    assert (check.passed, check.blocking) == (False, False)
+    assert metadata(second, "pilot_labels")["annotation/status"] == "partial"
+
+
+def test_folder_is_the_same_whatever_the_order_of_runs(materialize: Any) -> None:
+    first, second = (materialize() for _ in range(2))
+    for asset in ("pilot_sample", "pilot_annotation_request", "pilot_labels", "training_reviews"):
+        assert metadata(first, asset)["store/digest"] == metadata(second, asset)["store/digest"]
+
+
+def test_moved_split_is_caught(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    for folder, frame in ((before, corpus()), (after, corpus().with_columns(split=pl.lit("train")))):
+        folder.mkdir()
+        write_table(folder / "reviews.parquet", frame, CORPUS_REVIEW)
+
+    [audit] = [comparison.against(before) for comparison in TRAINING_REVIEWS_OF_CORPUS]
+
+    assert audit.blocking
+    assert audit.judge(before).passed
+    verdict = audit.judge(after)
+    assert not verdict.passed
+    assert "['split']" in verdict.description
