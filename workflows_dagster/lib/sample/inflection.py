@@ -18,7 +18,7 @@ _PAST: Final = {
 }
 # fmt: on
 _DOUBLES: Final = re.compile(r"[^aeiou]*[aeiou][bdgklmnprt]")
-_PLURAL_FORMS: Final = {"is": "are", "was": "were", "has": "have", "does": "do"}
+_PLURAL: Final = {"is": "are", "was": "were"}
 
 
 class Subject(NamedTuple):
@@ -46,10 +46,9 @@ def forms(predicate: str, of: Subject, letter: str = "V") -> dict[str, str]:
     rest = f" {rest}" if rest else ""
     if of.plural:
         rest = re.sub(r"\bits\b", "their", rest)
-    present = verb if of.plural else _present(verb)
-    past = _past(verb)
+    present, past = _present(verb), _past(verb)
     if of.plural:
-        present, past = _PLURAL_FORMS.get(present, present), _PLURAL_FORMS.get(past, past)
+        present, past = _PLURAL.get(present, verb), _PLURAL.get(past, past)
     return {letter: verb + rest, f"{letter}s": present + rest, f"{letter}d": past + rest}
 
 

@@ -38,12 +38,12 @@ _CONTRACTIONS: Final = tuple(
         ("(do|does|did|is|was|has|had|would|could|have|are|were) not", r"\1n't"),
         ("cannot", "can't"),
         ("I would", "I'd"),
-        ("I have", "I've"),
+        ("I have(?= (had|yet|run|seen|worse|owned|only))", "I've"),
         ("I am", "I'm"),
         ("it is", "it's"),
         ("It is", "It's"),
         ("that is", "that's"),
-        ("you will", "you'll"),
+        ("you will(?= )", "you'll"),
     )
 )
 
@@ -135,7 +135,7 @@ class Mess:
 
     def _stretched(self, text: str) -> str:
         word = self._rng.choice(("sooo", "hmmmm", "okayyy", "yesss", "weeell"))
-        return f"{word.capitalize()}... {text}" if self._rng.random() < 0.5 else text + "!!!!"
+        return f"{word.capitalize()}... {text}" if self._rng.random() < 0.5 else text.rstrip(".") + "!!!!"
 
     def _email(self, text: str) -> str:
         lead = self._rng.choice(("Write to me at", "Contact:", "My mail is"))

@@ -43,10 +43,22 @@ class Domain(_Bank):
 
 
 class Frames(_Bank):
-    """Frames that keep or turn round the polarity of the predicate put into them."""
+    """Frames that keep or turn round the polarity of the predicate put into them.
+
+    Attributes:
+        keep: Those that say what the predicate says; the first is the plainest.
+        flip: Those that say the opposite; the first is the plainest.
+        keep_good: Further ones that keep, for predicates that praise.
+        keep_bad: Further ones that keep, for predicates that fault.
+        flip_good: Further ones that turn round, for predicates that praise.
+        flip_bad: Further ones that turn round, for predicates that fault.
+        turns: Frames of two predicates, of which one counts.
+    """
 
     keep: tuple[str, ...]
     flip: tuple[str, ...]
+    keep_good: tuple[str, ...] = ()
+    keep_bad: tuple[str, ...] = ()
     flip_good: tuple[str, ...] = ()
     flip_bad: tuple[str, ...] = ()
     turns: tuple[str, ...] = ()

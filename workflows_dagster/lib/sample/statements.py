@@ -67,13 +67,12 @@ class Speaker:
             frames = discourse.inline if inline or self._rng.random() < _INLINE_RATIO else discourse.standalone
         indirect_ratio = self._indirect_ratio * (_GRANTED_INDIRECT_RATIO if granted else 1)
         if self._rng.random() >= indirect_ratio:
-            plain = self._rng.random() < _PLAIN_RATIO
-            return self._frame(frames.keep[0] if plain else self._fresh(frames.keep), sign, topic)
+            one_sided = frames.keep_good if sign > 0 else frames.keep_bad
+            return self._frame(self._plain_or(frames.keep, one_sided), sign, topic)
         if frames.turns and self._rng.random() < _TURN_RATIO:
             return self._turn(self._fresh(frames.turns), sign, topic)
-        plain = self._rng.random() < _PLAIN_RATIO
         one_sided = frames.flip_bad if sign > 0 else frames.flip_good
-        return self._frame(frames.flip[0] if plain else self._fresh(frames.flip + one_sided), -sign, topic)
+        return self._frame(self._plain_or(frames.flip, one_sided), -sign, topic)
 
     def irony(self) -> str:
         """A complaint in the words of praise."""
@@ -116,6 +115,10 @@ class Speaker:
             person = self._slot("person")
             return person[0].upper() + person[1:]
         return self._rng.choice(self._phrases.discourse.slots[name])
+
+    def _plain_or(self, frames: Sequence[str], one_sided: Sequence[str]) -> str:
+        """The plainest frame, or any other one that was not used yet."""
+        return frames[0] if self._rng.random() < _PLAIN_RATIO else self._fresh([*frames[1:], *one_sided])
 
     def _frame(self, frame: str, sign: int, topic: "_Topic | None" = None) -> str:
         of, aspect, _ = _beside(frame, topic or self._topic(self._product.domain), self._product.noun)
