@@ -83,7 +83,8 @@ def _explain(path: Path, document: dict[str, Any], error: ValidationError) -> Co
     # The input of a whole source or of its options may hold secrets; a single field's does not.
     given = first["input"] if isinstance(first["input"], str | int | float | bool | None) else "(see the file)"
     more = f" ({len(others)} more problems in this file)" if others else ""
-    return _refused(path, ": ".join(filter(None, [where[0], ".".join(where[1:])])), given, first["msg"] + more)
+    subject, field = where[0] if where else "the file", ".".join(where[1:])
+    return _refused(path, f"{subject}: {field}" if field else subject, given, first["msg"] + more)
 
 
 def _refused(path: Path, where: str, given: object, expected: str) -> ConfigurationError:

@@ -53,7 +53,7 @@ def list_files(source: Source) -> list[FileVersion]:
     Raises:
         SourceUnreadableError: The location cannot be listed, or names one file that is not there.
     """
-    with reaching(source, source.location):
+    with reaching(source, source.location, TypeError):
         fs, path = _filesystem(source, source.location)
         fs.invalidate_cache()  # file systems are kept for the life of the process, and with them old listings
         if has_magic(path):
@@ -72,7 +72,7 @@ def stat_file(source: Source, uri: str) -> FileVersion:
     Raises:
         SourceUnreadableError: It is not there or cannot be reached.
     """
-    with reaching(source, uri):
+    with reaching(source, uri, TypeError):
         fs, path = _filesystem(source, uri)
         fs.invalidate_cache()
         return _version(fs, fs.info(path))
@@ -95,13 +95,19 @@ def label(source: Source, uri: str) -> str:
 
 
 @contextmanager
-def reaching(source: Source, what: str) -> Generator[None]:
-    """Turns the errors of a file system, its decompressors included, into SourceUnreadableError."""
+def reaching(source: Source, what: str, *also: type[Exception]) -> Generator[None]:
+    """Turns the errors of a file system, its decompressors included, into SourceUnreadableError.
+
+    Args:
+        source: The source that is read.
+        what: The file or location that is reached for.
+        also: Further errors to turn: some file systems meet an option that they do not know with a TypeError.
+    """
     try:
         yield
     except (SourceUnreadableError, MissingExtraError):
         raise
-    except transport_errors() as error:
+    except (*transport_errors(), *also) as error:
         raise SourceUnreadableError(
             f"{what} of source {source.name} cannot be read",
             given=f"{type(error).__name__}: {error}",

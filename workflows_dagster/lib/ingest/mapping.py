@@ -13,6 +13,7 @@ from workflows_dagster.lib.ingest.records import EXCERPT_CHARS, Broken, Record
 from workflows_dagster.lib.schema import LABELS, REJECT
 
 ID_CHARS = 24
+_UNIT_SEPARATOR = "\x1f"
 _EPOCH_UNITS = {"unix_s": 1_000_000, "unix_ms": 1_000}
 _EARLIEST_US = int(datetime(1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
 _LATEST_US = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 1_000_000
@@ -132,20 +133,16 @@ def _group_keys(raw: _Raw, ids: pl.Series, source: Source) -> pl.Series:
     Digests, because a group may be a person, and so that keys of one namespace have one form.
     """
     columns = source.columns
-    kinds = [("group", columns.group)] if columns.group else []
-    kinds += [("product", (columns.product,)), ("author", (columns.author,))]
-    candidates = [
-        (kind, list(zip(*(raw.series(name) for name in names), strict=True)))
-        for kind, names in kinds
-        if None not in names
+    kinds = {"group": columns.group, "product": (columns.product,), "author": (columns.author,)}
+    named = [
+        pl.concat_str(pl.lit(kind), *(raw.series(name) for name in names), separator=_UNIT_SEPARATOR)
+        for kind, names in kinds.items()
+        if any(name is not None for name in names)
     ]
-    prefix = f"{source.namespace}:"
-    keys: list[str] = []
-    for number, review_id in enumerate(ids):
-        values = ((kind, rows[number]) for kind, rows in candidates if None not in rows[number])
-        kind, key = next(values, ("review", (review_id,)))
-        keys.append(prefix + digest_text(kind, *key)[:ID_CHARS])
-    return pl.Series(keys, dtype=pl.String)
+    itself = pl.concat_str(pl.lit("review"), ids, separator=_UNIT_SEPARATOR)
+    groups = pl.select(pl.coalesce(*named, itself)).to_series()
+    keys = {name: f"{source.namespace}:{digest_text(name)[:ID_CHARS]}" for name in groups.unique()}
+    return groups.replace_strict(keys, return_dtype=pl.String)
 
 
 def _labels(given: pl.Series, source: Source) -> pl.Series:

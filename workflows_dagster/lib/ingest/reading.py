@@ -1,5 +1,6 @@
 """Reads the files of one batch into reviews.parquet and rejects.parquet, in bounded memory."""
 
+import itertools
 import shutil
 import tempfile
 from collections import Counter
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, NamedTuple, Self, cast
 
 import polars as pl
 import pyarrow as pa
@@ -123,7 +124,7 @@ def read_batch(manifest: Manifest, source: Source, settings: IngestSettings, fol
                 mapped = map_records(chunk.records, chunk.broken, source, manifest.key, count.uri)
                 _tally(mapped, count, reasons)
                 tables.write(mapped)
-                progress.advance(chunk.rows)
+                progress.advance(len(chunk.records) + len(chunk.broken))
     report = IngestReport(source.name, tuple(counts), reasons)
     write_report(folder, report.to_json())
     return report
@@ -177,33 +178,21 @@ def _require_unchanged(source: Source, file: FileVersion) -> None:
         )
 
 
-@dataclass
-class _Chunk:
-    records: list[Record] = field(default_factory=list[Record])
-    broken: list[Broken] = field(default_factory=list[Broken])
-
-    @property
-    def rows(self) -> int:
-        return len(self.records) + len(self.broken)
+class _Chunk(NamedTuple):
+    records: list[Record]
+    broken: list[Broken]
 
 
 def _chunks(rows: Iterator[Record | Broken], limit: int | None, count: FileCount) -> Iterator[_Chunk]:
     """Rows in chunks of bounded size; what is beyond the limit is only counted."""
-    chunk = _Chunk()
-    for row in rows:
-        count.rows_in += 1
-        if limit is not None and count.rows_in > limit:
-            count.rows_skipped_by_limit += 1
-            continue
-        if isinstance(row, Broken):
-            chunk.broken.append(row)
-        else:
-            chunk.records.append(row)
-        if chunk.rows == CHUNK_ROWS:
-            yield chunk
-            chunk = _Chunk()
-    if chunk.rows:
-        yield chunk
+    while batch := list(itertools.islice(rows, CHUNK_ROWS)):
+        taken = batch if limit is None else batch[: max(0, limit - count.rows_in)]
+        count.rows_in += len(batch)
+        count.rows_skipped_by_limit += len(batch) - len(taken)
+        if taken:
+            yield _Chunk(
+                [row for row in taken if isinstance(row, Record)], [row for row in taken if isinstance(row, Broken)]
+            )
 
 
 def _tally(mapped: Mapped, count: FileCount, reasons: Counter[str]) -> None:

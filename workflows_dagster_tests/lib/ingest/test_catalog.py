@@ -1,0 +1,105 @@
+"""sources.yaml: what is accepted, and how a mistake is explained."""
+
+from pathlib import Path
+
+import pytest
+
+from workflows_dagster.lib.errors import ConfigurationError
+from workflows_dagster.lib.ingest.loading import load_catalog
+
+SOURCE = """
+sources:
+  - name: shop
+    location: inbox/*.csv
+    format: csv
+    columns: {text: text}
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "sources.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_relative_location_is_taken_from_the_files_folder(tmp_path: Path) -> None:
+    (source,) = load_catalog(write(tmp_path, SOURCE)).sources
+    assert source.location == str(tmp_path / "inbox/*.csv")
+
+
+@pytest.mark.parametrize("location", ["/data/a.csv", "s3://bucket/a.csv", "memory://a.csv"])
+def test_absolute_location_stays(tmp_path: Path, location: str) -> None:
+    (source,) = load_catalog(write(tmp_path, SOURCE.replace("inbox/*.csv", location))).sources
+    assert source.location == location
+
+
+def test_variable_in_a_location_is_replaced(tmp_path: Path) -> None:
+    path = write(tmp_path, SOURCE.replace("inbox", "${INBOX}/new"))
+    assert load_catalog(path, {"INBOX": "s3://bucket"}).sources[0].location == "s3://bucket/new/*.csv"
+    with pytest.raises(ConfigurationError, match=r"source shop names an environment variable .*'INBOX'"):
+        load_catalog(path)
+
+
+def test_format_decides_the_defaults(tmp_path: Path) -> None:
+    path = write(tmp_path, SOURCE + SOURCE.replace("sources:", "").replace("shop", "list").replace(": csv", ": tsv"))
+    shop, listing = load_catalog(path).sources
+    assert (shop.separator, shop.quoted) == (",", True)
+    assert (listing.separator, listing.quoted) == ("\t", False)
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "message"),
+    [
+        ("shop", "My Shop", r"source My Shop: name.*'My Shop'.*pattern"),
+        ("format: csv", "format: xlsx", r"source shop: format.*'xlsx'.*'csv', 'tsv', 'jsonl' or 'parquet'"),
+        ("format: csv", "formt: csv", r"source shop: f"),
+        ("{text: text}", "{txt: text}", r"source shop: columns\.t"),
+        ("{text: text}", "{text: text}\n    labels: {1: positive}", r"source shop.*columns\.label names no column"),
+        (
+            "{text: text}",
+            "{text: text, label: l}\n    labels: {1: good}",
+            r"source shop: labels\.1.*'good'.*'negative'",
+        ),
+        ("{text: text}", "{text: text}\n    header: false", r"source shop.*names: the columns in order"),
+        ("{text: text}", "{text: text}\n    header: false\n    names: [a]", r"source shop.*\['text'\].*\['a'\]"),
+        ("{text: text}", "{text: text}\n    encoding: utf-9", r"source shop.*no codec is called 'utf-9'"),
+        ("sources:", "batching: {max_files: 0}\nsources:", r"batching: max_files.*given: 0|batching: max_files"),
+        (SOURCE, "sources: {}", r"sources.yaml: sources.*a list of mappings"),
+        (SOURCE, "[1]", r"a mapping with the key sources"),
+        (SOURCE, "sources: []", r"sources"),
+        (SOURCE, "sources: [", r"cannot be read"),
+    ],
+)
+def test_mistake_is_explained_with_source_and_field(tmp_path: Path, change: str, to: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        load_catalog(write(tmp_path, SOURCE.replace(change, to)))
+
+
+def test_names_are_distinct(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="several sources are called shop"):
+        load_catalog(write(tmp_path, SOURCE + SOURCE.replace("sources:", "")))
+
+
+def test_missing_file_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"nowhere\.yaml cannot be read"):
+        load_catalog(tmp_path / "nowhere.yaml")
+
+
+def test_secret_is_referred_to_and_never_shown(tmp_path: Path) -> None:
+    options = "\n    storage_options: {secret: {env: SHOP_SECRET}, client_kwargs: {endpoint_url: http://localhost}}"
+    path = write(tmp_path, SOURCE.rstrip() + options)
+    catalog = load_catalog(path, {"SHOP_SECRET": "hunter2"})
+    assert catalog.sources[0].storage_options.reveal() == {
+        "secret": "hunter2",
+        "client_kwargs": {"endpoint_url": "http://localhost"},
+    }
+    assert "hunter2" not in repr(catalog) + str(catalog)
+    with pytest.raises(ConfigurationError, match="'SHOP_SECRET'"):
+        load_catalog(path)
+
+
+def test_secret_that_is_written_out_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    path = write(tmp_path, SOURCE.rstrip() + "\n    storage_options: {secret: hunter2}")
+    with pytest.raises(ConfigurationError, match="secret is written out") as caught:
+        load_catalog(path)
+    assert "hunter2" not in str(caught.value)

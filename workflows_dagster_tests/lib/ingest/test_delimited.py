@@ -1,0 +1,121 @@
+"""csv and tsv: one case for each way a real export is broken."""
+
+import io
+from typing import Any
+
+import pytest
+
+from workflows_dagster.lib.errors import SourceUnreadableError
+from workflows_dagster.lib.ingest.catalog import Source
+from workflows_dagster.lib.ingest.delimited import read_delimited
+from workflows_dagster.lib.ingest.lines import MAX_RECORD_CHARS, open_text
+from workflows_dagster.lib.ingest.records import Broken, Record
+
+
+def source(**settings: Any) -> Source:
+    columns = {"id": "id", "text": "text"}
+    return Source.model_validate({"name": "shop", "location": "/shop", "format": "csv", "columns": columns} | settings)
+
+
+def read(content: bytes, **settings: Any) -> list[Record | Broken]:
+    described = source(**settings)
+    with open_text(io.BytesIO(content), described, newline="") as text:
+        return list(read_delimited(text, described, "a.csv"))
+
+
+def outline(rows: list[Record | Broken]) -> list[tuple[int, int | None, str | None]]:
+    """Row, line, and the text of the row or the reason against it."""
+    return [(row.row, row.line, row.reason if isinstance(row, Broken) else row.cells[0]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(b"", [], id="empty file"),
+        pytest.param(b"id,text\n", [], id="header alone"),
+        pytest.param(b"\xef\xbb\xbf", [], id="byte order mark alone"),
+        pytest.param(b"\xef\xbb\xbfid,text\n1,a\n", [(1, 2, "a")], id="byte order mark"),
+        pytest.param(b'\xef\xbb\xbf"id","text"\n1,a\n', [(1, 2, "a")], id="byte order mark before a quote"),
+        pytest.param(b"id,text\r\n1,a\r\n2,b", [(1, 2, "a"), (2, 3, "b")], id="CRLF, no end of line at the end"),
+        pytest.param(b"id,text\r1,a\r2,b\r", [(1, 2, "a"), (2, 3, "b")], id="CR"),
+        pytest.param(b'id,text\n1,"a\nb\r\nc"\n2,d\n', [(1, 2, "a\nb\r\nc"), (2, 5, "d")], id="line ends in a cell"),
+        pytest.param(b"\n\nid,text\n\n1,a\n\n", [(1, 5, "a")], id="blank lines"),
+        pytest.param(
+            "id,text\n1,a\u0085b\u2028c\x0cd\n2,e\n".encode(),
+            [(1, 2, "a\u0085b\u2028c\x0cd"), (2, 3, "e")],
+            id="what str.splitlines would split",
+        ),
+        pytest.param(b'id,text\n1,"say ""hi"""\n', [(1, 2, 'say "hi"')], id="quote in a cell"),
+        pytest.param(b'id,text\n1,5" tall\n', [(1, 2, '5" tall')], id="quote in the middle of a bare cell"),
+        pytest.param(b"id,text\n1\n2,b\n", [(1, 2, "too_few_fields"), (2, 3, "b")], id="too few"),
+        pytest.param(b"id,text\n1,a,x\n2,b\n", [(1, 2, "too_many_fields"), (2, 3, "b")], id="too many"),
+        pytest.param(b"id,text\n1,a\0\n2,b\n", [(1, 2, "nul_byte"), (2, 3, "b")], id="NUL"),
+        pytest.param(b"id,text\n1,caf\xe9\n2,b\n", [(1, 2, "undecodable"), (2, 3, "b")], id="not UTF-8"),
+        pytest.param(
+            b'id,text\n1,"never closed\n2,b\n3,c\n',
+            [(1, 2, "bad_quoting"), (2, 3, "b"), (3, 4, "c")],
+            id="a quote that never closes",
+        ),
+        pytest.param(
+            b'id,text\n1,"never closed\n2,"b"\n3,c\n',
+            [(1, 2, "bad_quoting"), (2, 3, "b"), (3, 4, "c")],
+            id="a quote that only the next row's would close",
+        ),
+        pytest.param(b'id,text\n1,"a" b\n2,c\n', [(1, 2, "bad_quoting"), (2, 3, "c")], id="text after a quote"),
+    ],
+)
+def test_csv_row_is_read_or_rejected(content: bytes, expected: list[tuple[int, int, str]]) -> None:
+    assert outline(read(content)) == expected
+
+
+def test_quote_that_never_closes_costs_one_row_of_a_long_file() -> None:
+    filler = b"".join(b"%d,%s\n" % (number, b"x" * 100) for number in range(5_000))
+    rows = read(b'id,text\n0,"open\n' + filler)
+    assert outline(rows)[:2] == [(1, 2, "bad_quoting"), (2, 3, "x" * 100)]
+    assert len(rows) == 5_001
+    assert [row.line for row in rows] == list(range(2, 5_003))
+
+
+def test_line_beyond_the_limit_is_one_reject() -> None:
+    rows = read(b"id,text\n1," + b"x" * (3 * MAX_RECORD_CHARS) + b"\n2,b\n")
+    assert outline(rows) == [(1, 2, "record_too_long"), (2, 3, "b")]
+
+
+def test_line_beyond_the_limit_is_skipped_inside_an_open_quote() -> None:
+    rows = read(b'id,text\n1,"open\n2,' + b"x" * (2 * MAX_RECORD_CHARS) + b"\n3,c\n")
+    assert outline(rows) == [(1, 2, "bad_quoting"), (2, 3, "record_too_long"), (3, 4, "c")]
+
+
+def test_tsv_takes_quotes_as_text() -> None:
+    rows = read(b'"It is a\t1\nb"\t0\n', format="tsv", header=False, names=["text", "id"])
+    assert outline(rows) == [(1, 1, '"It is a'), (2, 2, 'b"')]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "cp1252", "latin-1"])
+def test_encoding_is_the_sources(encoding: str) -> None:
+    rows = read("id,text\n1,café\n".encode(encoding), encoding=encoding)
+    assert outline(rows) == [(1, 2, "café")]
+
+
+def test_undecodable_bytes_are_replaced_when_asked() -> None:
+    assert outline(read(b"id,text\n1,caf\xe9\n", undecodable="replace")) == [(1, 2, "caf\ufffd")]
+
+
+def test_missing_column_names_what_was_given_and_expected() -> None:
+    with pytest.raises(SourceUnreadableError, match=r"a\.csv of source shop .*\['id', 'review'\].*'text'"):
+        read(b"id,review\n1,a\n")
+
+
+def test_column_twice_is_refused() -> None:
+    with pytest.raises(SourceUnreadableError, match="more than once"):
+        read(b"id,text,text\n1,a,b\n")
+
+
+def test_broken_header_is_refused() -> None:
+    with pytest.raises(SourceUnreadableError, match=r"header of a\.csv"):
+        read(b'id,"text\n1,a\n')
+
+
+def test_unnamed_column_can_be_mapped() -> None:
+    rows = read(b",text\n7,a\n", columns={"id": "", "text": "text"})
+    assert rows == [Record(1, 2, ("a", "7"))]
