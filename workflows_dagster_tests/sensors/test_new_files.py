@@ -43,7 +43,7 @@ class Deployment:
         self.instance = instance
         self.cursor: str | None = None
         self.describe()
-        self._repository = dg.Definitions(
+        self.repository = dg.Definitions(
             assets=[raw_reviews],
             jobs=[dg.define_asset_job("ingest_job", [raw_reviews])],
             sensors=[ingest_new_files_sensor],
@@ -61,10 +61,10 @@ class Deployment:
 
     def look(self) -> dg.SensorResult | dg.SkipReason:
         """Evaluates the sensor, and forgets what it returned: a process killed at once."""
-        context = dg.build_sensor_context(
-            self.instance, self.cursor, repository_def=self._repository, resources={"sources": self.sources}
-        )
-        answer = ingest_new_files_sensor(context)
+        with dg.build_sensor_context(
+            self.instance, self.cursor, repository_def=self.repository, resources={"sources": self.sources}
+        ) as context:
+            answer = ingest_new_files_sensor(context)
         assert isinstance(answer, dg.SensorResult | dg.SkipReason)
         return answer
 
@@ -86,7 +86,7 @@ class Deployment:
         keys = [str(request.run_key) for request in answer.run_requests or []]
         for key in keys:
             assert self.instance.has_dynamic_partition("batch", key)
-            self.instance.create_run_for_job(self._repository.get_job("ingest_job"), tags={"dagster/partition": key})
+            self.instance.create_run_for_job(self.repository.get_job("ingest_job"), tags={"dagster/partition": key})
         self.cursor = answer.cursor
         return keys
 
@@ -117,7 +117,7 @@ def test_sensor_requests_a_settled_file_once(deployment: Deployment) -> None:
 
 
 def test_sensor_skips_with_the_why(deployment: Deployment) -> None:
-    assert "no new files in 1 sources" in deployment.why()
+    assert deployment.why() == "no new files in 1 sources; none at all in shop"
     deployment.put("a.csv")
     assert "1 files are waited for" in deployment.why()
 
@@ -220,6 +220,27 @@ def test_sensor_spreads_many_batches_over_ticks(deployment: Deployment) -> None:
     ticks = [deployment.tick() for _ in range(4)]
     assert [len(keys) for keys in ticks] == [7, 7, 6, 0]
     assert len({key for keys in ticks for key in keys}) == 20
+
+
+def test_daemon_takes_the_requests_of_the_sensor(tmp_path: Path) -> None:
+    # As the daemon does, from a reference: a tick's run requests then see the partitions of the same tick.
+    with dg.instance_for_test() as instance:
+        deployment = Deployment(tmp_path, instance)
+        deployment.put("a.csv")
+        deployment.tick()
+        with dg.SensorEvaluationContext(
+            instance_ref=instance.get_ref(),
+            last_tick_completion_time=None,
+            last_run_key=None,
+            cursor=None,
+            log_key=None,
+            repository_name=None,
+            repository_def=deployment.repository,
+            resources={"sources": deployment.sources.get_resource_definition()},
+        ) as context:
+            data = ingest_new_files_sensor.evaluate_tick(context)
+    (request,) = data.run_requests or []
+    assert request.tags["dagster/partition"] == request.partition_key == request.run_key
 
 
 def report_materialized(deployment: Deployment, key: str) -> None:

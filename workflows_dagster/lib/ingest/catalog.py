@@ -94,12 +94,17 @@ class Source(_Frozen):
     header: bool = Field(default=True, description="csv, tsv: whether the first record names the columns.")
     names: tuple[str, ...] | None = Field(default=None, description="csv, tsv without header: the column names.")
     delimiter: str | None = Field(
-        default=None, min_length=1, max_length=1, description="csv, tsv: between fields. Unset: comma, tab."
+        default=None, pattern=r'^[^"\r\n]$', description="csv, tsv: between fields. Unset: comma, tab."
     )
     quoting: Literal["standard", "none"] | None = Field(
         default=None,
         description="standard: RFC 4180, fields in double quotes may hold anything. none: quotes are ordinary "
         "characters. Unset: standard for csv, none for tsv.",
+    )
+    escape: str | None = Field(
+        default=None,
+        pattern=r'^[^"\r\n]$',
+        description="csv: character before a quote that is part of a field. Unset: the quote is doubled.",
     )
     columns: Columns = Field(description="Which column holds what.")
     labels: Annotated[dict[str, Label], BeforeValidator(_text_keys)] = Field(
@@ -147,7 +152,7 @@ class Source(_Frozen):
             raise ValueError("language and columns.language are both set: keep one")
         if self.format in ("csv", "tsv"):
             _check_names(self)
-            _check_encoding(self.encoding)
+        _check_encoding(self.encoding)
         return self
 
 

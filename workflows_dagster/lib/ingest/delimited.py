@@ -23,7 +23,7 @@ def read_delimited(stream: io.TextIOWrapper, source: Source, file: str) -> Itera
         SourceUnreadableError: The header cannot be read, or lacks a column.
     """
     lines = Lines(stream)
-    read = _quoted_reader(lines, source.separator) if source.quoted else _plain_reader(lines, source.separator)
+    read = _quoted_reader(lines, source) if source.quoted else _plain_reader(lines, source.separator)
     names = _header(lines, read, source, file) if source.header else list(source.names or ())
     if names is None:
         return
@@ -47,9 +47,9 @@ def read_delimited(stream: io.TextIOWrapper, source: Source, file: str) -> Itera
             yield Record(row, lines.line, pick(fields))
 
 
-def _quoted_reader(lines: Lines, delimiter: str) -> Iterator[list[str]]:
+def _quoted_reader(lines: Lines, source: Source) -> Iterator[list[str]]:
     # strict: a quote that closes before the end of its field is an error, not silently part of the text.
-    return csv.reader(lines, delimiter=delimiter, strict=True)
+    return csv.reader(lines, delimiter=source.separator, escapechar=source.escape, strict=True)
 
 
 def _plain_reader(lines: Lines, delimiter: str) -> Iterator[list[str]]:

@@ -43,12 +43,14 @@ class Plan:
         batches: Every batch that can be read now, whether it was or not.
         waiting: Files that are in no batch yet, because they may still be growing.
         listed: Number of sources that could be listed.
+        empty: Those of them whose location holds no file at all.
         failures: Why some sources could not be listed, by source.
     """
 
     batches: Sequence[Manifest]
     waiting: Sequence[FileVersion]
     listed: int
+    empty: Sequence[str]
     failures: Mapping[str, WorkflowError]
 
 
@@ -106,4 +108,5 @@ def _plan(
     manifests.write(new)
     taken = known | known_files(new)
     waiting = [file for file in there if file.identity not in taken]
-    return Plan(current + new, waiting, len(found.files), found.failures)
+    empty = [source for source, files in found.files.items() if not files]
+    return Plan(current + new, waiting, len(found.files), empty, found.failures)

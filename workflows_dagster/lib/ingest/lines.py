@@ -13,6 +13,7 @@ MAX_RECORD_CHARS: Final = 131_072
 UNDECODABLE_MARK: Final = "\udcff"
 """Stands for bytes that are not of the encoding. A lone surrogate: no decoder yields it of itself."""
 
+_BYTE_ORDER_MARK: Final = "\ufeff"
 _HANDLER: Final = "workflows_dagster.mark"
 
 
@@ -30,7 +31,7 @@ class Lines:
     r"""Iterates over the physical lines of a stream, terminators kept.
 
     The lines of the record under way are held in `taken` until the next `begin`, so that a record that turns out
-    to be broken can be handed back but for its first line.
+    to be broken can be handed back but for its first line. A byte order mark before the first line is dropped.
 
     Args:
         stream: Text stream opened by `open_text`.
@@ -38,7 +39,7 @@ class Lines:
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         self._readline = stream.readline
-        self._pending: deque[str] = deque()
+        self._pending = deque([self._readline(MAX_RECORD_CHARS + 1).removeprefix(_BYTE_ORDER_MARK)])
         self._chars = 0
         self.taken: list[str] = []
         self.line = 1  # number of the first line of the record under way
@@ -85,10 +86,9 @@ def open_text(stream: BinaryIO, source: Source, newline: str) -> io.TextIOWrappe
         newline: As in `open`: "" for \r, \n and \r\n, untranslated; "\n" for that alone.
     """
     codecs.register_error(_HANDLER, _mark)
-    encoding = codecs.lookup(source.encoding).name
     return io.TextIOWrapper(
         stream,
-        encoding="utf-8-sig" if encoding == "utf-8" else encoding,
+        encoding=source.encoding,
         errors=_HANDLER if source.undecodable == "reject" else "replace",
         newline=newline,
     )

@@ -97,6 +97,15 @@ def test_encoding_is_the_sources(encoding: str) -> None:
     assert outline(rows) == [(1, 2, "café")]
 
 
+def test_byte_order_mark_is_dropped_in_every_encoding() -> None:
+    assert outline(read("\ufeffid,text\n1,a\n".encode("utf-16-be"), encoding="utf-16-be")) == [(1, 2, "a")]
+
+
+def test_quote_may_be_escaped() -> None:
+    rows = read(b'id,text\n1,"say \\"hi\\", \\\\"\n2,b\n', escape="\\")
+    assert outline(rows) == [(1, 2, 'say "hi", \\'), (2, 3, "b")]
+
+
 def test_undecodable_bytes_are_replaced_when_asked() -> None:
     assert outline(read(b"id,text\n1,caf\xe9\n", undecodable="replace")) == [(1, 2, "caf\ufffd")]
 
