@@ -30,6 +30,7 @@ _LAST_NAMES: Final = (
     "jansen",
     "kerr",
 )
+_KEYBOARD_ROWS: Final = ("asdfghjkl", "qwertyuiop", "zxcvbnm,.", "lkjhgfdsa", "poiuytrewq")
 # Card networks publish these for tests: they pass the Luhn check and belong to nobody.
 _CARDS: Final = ("4111 1111 1111 1111", "5555 5555 5555 4444", "4242424242424242", "3782 822463 10005")
 _CONTRACTIONS: Final = tuple(
@@ -81,8 +82,11 @@ class Mess:
         Args:
             text: A styled review.
             label: What it means; the emoji go with it, mostly.
-            rates: Share of rows that each kind is put into; kinds are the names of this class's methods.
+            rates: Share of rows that each kind is put into; "junk" takes the place of the text.
         """
+        if self._rng.random() < rates.get("junk", 0):
+            self.planted["junk"] += 1
+            return self._junk()
         kinds: dict[str, Callable[[str], str]] = {
             "typo": self._typo,
             "stretched": self._stretched,
@@ -116,6 +120,13 @@ class Mess:
             return "So, " + text[0].lower() + text[1:]
         return f"{text.rstrip('.!')} {self._rng.choice(('ok', 'though', 'anyway'))}"
 
+    def _junk(self) -> str:
+        """Keys hit at random, or a single letter: nothing that could be called a review."""
+        if self._rng.random() < 0.3:
+            return self._rng.choice("abcdefghijklmnopqrstuvwxyz.?")
+        rows = [self._rng.choice(_KEYBOARD_ROWS) for _ in range(self._rng.choice((2, 3, 4)))]
+        return " ".join(row[self._rng.randrange(3) :] for row in rows)
+
     def _typo(self, text: str) -> str:
         words = text.split(" ")
         long = [index for index, word in enumerate(words) if len(word) > 4 and word.isalpha()]
@@ -148,7 +159,7 @@ class Mess:
 
     def _phone(self, text: str) -> str:
         # Ranges that Ofcom and the North American plan keep for fiction.
-        number = self._rng.choice(("+44 7700 900{:03}", "+44 20 7946 0{:03}", "+1 202-555-01{:02}"))
+        number = self._rng.choice(("+44 161 496 0{:03}", "+44 20 7946 0{:03}", "+1 202-555-01{:02}"))
         last = self._rng.randrange(100)
         return f"{text} {self._rng.choice(('Call me on', 'Ring', 'tel'))} {number.format(last)}"
 

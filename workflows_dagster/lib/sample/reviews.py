@@ -48,6 +48,7 @@ PLATFORMS: Final = (
         0.44,
         (67, 14, 19),
         {
+            "junk": 0.002,
             "typo": 0.12,
             "stretched": 0.02,
             "email": 0.01,
@@ -67,7 +68,16 @@ PLATFORMS: Final = (
         "social",
         0.32,
         (49, 24, 27),
-        {"typo": 0.14, "stretched": 0.05, "email": 0.004, "handle": 0.2, "url": 0.08, "emoji": 0.22, "mojibake": 0.01},
+        {
+            "junk": 0.003,
+            "typo": 0.14,
+            "stretched": 0.05,
+            "email": 0.004,
+            "handle": 0.2,
+            "url": 0.08,
+            "emoji": 0.22,
+            "mojibake": 0.01,
+        },
         0.01,
     ),
     Platform(
@@ -75,7 +85,7 @@ PLATFORMS: Final = (
         "survey",
         0.24,
         (61, 16, 23),
-        {"typo": 0.1, "email": 0.015, "phone": 0.02, "order": 0.02, "emoji": 0.03, "mojibake": 0.01},
+        {"junk": 0.005, "typo": 0.1, "email": 0.015, "phone": 0.02, "order": 0.02, "emoji": 0.03, "mojibake": 0.01},
         0.012,
     ),
 )
@@ -174,7 +184,8 @@ class ReviewWriter:
             author=self._mess.address(),
             created_at=_FIRST_DAY + timedelta(minutes=self._rng.randrange(_DAYS * 24 * 60)),
         )
-        self._mess.planted[f"language_{language}"] += language is not None
+        if language:
+            self._mess.planted[f"language_{language}"] += 1
         self._mess.planted["wrong_label"] += review.label not in (means, None)
         self._mess.planted["unlabelled"] += review.label is None
         return self._numbered(review)

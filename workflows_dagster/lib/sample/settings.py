@@ -11,12 +11,12 @@ class SampleSettings(BaseModel):
     rows: int = Field(default=5_000, ge=200, le=100_000, description="Rows over all platforms, planted ones included.")
     seed: int = Field(default=2_024, ge=0, description="Seed of every choice: the same seed writes the same bytes.")
     indirect_ratio: float = Field(
-        default=0.28,
+        default=0.22,
         ge=0,
         le=1,
         description="Share of statements that say it by negation, comparison or disappointed expectation: "
         "their words point one way and their meaning the other.",
     )
     wrong_label_ratio: float = Field(
-        default=0.05, ge=0, le=0.5, description="Share of rows whose stars or label contradict their text."
+        default=0.045, ge=0, le=0.5, description="Share of rows whose stars or label contradict their text."
     )
