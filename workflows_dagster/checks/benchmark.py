@@ -1,0 +1,65 @@
+"""What must hold of benchmarks and of their report before they are published."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from workflows_dagster.lib.audit import Audit, Verdict
+from workflows_dagster.lib.benchmark.measuring import BENCHMARK_FILE, PREDICTIONS_FILE
+from workflows_dagster.lib.benchmark.reporting import HTML_FILE, SUMMARY_FILE
+from workflows_dagster.lib.export.registry import REGISTRY
+
+FETCHES: Final = re.compile(
+    r"""<(?:link|script|iframe|object|embed)\b[^>]*\b(?:src|href|data)\s*=|\b(?:src|srcset|poster)\s*=\s*["']?(?!data:)[^"'>\s]|"""
+    r"""@import\b|url\(\s*["']?(?!data:|\#)""",
+    re.IGNORECASE,
+)
+"""What makes a browser load something from elsewhere; links that a reader follows are no fetch."""
+
+
+def judge_rows(folder: Path) -> Verdict:
+    """Every row that was measured has its prediction, once."""
+    record: dict[str, Any] = json.loads((folder / BENCHMARK_FILE).read_text("utf-8"))
+    ids = pl.read_parquet(folder / PREDICTIONS_FILE, columns=["review_id"])["review_id"]
+    measured = [record["rows"], record["quality"]["macro_f1"]["n"], record["agreement"]["n"]]
+    return Verdict(
+        set(measured) == {ids.len()} and ids.n_unique() == ids.len(),
+        f"{ids.len()} predictions of {ids.n_unique()} rows; metrics over {measured} rows",
+        {"benchmark/predictions": ids.len(), "benchmark/test_rows": record["rows"]},
+    )
+
+
+def judge_self_contained(folder: Path) -> Verdict:
+    """The page loads nothing from elsewhere."""
+    found = [match.group(0)[:80] for match in FETCHES.finditer((folder / HTML_FILE).read_text("utf-8"))]
+    return Verdict(not found, f"loads from elsewhere: {found[:5]}" if found else "the page loads nothing")
+
+
+def judge_techniques(folder: Path) -> Verdict:
+    """Every technique of the registry is in the report."""
+    present = {row["technique"] for row in json.loads((folder / SUMMARY_FILE).read_text("utf-8"))["techniques"]}
+    missing = sorted(REGISTRY.keys() - present)
+    text = f"not benchmarked yet: {', '.join(missing)}" if missing else f"all {len(REGISTRY)} techniques are there"
+    return Verdict(not missing, text, {"benchmark/techniques": len(present)})
+
+
+TECHNIQUE_BENCHMARKS: Final = [
+    Audit(
+        "technique_benchmarks_cover_every_row",
+        "Accuracy, agreement and predictions are about the same rows, each once.",
+        judge_rows,
+    )
+]
+
+BENCHMARK_REPORT: Final = [
+    Audit("benchmark_report_is_self_contained", "report.html loads nothing from elsewhere.", judge_self_contained),
+    Audit(
+        "benchmark_report_covers_every_technique",
+        "Every compression technique is in the report.",
+        judge_techniques,
+        blocking=False,
+    ),
+]

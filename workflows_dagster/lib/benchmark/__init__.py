@@ -1,0 +1,1 @@
+"""Benchmarks of exported models and the report that compares them."""

@@ -1,0 +1,38 @@
+"""What a run may choose about benchmarking."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class BenchmarkSettings(BaseModel):
+    """How an artefact is measured; the defaults keep a technique under about ten seconds of measuring."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accuracy_rows: int = Field(
+        default=400, ge=1, description="Most test rows that accuracy and agreement are measured on; n is reported."
+    )
+    latency_rows: int = Field(default=30, ge=2, description="Single reviews timed one by one, after the warm-up.")
+    warmup_rows: int = Field(default=5, ge=0, description="Single reviews run before anything is timed.")
+    throughput_rows: int = Field(default=64, ge=1, description="Reviews in one repeat of the throughput measurement.")
+    repeats: int = Field(default=3, ge=1, description="Repeats of the throughput measurement; the median is reported.")
+    block_rows: int = Field(
+        default=50, ge=1, description="Rows in one block of the interleaved comparison with the merged model."
+    )
+    batch_tokens: int = Field(default=1024, ge=16, description="Padded tokens computed at once.")
+    threads: int = Field(default=2, ge=1, description="Threads of the runtime.")
+    seed: int = Field(default=0, description="Seed of the bootstrap intervals.")
+    timeout_s: float = Field(default=900.0, gt=0, description="Longest time one measuring process may take.")
+
+
+class ReportSettings(BaseModel):
+    """How the report picks an artefact: non-inferiority within stated margins, then the Pareto set, then speed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_agreement_low: float = Field(
+        default=0.95, ge=0, le=1, description="Least lower bound of the agreement with the merged model."
+    )
+    max_macro_f1_loss: float = Field(
+        default=0.02, ge=0, le=1, description="Largest loss of macro-F1 against the merged model, lower bound included."
+    )
+    seed: int = Field(default=0, description="Seed of the bootstrap intervals.")
