@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 _PRESENT: Final = {"be": "is", "have": "has", "do": "does", "go": "goes"}
 # fmt: off
 _PAST: Final = {
+    "bleed": "bled", "cling": "clung", "forget": "forgot", "freeze": "froze", "reset": "reset", "slide": "slid",
     "answer": "answered", "be": "was", "bear": "bore", "bring": "brought", "burst": "burst", "buy": "bought",
     "catch": "caught", "come": "came", "cover": "covered", "cut": "cut", "dig": "dug", "do": "did", "eat": "ate",
     "fall": "fell", "feed": "fed", "feel": "felt", "find": "found", "fit": "fitted", "get": "got", "give": "gave",

@@ -17,6 +17,7 @@ SEAMS = Subject("the seams", plural=True)
         ("dry overnight", "dries overnight", "dried overnight"),
         ("stay put", "stays put", "stayed put"),
         ("snag", "snags", "snagged"),
+        ("freeze on start", "freezes on start", "froze on start"),
         ("leak over the counter", "leaks over the counter", "leaked over the counter"),
         ("glide", "glides", "glided"),
         ("be quiet", "is quiet", "was quiet"),
