@@ -1,14 +1,18 @@
-"""Reviews cleaned row by row."""
+"""Reviews cleaned row by row, and the corpus that all of them make."""
 
 from functools import partial
+from pathlib import Path
 
 import dagster as dg
 
-from workflows_dagster.checks.cleaning import CLEANED_REVIEWS, CLEANED_REVIEWS_OF_RAW
+from workflows_dagster.checks.cleaning import CLEANED_REVIEWS, CLEANED_REVIEWS_OF_RAW, REVIEW_CORPUS
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.cleaning.clean import clean_batch
+from workflows_dagster.lib.cleaning.corpus import CorpusSettings, build_corpus
+from workflows_dagster.lib.cleaning.corpus_report import CorpusReport
 from workflows_dagster.lib.cleaning.settings import CleaningSettings
 from workflows_dagster.partitions import BATCHES
+from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import Published, StoreResource, check_specs
 
 
@@ -30,3 +34,29 @@ def cleaned_reviews(
     audits = [*CLEANED_REVIEWS, *(audit.against(raw_reviews.folder) for audit in CLEANED_REVIEWS_OF_RAW)]
     build = partial(clean_batch, raw_reviews, config)
     yield from store.publish(context, build, audits=audits, inputs=[raw_reviews])
+
+
+class CorpusConfig(CorpusSettings, dg.Config):
+    """Run configuration of review_corpus."""
+
+
+@dg.asset(
+    group_name="cleaning",
+    kinds={"polars", "parquet"},
+    code_version="1",
+    check_specs=check_specs("review_corpus", REVIEW_CORPUS),
+)
+def review_corpus(
+    context: dg.AssetExecutionContext,
+    config: CorpusConfig,
+    cleaned_reviews: list[Artifact],
+    sources: SourcesResource,
+    store: StoreResource,
+) -> Published:
+    """The reviews of all batches, without exact and near copies, labelled and split by group; and the copies, named."""
+    build = partial(_build, cleaned_reviews, sources, config)
+    yield from store.publish(context, build, audits=REVIEW_CORPUS, inputs=cleaned_reviews)
+
+
+def _build(batches: list[Artifact], sources: SourcesResource, settings: CorpusSettings, folder: Path) -> CorpusReport:
+    return build_corpus(batches, {source.name for source in sources.catalog().sources}, settings, folder)

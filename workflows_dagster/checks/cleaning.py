@@ -7,6 +7,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from workflows_dagster.lib.audit import Audit, Comparison, Verdict
+from workflows_dagster.lib.cleaning import corpus_audits as corpus
 from workflows_dagster.lib.schema import CLEAN_REVIEW, LABELS
 
 _REVIEWS: Final = "reviews.parquet"
@@ -113,5 +114,47 @@ CLEANED_REVIEWS_OF_RAW: Final = [
         "cleaned_reviews_rows_accounted",
         "Rows in = rows kept + rows rejected, and they are the same rows.",
         _rows_accounted,
+    ),
+]
+
+REVIEW_CORPUS: Final = [
+    Audit(
+        "review_corpus_rows_accounted",
+        "Rows of all batches = rows kept + duplicates + rows of sources that are not in the catalog.",
+        corpus.rows_accounted,
+    ),
+    Audit("review_corpus_ids_unique", "Each review is there once; the table is sorted by id.", corpus.ids_unique),
+    Audit(
+        "review_corpus_conforms_to_schema",
+        "Columns and types are those of CORPUS_REVIEW; labels and splits are of their closed lists and go together.",
+        corpus.conforms,
+    ),
+    Audit(
+        "review_corpus_groups_in_one_split",
+        "No product, author or parallel translation is in two of train, validation and test.",
+        corpus.groups_in_one_split,
+    ),
+    Audit(
+        "review_corpus_texts_in_one_split",
+        "No text, case and punctuation aside, is in two of train, validation and test.",
+        corpus.texts_in_one_split,
+    ),
+    Audit(
+        "review_corpus_near_duplicates_in_one_split",
+        f"At most {corpus.MOST_NEAR_TWINS_RATIO:.0%} of {corpus.SAMPLE_ROWS:,} held-out rows have a near copy in "
+        "another split, looked for with other hashes than the build.",
+        corpus.near_duplicates_in_one_split,
+    ),
+    Audit(
+        "review_corpus_classes_large_enough",
+        f"Each class has at least {corpus.LEAST_CLASS_ROWS} rows in each split.",
+        corpus.classes_large_enough,
+        blocking=False,
+    ),
+    Audit(
+        "review_corpus_splits_near_target",
+        f"The share of each split is within {corpus.MOST_SPLIT_DRIFT:.0%} points of what was asked for.",
+        corpus.splits_near_target,
+        blocking=False,
     ),
 ]

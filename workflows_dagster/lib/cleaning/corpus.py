@@ -19,7 +19,7 @@ from workflows_dagster.lib.cleaning.labels import LabelSettings
 from workflows_dagster.lib.cleaning.near_duplicates import NearDuplicates
 from workflows_dagster.lib.cleaning.settling import Settled, settle
 from workflows_dagster.lib.cleaning.spill import Kinds, Spill
-from workflows_dagster.lib.cleaning.splits import SplitSettings, split_column
+from workflows_dagster.lib.cleaning.splits import SplitSettings, split_column, split_targets
 from workflows_dagster.lib.errors import NotEnoughDataError
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.schema import CORPUS_REVIEW
@@ -92,7 +92,9 @@ def build_corpus(
         near, relabelled = find_near_duplicates(settled, settings, scratch)
         named = _name_kept(settled, _write_drops(settled, near, scratch), scratch)
         tally = _write_tables(settled, named, settings, folder)
-    report = tally.report(gathered.rows_in, gathered.left_out, relabelled, settings.near_similarity)
+    report = tally.report(
+        gathered.rows_in, gathered.left_out, relabelled, settings.near_similarity, split_targets(settings)
+    )
     write_report(folder, report.to_json())
     return report
 

@@ -31,6 +31,7 @@ class CorpusReport:
         conflicts: Texts whose copies carried different labels, by the rule that decided.
         relabelled_near_duplicates: Near duplicates that carried another label than the copy that was kept.
         near_similarity: From which similarity on two texts are near duplicates.
+        split_targets: The share of labelled rows that each split was meant to have.
     """
 
     rows_in: int
@@ -47,6 +48,7 @@ class CorpusReport:
     conflicts: Mapping[str, int]
     relabelled_near_duplicates: int
     near_similarity: float
+    split_targets: Mapping[str, float]
 
     def to_json(self) -> dict[str, object]:
         """The content of report.json."""
@@ -66,6 +68,7 @@ class CorpusReport:
             "conflicts": dict(self.conflicts),
             "relabelled_near_duplicates": self.relabelled_near_duplicates,
             "near_similarity": self.near_similarity,
+            "split_targets": dict(self.split_targets),
         }
 
     def to_metadata(self) -> dict[str, object]:
@@ -122,7 +125,12 @@ class Tally:
         self.rules.update(dict(conflicts["rule"].value_counts().iter_rows()))
 
     def report(
-        self, rows_in: int, left_out: Mapping[str, int], relabelled: int, near_similarity: float
+        self,
+        rows_in: int,
+        left_out: Mapping[str, int],
+        relabelled: int,
+        near_similarity: float,
+        split_targets: Mapping[str, float],
     ) -> CorpusReport:
         """The report of the whole corpus."""
         sources, splits, labels, label_sources, languages = (self._by(column) for column in range(5))
@@ -141,6 +149,7 @@ class Tally:
             conflicts=dict(sorted(self.rules.items())),
             relabelled_near_duplicates=relabelled,
             near_similarity=near_similarity,
+            split_targets=split_targets,
         )
 
     def _by(self, *columns: int) -> dict[Key, int]:

@@ -100,7 +100,8 @@ def similarities(left: pl.Series, right: pl.Series) -> npt.NDArray[np.float64]:
 
 def _similarities(left: pl.Series, right: pl.Series) -> npt.NDArray[np.float64]:
     ours, theirs = _shingle_sets(left), _shingle_sets(right)
-    both = np.intersect1d(ours, theirs, assume_unique=True)
+    merged = np.sort(np.concatenate([ours, theirs]))
+    both = merged[1:][merged[1:] == merged[:-1]]
     common, of_left, of_right = (
         np.bincount((found >> np.uint64(48)).astype(np.int64), minlength=len(left)) for found in (both, ours, theirs)
     )
@@ -112,4 +113,6 @@ def _shingle_sets(keys: pl.Series) -> Hashes:
     """The distinct shingles of each key: number of the key in the upper 16 bits, 48 bits of the hash below."""
     hashes, counts = shingle_hashes(keys)
     owners = np.repeat(np.arange(len(keys), dtype=np.uint64), counts)
-    return np.unique((owners << np.uint64(48)) | (hashes >> np.uint64(16)))
+    # numpy's unique goes through a hash table, ten times slower than this.
+    ordered = np.sort((owners << np.uint64(48)) | (hashes >> np.uint64(16)))
+    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)]]

@@ -36,6 +36,12 @@ class SplitSettings(BaseModel):
         return self
 
 
+def split_targets(settings: SplitSettings) -> dict[str, float]:
+    """The share of labelled rows that each split is meant to have."""
+    held_out = settings.validation_ratio + settings.test_ratio
+    return {TRAIN: 1 - held_out, VALIDATION: settings.validation_ratio, TEST: settings.test_ratio}
+
+
 def position(seed: str, group_key: str) -> float:
     """Where a group lies in [0, 1): the first 53 bits of SHA-256 of `seed`, a zero byte and the key."""
     digest = hashlib.sha256(f"{seed}\0{group_key}".encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,214 @@
+"""What must hold of a corpus, judged from its files by other means than those that made it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow.parquet as pq
+
+from workflows_dagster.lib.artifact import REPORT_FILE
+from workflows_dagster.lib.audit import Verdict
+from workflows_dagster.lib.cleaning.corpus import DUPLICATES_FILE
+from workflows_dagster.lib.cleaning.gathering import REVIEWS_FILE
+from workflows_dagster.lib.cleaning.shingles import band_hashes, band_layout, signatures, similarities, text_key
+from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS, SPLITS
+
+SAMPLE_ROWS: Final = 2_000
+MOST_NEAR_TWINS_RATIO: Final = 0.01
+"""Share of held-out rows that may have a near copy in another split: what the search may miss at its threshold."""
+
+LEAST_CLASS_ROWS: Final = 30
+MOST_SPLIT_DRIFT: Final = 0.03
+_AUDIT_SEED: Final = 20_011
+_PERMUTATIONS: Final = 128
+_ROWS_AT_ONCE: Final = 10_000
+
+
+def rows_accounted(folder: Path) -> Verdict:
+    """Compares the rows that came in with the rows of the tables and those left out."""
+    report = _report(folder)
+    kept, duplicates = (pq.read_metadata(folder / name).num_rows for name in (REVIEWS_FILE, DUPLICATES_FILE))
+    rows_in, left_out = report["rows_in"], report["rows_left_out"]
+    return Verdict(
+        rows_in == kept + duplicates + left_out,
+        f"{rows_in:,} rows in; {kept:,} kept, {duplicates:,} duplicates, {left_out:,} of sources not in the catalog",
+        {"rows_in": rows_in, "rows_kept": kept, "rows_duplicate": duplicates, "rows_left_out": left_out},
+    )
+
+
+def ids_unique(folder: Path) -> Verdict:
+    """Counts ids that are not greater than the one before: the table is sorted, so these are repeated or misplaced."""
+    last, off = "", 0
+    for frame in _read(folder, ["review_id"]):
+        ids = pl.concat([pl.Series("review_id", [last]), frame["review_id"]])
+        off += int((ids[1:] <= ids[:-1]).sum())
+        last = ids[-1]
+    return Verdict(off == 0, f"{off:,} ids are repeated or out of order", {"rows_off": off, "threshold": 0})
+
+
+def conforms(folder: Path) -> Verdict:
+    """Compares columns and types with the schema, and labels and splits with their closed lists."""
+    label, source, split = pl.col("label"), pl.col("label_source"), pl.col("split")
+    broken = {
+        "label": ~label.is_in(LABELS),
+        "label_source": ~source.is_in(["rating", "given"]) | (label.is_null() != source.is_null()),
+        "split": ~split.is_in(SPLITS) | (label.is_null() != (split == "none")),
+    }
+    rows = pl.scan_parquet(folder / REVIEWS_FILE)
+    counted = rows.select(**{name: rule.sum() for name, rule in broken.items()}).collect(engine="streaming")
+    off = {name: count for name, count in counted.row(0, named=True).items() if count}
+    same_schema = pq.read_schema(folder / REVIEWS_FILE).equals(CORPUS_REVIEW)
+    return Verdict(
+        same_schema and not off,
+        f"schema {'as' if same_schema else 'not as'} expected; rows with a value outside its list: {off or 'none'}",
+        {"rows_off": sum(off.values()), "threshold": 0},
+    )
+
+
+def groups_in_one_split(folder: Path) -> Verdict:
+    """Counts the group keys whose labelled rows are in several splits."""
+    return _in_one_split(folder, "group_key", pl.col("group_key"), "group keys")
+
+
+def texts_in_one_split(folder: Path) -> Verdict:
+    """Counts the normalised texts that are in several splits."""
+    return _in_one_split(folder, "text", text_key(pl.col("text")), "normalised texts")
+
+
+def _in_one_split(folder: Path, column: str, value: pl.Expr, what: str) -> Verdict:
+    """Sorts 64-bit hashes of the values, 9 bytes a row, so that equal ones meet."""
+    hashes, splits = [np.empty(0, np.uint64)], [np.empty(0, np.uint8)]
+    for frame in _read(folder, [column, "split"]):
+        labelled = frame.filter(pl.col("split") != "none")
+        hashes.append(labelled.select(value.hash(3).alias("hash"))["hash"].to_numpy())
+        splits.append(_split_numbers(labelled["split"]))
+    hashed, numbers = np.concatenate(hashes), np.concatenate(splits)
+    order = np.argsort(hashed)
+    hashed, numbers = hashed[order], numbers[order]
+    straddling = len(np.unique(hashed[1:][(hashed[1:] == hashed[:-1]) & (numbers[1:] != numbers[:-1])]))
+    return Verdict(
+        straddling == 0,
+        f"{straddling:,} {what} are in several splits, of {len(hashed):,} labelled rows",
+        {"straddling": straddling, "threshold": 0},
+    )
+
+
+def near_duplicates_in_one_split(folder: Path) -> Verdict:
+    """Looks for near copies of `SAMPLE_ROWS` held-out rows in all other splits, with other hashes than the build."""
+    similarity = _report(folder)["near_similarity"]
+    sample = _held_out_sample(folder)
+    layout = band_layout(similarity, _PERMUTATIONS, 0.99)
+    bands = _bands(sample["key"], layout)
+    order = np.argsort(bands[0])
+    known, owners = bands[0][order], bands[1][order]
+    twins: set[int] = set()
+    for frame in _read(folder, ["text", "split"]):
+        for piece in frame.filter(pl.col("split") != "none").iter_slices(_ROWS_AT_ONCE):
+            twins.update(_twins(sample, known, owners, piece, layout, similarity))
+    ratio = len(twins) / max(1, sample.height)
+    # One pair missed at the very threshold must not stop a corpus that is too small for a share to mean anything.
+    return Verdict(
+        ratio <= MOST_NEAR_TWINS_RATIO or len(twins) <= 1,
+        f"{len(twins):,} of {sample.height:,} sampled held-out rows have a near copy in another split",
+        {
+            "rows_with_twin": len(twins),
+            "sampled_rows": sample.height,
+            "ratio": ratio,
+            "threshold": MOST_NEAR_TWINS_RATIO,
+        },
+    )
+
+
+def _held_out_sample(folder: Path) -> pl.DataFrame:
+    splits = _report(folder)["splits"]
+    step = max(1, -(-(splits["validation"] + splits["test"]) // SAMPLE_ROWS))
+    return (
+        pl.scan_parquet(folder / REVIEWS_FILE)
+        .filter(pl.col("split").is_in(["validation", "test"]))
+        .select(text_key(pl.col("text")).alias("key"), "split")
+        .gather_every(step)
+        .collect(engine="streaming")
+    )
+
+
+def _bands(keys: pl.Series, layout: tuple[int, int]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Band hashes of the keys and the place of the key that each belongs to; none for keys without shingles."""
+    signature = signatures(keys, _PERMUTATIONS, _AUDIT_SEED)
+    whole = signature[:, 0] != np.iinfo(np.uint32).max
+    owners = np.repeat(np.flatnonzero(whole), layout[0])
+    return band_hashes(signature[whole], *layout).ravel(), owners
+
+
+def _twins(
+    sample: pl.DataFrame,
+    known: npt.NDArray[np.uint64],
+    owners: npt.NDArray[np.int64],
+    rows: pl.DataFrame,
+    layout: tuple[int, int],
+    similarity: float,
+) -> list[int]:
+    """Places in the sample of the rows that have a near copy in another split among `rows`."""
+    keys = rows.select(text_key(pl.col("text")).alias("key"))["key"]
+    hashes, places = _bands(keys, layout)
+    first, last = np.searchsorted(known, hashes, side="left"), np.searchsorted(known, hashes, side="right")
+    counts = last - first
+    starts = np.repeat(first - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+    ours, theirs = owners[starts + np.arange(counts.sum())], np.repeat(places, counts)
+    apart = _split_numbers(sample["split"])[ours] != _split_numbers(rows["split"])[theirs]
+    pairs = pl.DataFrame({"ours": ours[apart], "theirs": theirs[apart]}).unique()
+    found = similarities(sample["key"].gather(pairs["ours"]), keys.gather(pairs["theirs"])) >= similarity
+    return pairs.filter(pl.Series(found, dtype=pl.Boolean))["ours"].to_list()
+
+
+def classes_large_enough(folder: Path) -> Verdict:
+    """Finds the smallest class of any split."""
+    cells = _cells(folder)
+    smallest = min(cells, key=lambda cell: cells[cell])
+    return Verdict(
+        cells[smallest] >= LEAST_CLASS_ROWS,
+        f"the smallest class is {smallest[1]} of {smallest[0]} with {cells[smallest]:,} rows",
+        {"smallest_class_rows": cells[smallest], "threshold": LEAST_CLASS_ROWS},
+    )
+
+
+def splits_near_target(folder: Path) -> Verdict:
+    """Compares the share of each split with the share that was asked for."""
+    report = _report(folder)
+    targets: dict[str, float] = report["split_targets"]
+    labelled = sum(report["splits"][split] for split in targets) or 1
+    drifts = {split: report["splits"][split] / labelled - target for split, target in targets.items()}
+    worst = max(drifts, key=lambda split: abs(drifts[split]))
+    return Verdict(
+        abs(drifts[worst]) <= MOST_SPLIT_DRIFT,
+        f"{worst} holds {drifts[worst] + targets[worst]:.1%} of the labelled rows, its target is {targets[worst]:.1%}; "
+        "few or very large groups cannot be split evenly",
+        {"greatest_drift_ratio": abs(drifts[worst]), "threshold": MOST_SPLIT_DRIFT},
+    )
+
+
+def _cells(folder: Path) -> dict[tuple[str, str], int]:
+    table: dict[str, dict[str, dict[str, int]]] = _report(folder)["split_table"]
+    return {
+        (split, label): sum(splits.get(split, {}).get(label, 0) for splits in table.values())
+        for split in SPLITS
+        if split != "none"
+        for label in LABELS
+    }
+
+
+def _split_numbers(splits: pl.Series) -> npt.NDArray[np.uint8]:
+    return splits.replace_strict(list(SPLITS), list(range(len(SPLITS))), return_dtype=pl.UInt8).to_numpy()
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / REPORT_FILE).read_text("utf-8"))
+
+
+def _read(folder: Path, columns: list[str]) -> Iterator[pl.DataFrame]:
+    with pq.ParquetFile(folder / REVIEWS_FILE) as file:
+        for piece in file.iter_batches(columns=columns):
+            yield pl.DataFrame(pl.from_arrow(piece)).select(columns)
