@@ -1,0 +1,201 @@
+"""Training an adapter with transformers' Trainer: weighted loss, length groups, early stopping, resuming."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workflows_dagster.lib.accelerator import Accelerator
+from workflows_dagster.lib.finetuning.callbacks import progress_callback
+from workflows_dagster.lib.finetuning.checkpoints import last_whole
+from workflows_dagster.lib.finetuning.classifier import head_parameters
+from workflows_dagster.lib.finetuning.length_groups import length_groups
+from workflows_dagster.lib.finetuning.settings import FineTuningSettings
+from workflows_dagster.lib.metrics import confusion, macro_f1_of
+from workflows_dagster.lib.schema import LABELS
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Tokenized rows of one split.
+
+    Attributes:
+        tokens: Token ids of each row.
+        classes: Class id of each row, shape (rows,).
+    """
+
+    tokens: Sequence[Sequence[int]]
+    classes: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """How a training went.
+
+    Attributes:
+        steps: Optimizer steps that were made, those before an interruption included.
+        best_step: Step of the weights that were kept.
+        best_macro_f1: Their macro-F1 on the validation rows.
+        resumed_from_step: Step that it went on from after an interruption, or None.
+        curve: One record for each logged step: step, epoch, and loss or validation figures.
+    """
+
+    steps: int
+    best_step: int
+    best_macro_f1: float
+    resumed_from_step: int | None
+    curve: list[dict[str, float]]
+
+
+def train(
+    model: Any,
+    tokenizer: Any,
+    train_rows: Encoded,
+    validation_rows: Encoded,
+    weights: Sequence[float],
+    settings: FineTuningSettings,
+    accelerator: Accelerator,
+    folder: Path,
+    rows_at_once: int,
+) -> TrainingRun:
+    """Trains the adapted model in place and leaves it with the weights of its best evaluation.
+
+    Args:
+        model: The adapted model.
+        tokenizer: Pads the batches.
+        train_rows: What is learned from.
+        validation_rows: What decides when to stop and which weights are kept.
+        weights: Weight of each class in the loss.
+        settings: The recipe.
+        accelerator: Where to train.
+        folder: Holds the checkpoints; an interrupted training with the same folder goes on from the last whole one.
+        rows_at_once: Rows on the device at once; a divisor of the batch size where memory is short.
+    """
+    from transformers import DataCollatorWithPadding, EarlyStoppingCallback, PrinterCallback, Trainer
+
+    class LengthGroupedTrainer(Trainer):
+        # The Trainer's own length groups draw from the global generator: resumed within an epoch, the order of its
+        # rows would be another one, and some would be seen twice, others never.
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            return length_groups(train_rows.tokens, settings.batch_size, settings.seed)
+
+    trainer = LengthGroupedTrainer(
+        model=model,
+        args=_arguments(settings, accelerator, folder, rows_at_once, len(train_rows.tokens)),
+        train_dataset=_dataset(train_rows),
+        eval_dataset=_dataset(validation_rows),
+        data_collator=DataCollatorWithPadding(tokenizer),
+        compute_loss_func=weighted_loss(weights, settings.label_smoothing),
+        compute_metrics=_macro_f1,
+        optimizers=(_optimizer(model, settings), None),
+        callbacks=[progress_callback(), EarlyStoppingCallback(settings.patience)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    checkpoint = last_whole(folder)
+    if checkpoint is not None:
+        _logger.warning("training goes on from %s, left by an interrupted run", checkpoint.name)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    # Under bfloat16 the Trainer leaves autocast on the model; what is judged and published is full precision.
+    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    state = trainer.state
+    return TrainingRun(
+        steps=state.global_step,
+        best_step=int(state.best_global_step or state.global_step),
+        best_macro_f1=float(state.best_metric or 0.0),
+        resumed_from_step=int(checkpoint.name.rpartition("-")[2]) if checkpoint else None,
+        curve=_curve(state.log_history),
+    )
+
+
+def weighted_loss(weights: Sequence[float], smoothing: float) -> Callable[..., Any]:
+    """Cross-entropy in which each row counts by the weight of its class, as a mean over the rows of a step."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    class_weights = torch.tensor(weights, dtype=torch.float32)
+
+    def loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
+        scores = outputs["logits"].float()
+        total = cross_entropy(
+            scores, labels, class_weights.to(scores.device), reduction="sum", label_smoothing=smoothing
+        )
+        # Divided by the rows of the whole step, so that smaller batches with accumulation give the same gradient.
+        return total / (num_items_in_batch if num_items_in_batch is not None else len(labels))
+
+    return loss
+
+
+def _arguments(
+    settings: FineTuningSettings, accelerator: Accelerator, folder: Path, rows_at_once: int, rows: int
+) -> Any:
+    from transformers import TrainingArguments
+
+    steps_per_epoch = -(-rows // settings.batch_size)
+    every = max(1, steps_per_epoch // settings.evaluations_per_epoch)
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=rows_at_once,
+        gradient_accumulation_steps=max(1, settings.batch_size // rows_at_once),
+        per_device_eval_batch_size=max(32, rows_at_once),
+        warmup_steps=max(1, int(settings.warmup_ratio * settings.epochs * steps_per_epoch)),
+        max_grad_norm=1.0,
+        eval_strategy="steps",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        # The best one, the last one, and one to fall back on where the last one is damaged.
+        save_total_limit=3,
+        load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,
+        metric_for_best_model="macro_f1",
+        greater_is_better=True,
+        logging_steps=max(1, every // 8),
+        bf16=accelerator.dtype == "bfloat16",
+        use_cpu=accelerator.kind == "cpu",
+        dataloader_pin_memory=accelerator.kind == "cuda",
+        disable_tqdm=True,
+        report_to="none",
+        seed=settings.seed,
+        label_names=["labels"],
+    )
+
+
+def _optimizer(model: Any, settings: FineTuningSettings) -> Any:
+    from torch.optim import AdamW
+
+    adapter, head = head_parameters(model)
+    return AdamW(
+        [
+            {"params": adapter, "lr": settings.learning_rate},
+            {"params": head, "lr": settings.head_learning_rate},
+        ],
+        weight_decay=settings.weight_decay,
+    )
+
+
+def _dataset(rows: Encoded) -> Any:
+    from datasets import Dataset
+
+    return Dataset.from_dict({"input_ids": rows.tokens, "labels": rows.classes})
+
+
+def _macro_f1(predictions: Any) -> dict[str, float]:
+    matrix = confusion(predictions.label_ids, predictions.predictions.argmax(-1), len(LABELS))
+    return {"macro_f1": float(macro_f1_of(matrix))}
+
+
+def _curve(history: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
+    """The logged figures without the times, which differ from run to run."""
+    wanted = ("step", "epoch", "loss", "eval_loss", "eval_macro_f1", "learning_rate")
+    return [
+        {key: round(float(record[key]), 6) for key in wanted if key in record}
+        for record in history
+        if "loss" in record or "eval_loss" in record
+    ]
