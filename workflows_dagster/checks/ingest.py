@@ -13,6 +13,8 @@ from workflows_dagster.lib.ingest.reading import REJECTS_FILE, REVIEWS_FILE
 MOST_REJECTED_RATIO: Final = 0.1
 """Above it, the source is more likely described wrongly in sources.yaml than broken."""
 
+IDS_AT_ONCE: Final = 500_000
+
 
 def _report(folder: Path) -> dict[str, Any]:
     return json.loads((folder / REPORT_FILE).read_text("utf-8"))
@@ -62,16 +64,17 @@ def mostly_kept(folder: Path) -> Verdict:
 
 def ids_name_one_text(folder: Path) -> Verdict:
     """Counts the ids under which this batch holds several texts."""
-    # Hashes of 8 bytes, so that memory is 16 bytes a row however long the texts are.
-    several = (
-        pl.scan_parquet(folder / REVIEWS_FILE)
-        .select(pl.col("review_id").hash(), text=pl.col("text").hash())
-        .group_by("review_id")
-        .agg(pl.col("text").n_unique())
-        .filter(pl.col("text") > 1)
-        .select(pl.len())
+    reviews = pl.scan_parquet(folder / REVIEWS_FILE)
+    # By parts of the ids, so that memory does not grow with the rows; by hashes, so that long texts do not count.
+    parts = reviews.select(pl.len()).collect().item() // IDS_AT_ONCE + 1
+    several = sum(
+        reviews.filter(pl.col("review_id").hash() % parts == part)
+        .group_by(pl.col("review_id").hash())
+        .agg(pl.col("text").hash().n_unique())
+        .select((pl.col("text") > 1).sum())
         .collect(engine="streaming")
         .item()
+        for part in range(parts)
     )
     return Verdict(
         several == 0,

@@ -119,3 +119,20 @@ def test_an_unread_batch_with_a_changed_file_gives_its_other_files_back(
     (second,) = sources.collect(instance).batches
     assert first.key != second.key
     assert [Path(file.uri).name for file in second.files] == ["a.csv", "b.csv"]
+
+
+def test_source_that_cannot_be_read_fails_its_batch_alone(
+    tmp_path: Path, sources: SourcesResource, store: StoreResource, instance: dg.DagsterInstance
+) -> None:
+    (tmp_path / "inbox" / "a.csv").write_text("id,text,stars\n1,good,5\n")
+    (tmp_path / "nowhere").mkdir()
+    (tmp_path / "nowhere" / "gone.csv").write_text("id,review\n1,good\n")
+    good, bad = sources.collect(instance).batches
+
+    assert materialize(sources, store, instance, good.key).success
+    result = materialize(sources, store, instance, bad.key)
+
+    failure = result.failure_data_for_node("raw_reviews")
+    assert failure is not None
+    assert "gone.csv of source gone lacks columns" in str(failure.error)
+    assert store.store().head(f"raw_reviews/{good.key}") is not None

@@ -39,7 +39,8 @@ class Lines:
 
     def __init__(self, stream: io.TextIOWrapper) -> None:
         self._readline = stream.readline
-        self._pending = deque([self._readline(MAX_RECORD_CHARS + 1).removeprefix(_BYTE_ORDER_MARK)])
+        first = self._readline(MAX_RECORD_CHARS + 1 + len(_BYTE_ORDER_MARK))
+        self._pending = deque([first.removeprefix(_BYTE_ORDER_MARK)])
         self._chars = 0
         self.taken: list[str] = []
         self.line = 1  # number of the first line of the record under way

@@ -62,6 +62,8 @@ def list_files(source: Source) -> list[FileVersion]:
             entries = fs.ls(path, detail=True)
         else:
             entries = [fs.info(path)]
+        # Listings describe a local link itself; what is read is the file behind it.
+        entries = [fs.info(entry["name"]) if entry.get("islink") else entry for entry in entries]
         found = [_version(fs, entry) for entry in entries if entry["type"] == "file" and _wanted(entry["name"], path)]
     return sorted(found)
 

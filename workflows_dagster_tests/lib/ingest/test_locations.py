@@ -50,6 +50,12 @@ def test_location_is_a_folder_a_glob_or_a_file(folder: Path, location: str, expe
     assert names(source(folder / location)) == expected
 
 
+def test_link_is_the_file_it_points_to(folder: Path) -> None:
+    (folder / "link.csv").symlink_to(folder / "a.csv")
+    files = {Path(file.uri).name: file for file in list_files(source(folder / "*.csv"))}
+    assert (files["link.csv"].size, files["link.csv"].version) == (files["a.csv"].size, files["a.csv"].version)
+
+
 def test_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceUnreadableError, match=r"gone\.csv of source shop"):
         list_files(source(tmp_path / "gone.csv"))
