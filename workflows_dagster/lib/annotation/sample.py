@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Final, TypeVar
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
+from workflows_dagster.lib.apportionment import apportion
 from workflows_dagster.lib.artifact import Artifact, write_report, write_table
 from workflows_dagster.lib.errors import NotEnoughDataError
 from workflows_dagster.lib.schema import CORPUS_REVIEW
@@ -134,13 +134,8 @@ def allocate(sizes: Mapping[_Key, int], seats: int) -> dict[_Key, int]:
     if seats <= len(sizes):
         largest = sorted(sizes, key=lambda key: (-sizes[key], key))
         return dict.fromkeys(largest[:seats], 1)
-    rest, spare = seats - len(sizes), sum(sizes.values()) - len(sizes)
-    shares = {key: Fraction(rest * (size - 1), spare) for key, size in sizes.items()}
-    granted = {key: 1 + int(share) for key, share in shares.items()}
-    by_remainder = sorted(shares, key=lambda key: (int(shares[key]) - shares[key], key))
-    for key in by_remainder[: seats - sum(granted.values())]:
-        granted[key] += 1
-    return granted
+    rest = apportion({key: size - 1 for key, size in sizes.items()}, seats - len(sizes))
+    return {key: 1 + more for key, more in rest.items()}
 
 
 def _order(ids: pl.Series, seed: int) -> pl.Series:

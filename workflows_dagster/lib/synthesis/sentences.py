@@ -1,0 +1,88 @@
+"""Reviews cut into sentences, and what makes a sentence fit to stand in another review."""
+
+import re
+from typing import Final
+
+# After an end mark and its closing quote or bracket comes a blank. "Approx. 5 oz. bag" is one sentence.
+_BOUNDARY: Final = re.compile(r"(?<=[.!?\u2026])[\"'\u201d\u2019)\]]*\s+|\s*\n+\s*")
+_ABBREVIATION: Final = re.compile(
+    r"(?:^|[\s(])(?:approx|avg|dr|mr|mrs|ms|st|vs|no|oz|lb|lbs|ft|in|inc|max|min|e\.g|i\.e|u\.s|a\.m|p\.m|[a-z])\.$",
+    re.I,
+)
+_WORDS: Final = re.compile(r"[^\W\d_]+(?:['\u2019`][^\W\d_]+)?")
+_WORD: Final = re.compile(r"[^\W\d_]", re.UNICODE)
+_END: Final = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*$")
+
+_LEANS_ON_WHAT_WAS_SAID: Final = re.compile(
+    r"^\W*(?:also|and|another|as for|as a result|aside from|at first|because|besides|both|but|cons|either|else"
+    r"|even so|even though|finally|first(?:ly)?|for example|having said|hence|her|his|he|however|if so|in addition"
+    r"|instead|it'?s? also|last(?:ly)?|like i said|likewise|meanwhile|moreover|neither|nor|nevertheless|next|no|one"
+    r"|only other|or|other(?:wise)?|plus|pros|same|second(?:ly)?|she|similarly|since then|so|still|such|that|their"
+    r"|them|then|there(?:fore)?|these|they|this time|third|those|though|thus|too|well|what|when i did|which|while"
+    r"|who|whereas|yes|yet|\d+[.)])\b",
+    re.I,
+)
+_UNNAMED_PERSON: Final = re.compile(r"\b(?:he|she|him|her|his|hers|they|them|their)\b", re.I)
+_PERSON: Final = re.compile(
+    r"\b(?:husband|wife|son|daughter|mother|mom|mum|father|dad|sister|brother|friend|baby|kid|kids|girl|boy|boyfriend"
+    r"|girlfriend|grand\w+|cat|dog|cats|dogs|people|company|seller|they'?re)s?\b",
+    re.I,
+)
+_MEASURES: Final = re.compile(
+    r"\d\s?['\u2019\"]|\b\d+\s?(?:lbs?|pounds|kg|cm|inches|oz)\b"
+    r"|\b(?:size|usually wear|petite|xs|small|medium|large)\b",
+    re.I,
+)
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of a text, in order; pieces without a letter join the one before them."""
+    sentences: list[str] = []
+    start = 0
+    for boundary in _BOUNDARY.finditer(text):
+        piece = text[start : boundary.end()].strip()
+        if _ABBREVIATION.search(piece):
+            continue
+        _add(sentences, piece)
+        start = boundary.end()
+    _add(sentences, text[start:].strip())
+    return sentences
+
+
+def _add(sentences: list[str], piece: str) -> None:
+    if not piece:
+        return
+    if sentences and not _WORD.search(piece):
+        sentences[-1] = f"{sentences[-1]} {piece}"
+    else:
+        sentences.append(piece)
+
+
+def is_finished(sentence: str) -> bool:
+    """Whether it ends in an end mark, with or without closing quotes."""
+    return bool(_END.search(sentence))
+
+
+def leans_back(sentence: str) -> bool:
+    """Whether it opens with a word that needs the sentence before it: "However", "She", "But"."""
+    return bool(_LEANS_ON_WHAT_WAS_SAID.match(sentence))
+
+
+def stands_alone(sentence: str) -> bool:
+    """Whether a stranger could say it in another review: complete, of fair length, without dangling pronouns."""
+    words = sentence.split()
+    if not 4 <= len(words) <= 40 or leans_back(sentence):
+        return False
+    if _UNNAMED_PERSON.search(sentence) and not _PERSON.search(sentence):
+        return False
+    return sentence.count("(") == sentence.count(")") and sentence.count('"') % 2 == 0
+
+
+def tells_measures(sentence: str) -> bool:
+    """Whether it tells sizes of the writer or the product; two such sentences of two people contradict each other."""
+    return bool(_MEASURES.search(sentence))
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text, in lower case."""
+    return frozenset(_WORDS.findall(text.lower()))
