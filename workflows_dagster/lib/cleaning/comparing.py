@@ -82,15 +82,13 @@ def _bands_of(
     piece: pl.DataFrame, settings: NearDuplicateSettings, layout: tuple[int, int], buckets: int
 ) -> tuple[pl.DataFrame, np.ndarray]:
     signature = signatures(piece["key"], settings.permutations, settings.minhash_seed)
-    # A text too short for a single shingle has the same signature as all others of its kind: it is compared with none.
-    whole = signature[:, 0] != np.iinfo(np.uint32).max
-    hashes = band_hashes(signature[whole], *layout).ravel()
+    hashes = band_hashes(signature, *layout).ravel()
     quality = piece.select(quality=pl.col("trust").cast(pl.UInt32) * 2**29 + pl.min_horizontal("length", 2**29 - 1))
     frame = pl.DataFrame(
         {
             "hash": hashes,
-            "row": np.repeat(piece["row"].to_numpy()[whole], layout[0]),
-            "quality": np.repeat(quality["quality"].to_numpy()[whole], layout[0]),
+            "row": np.repeat(piece["row"].to_numpy(), layout[0]),
+            "quality": np.repeat(quality["quality"].to_numpy(), layout[0]),
         }
     )
     return frame, (hashes % np.uint64(buckets)).astype(np.int64)

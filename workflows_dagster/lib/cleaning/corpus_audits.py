@@ -136,11 +136,9 @@ def _held_out_sample(folder: Path) -> pl.DataFrame:
 
 
 def _bands(keys: pl.Series, layout: tuple[int, int]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """Band hashes of the keys and the place of the key that each belongs to; none for keys without shingles."""
+    """Band hashes of the keys and the place of the key that each belongs to."""
     signature = signatures(keys, _PERMUTATIONS, _AUDIT_SEED)
-    whole = signature[:, 0] != np.iinfo(np.uint32).max
-    owners = np.repeat(np.flatnonzero(whole), layout[0])
-    return band_hashes(signature[whole], *layout).ravel(), owners
+    return band_hashes(signature, *layout).ravel(), np.repeat(np.arange(len(keys)), layout[0])
 
 
 def _twins(

@@ -49,7 +49,7 @@ class NearDuplicates:
 
     Attributes:
         row: The dropped row.
-        kept_row: The kept row it is most similar to.
+        kept_row: The kept row it is most similar to, of those that are better.
         similarity: Of the two (0-1).
     """
 

@@ -15,6 +15,7 @@ Counts = npt.NDArray[np.int64]
 CHARACTERS: Final = 5
 """Length of a shingle: one changed letter touches 5 shingles of a review, one changed word about 10."""
 
+_MARGIN: Final = " " * (CHARACTERS - 1)
 PAIRS_AT_ONCE: Final = 2048
 _MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX: Final = np.uint64(0xBF58476D1CE4E5B9)
@@ -36,14 +37,17 @@ def text_key(text: pl.Expr) -> pl.Expr:
 def shingle_hashes(keys: pl.Series) -> tuple[Hashes, Counts]:
     """A 64-bit hash of every sequence of `CHARACTERS` characters of each key, and how many each key has.
 
+    Blanks are put around each key, so that its first and last characters weigh as much as the others: without them,
+    "1 of 5 stars" and "2 of 5 stars" would be near duplicates.
+
     Returns:
-        All hashes in the order of the keys, repetitions included; and their number for each key. A key shorter than
-        `CHARACTERS` has none.
+        All hashes in the order of the keys, repetitions included; and their number for each key.
     """
-    lengths = keys.str.len_chars().to_numpy().astype(np.int64)
-    codes = np.frombuffer("".join(keys.to_list()).encode("utf-32-le"), dtype="<u4")
-    if len(codes) < CHARACTERS:
-        return np.empty(0, np.uint64), np.zeros(len(keys), np.int64)
+    if keys.is_empty():
+        return np.empty(0, np.uint64), np.empty(0, np.int64)
+    lengths = keys.str.len_chars().to_numpy().astype(np.int64) + 2 * len(_MARGIN)
+    padded = f"{_MARGIN}{(2 * _MARGIN).join(keys.to_list())}{_MARGIN}"
+    codes = np.frombuffer(padded.encode("utf-32-le"), dtype="<u4")
     hashes = codes[: len(codes) - CHARACTERS + 1].astype(np.uint64)
     for offset in range(1, CHARACTERS):
         hashes *= _MULTIPLIER
@@ -54,9 +58,9 @@ def shingle_hashes(keys: pl.Series) -> tuple[Hashes, Counts]:
     inside = np.ones(len(codes), bool)
     ends = np.cumsum(lengths)
     for back in range(1, CHARACTERS):
-        last = ends - back
-        inside[last[last >= 0]] = False
-    return hashes[inside[: len(hashes)]], np.maximum(lengths - CHARACTERS + 1, 0)
+        inside[ends - back] = False
+    counts = lengths - CHARACTERS + 1
+    return hashes[inside[: len(hashes)]], counts
 
 
 def signatures(keys: pl.Series, permutations: int, seed: int) -> npt.NDArray[np.uint32]:
@@ -90,7 +94,7 @@ def band_layout(similarity: float, permutations: int, recall: float) -> tuple[in
 
 
 def similarities(left: pl.Series, right: pl.Series) -> npt.NDArray[np.float64]:
-    """True Jaccard similarity of the shingle sets of each pair of keys (0-1); 0 where neither has any."""
+    """True Jaccard similarity of the shingle sets of each pair of keys (0-1)."""
     pieces = [
         _similarities(left[start : start + PAIRS_AT_ONCE], right[start : start + PAIRS_AT_ONCE])
         for start in range(0, len(left), PAIRS_AT_ONCE)
@@ -105,8 +109,7 @@ def _similarities(left: pl.Series, right: pl.Series) -> npt.NDArray[np.float64]:
     common, of_left, of_right = (
         np.bincount((found >> np.uint64(48)).astype(np.int64), minlength=len(left)) for found in (both, ours, theirs)
     )
-    union = of_left + of_right - common
-    return common / np.maximum(union, 1)
+    return common / (of_left + of_right - common)
 
 
 def _shingle_sets(keys: pl.Series) -> Hashes:
@@ -115,4 +118,4 @@ def _shingle_sets(keys: pl.Series) -> Hashes:
     owners = np.repeat(np.arange(len(keys), dtype=np.uint64), counts)
     # numpy's unique goes through a hash table, ten times slower than this.
     ordered = np.sort((owners << np.uint64(48)) | (hashes >> np.uint64(16)))
-    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(ordered)]]
+    return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]

@@ -53,6 +53,8 @@ class Spill:
 
     def write(self, frame: pl.DataFrame, bucket: npt.NDArray[np.int64]) -> None:
         """Appends each row of the frame to the bucket of the same position in `bucket`."""
+        if frame.is_empty():
+            return
         order = np.argsort(bucket, kind="stable")
         sorted_rows = frame.select(pl.col(name).cast(kind) for name, kind in self.schema.items())[order]
         names, starts = np.unique(bucket[order], return_index=True)
