@@ -1,11 +1,16 @@
 """Fixtures that every part of the tests may use."""
 
+import json
 import os
 from pathlib import Path
 
 import dagster as dg
+import polars as pl
 import pytest
 
+from workflows_dagster.lib.artifact import Artifact, write_table
+from workflows_dagster.lib.hashing import digest_file
+from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
 from workflows_dagster.resources.store import StoreResource
 
 REAL_DATA = "WORKFLOWS_DAGSTER_REAL_DATA"
@@ -32,3 +37,113 @@ def store(tmp_path: Path) -> StoreResource:
 def instance() -> dg.DagsterInstance:
     """One ephemeral Dagster instance for the session: making one costs more than most tests."""
     return dg.DagsterInstance.ephemeral()
+
+
+@pytest.fixture(scope="session")
+def tiny_merged(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A merged_model of a random two-layer BERT, whose tokenizer file has padding and truncation baked in."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("merged_model")
+    words = [
+        "the",
+        "a",
+        "shirt",
+        "kettle",
+        "was",
+        "is",
+        "good",
+        "bad",
+        "fine",
+        "late",
+        "broken",
+        "soft",
+        "very",
+        "not",
+        "love",
+        "hate",
+        "it",
+        "and",
+        "but",
+        "ok",
+    ]
+    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words, "##s", "!"])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    tokenizer.enable_padding(length=8)
+    tokenizer.enable_truncation(8)
+    torch.manual_seed(3)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=32,
+        id2label=dict(enumerate(LABELS)),
+        label2id={label: number for number, label in enumerate(LABELS)},
+    )
+    model = BertForSequenceClassification(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)  # as initialized, every text would get nearly the same logits
+    model.save_pretrained(folder / "model")
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(
+        folder / "model"
+    )
+    tokenizer.save(str(folder / "model" / "tokenizer.json"))
+    reference = {"path": "model", "format": "safetensors", "max_length": 24}
+    reference["sha256"] = digest_file(folder / "model" / "model.safetensors")
+    (folder / "model.json").write_text(json.dumps(reference), "utf-8")
+    return Artifact("merged_model", None, "c" * 40, "d" * 64, folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_reviews(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """An augmented_reviews of 60 short reviews from two sources, 40 of them in the test split."""
+    folder = tmp_path_factory.mktemp("augmented_reviews")
+    words = [
+        "the",
+        "shirt",
+        "was",
+        "soft",
+        "very",
+        "good",
+        "bad",
+        "kettle",
+        "broken",
+        "late",
+        "love",
+        "hate",
+        "it",
+        "not",
+        "fine",
+        "ok",
+        "and",
+        "but",
+        "is",
+        "a",
+    ]
+    rows = [
+        {
+            "review_id": f"r{number:03}",
+            "source": ("shop", "posts")[number % 2],
+            "batch": "b",
+            "text": " ".join(words[(number * 7 + step * step) % len(words)] for step in range(2 + number % 12)),
+            "stars": None,
+            "label": LABELS[number % 3],
+            "label_source": "given",
+            "language": "en",
+            "product_id": None,
+            "group_key": f"r{number:03}",
+            "created_at": None,
+            "split": "train" if number < 20 else "test",
+        }
+        for number in range(60)
+    ]
+    write_table(folder / "reviews.parquet", pl.DataFrame(rows), CORPUS_REVIEW)
+    return Artifact("augmented_reviews", None, "a" * 40, "b" * 64, folder)

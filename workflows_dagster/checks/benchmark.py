@@ -2,6 +2,7 @@
 
 import json
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,12 +13,43 @@ from workflows_dagster.lib.benchmark.measuring import BENCHMARK_FILE, PREDICTION
 from workflows_dagster.lib.benchmark.reporting import HTML_FILE, SUMMARY_FILE
 from workflows_dagster.lib.export.registry import REGISTRY
 
-FETCHES: Final = re.compile(
-    r"""<(?:link|script|iframe|object|embed)\b[^>]*\b(?:src|href|data)\s*=|\b(?:src|srcset|poster)\s*=\s*["']?(?!data:)[^"'>\s]|"""
-    r"""@import\b|url\(\s*["']?(?!data:|\#)""",
-    re.IGNORECASE,
-)
-"""What makes a browser load something from elsewhere; links that a reader follows are no fetch."""
+LOADING: Final = frozenset({"src", "srcset", "poster", "data", "action", "background", "xlink:href"})
+LINKING: Final = frozenset({"link", "use", "image", "base"})
+"""Elements whose href is loaded, not followed by a reader."""
+STYLED: Final = re.compile(r"""@import\b|url\(\s*["']?(?!data:|\#)""", re.IGNORECASE)
+
+
+class _Fetches(HTMLParser):
+    """Collects what makes a browser load something from elsewhere; links that a reader follows are no fetch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._in_style = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._in_style = tag == "style"
+        for name, value in attrs:
+            target = (value or "").strip()
+            loads = name in LOADING or (name == "href" and tag in LINKING)
+            local = target.startswith(("data:", "#"))
+            if (loads and not local) or (name == "style" and STYLED.search(target)):
+                self.found.append(f"{tag} {name}={target[:60]}")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_style = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_style:
+            self.found.extend(f"style {match.group(0)}" for match in STYLED.finditer(data))
+
+
+def fetches(page: str) -> list[str]:
+    """What a browser would load from elsewhere to show a page."""
+    parser = _Fetches()
+    parser.feed(page)
+    parser.close()
+    return parser.found
 
 
 def judge_rows(folder: Path) -> Verdict:
@@ -34,7 +66,7 @@ def judge_rows(folder: Path) -> Verdict:
 
 def judge_self_contained(folder: Path) -> Verdict:
     """The page loads nothing from elsewhere."""
-    found = [match.group(0)[:80] for match in FETCHES.finditer((folder / HTML_FILE).read_text("utf-8"))]
+    found = fetches((folder / HTML_FILE).read_text("utf-8"))
     return Verdict(not found, f"loads from elsewhere: {found[:5]}" if found else "the page loads nothing")
 
 
