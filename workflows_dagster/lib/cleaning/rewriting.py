@@ -79,13 +79,13 @@ def rewrite_until_stable(texts: pl.Series, rules: Sequence[Rule | RuleGroup]) ->
 def replace_distinct(texts: pl.Series, pattern: str, replacement: Callable[[str], str]) -> pl.Series:
     """Replaces what a pattern matches by a function of the match, called once for each distinct match.
 
-    The matched strings are then replaced wherever they stand, the longest first: only for patterns whose matches
-    mean the same in every context.
+    The matched strings are then replaced wherever they stand, the leftmost and longest first. Only for patterns whose
+    matches mean the same in every context, and of which none can begin inside another.
     """
     found = texts.str.extract_all(pattern).explode().drop_nulls().unique().to_list()
     pairs = {match: replacement(match) for match in sorted(found, key=lambda match: (-len(match), match))}
-    pairs = {match: new for match, new in pairs.items() if match != new}
-    if not pairs:
+    # A match that stays is still listed: a shorter one within it must not be replaced.
+    if all(match == new for match, new in pairs.items()):
         return texts
     return texts.str.replace_many(list(pairs), list(pairs.values()), leftmost=True)
 

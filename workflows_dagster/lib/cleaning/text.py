@@ -7,7 +7,7 @@ Case is kept: the model's tokenizer decides.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -38,6 +38,7 @@ _UNSEEN: Final = r"(?is)<!--.*?-->|<script\b[^>]*>.*?</script\s*>|<style\b[^>]*>
 
 _LINE_BREAK: Final = r"\r\n?|[\x0B\x0C\x{85}\x{2028}\x{2029}]"
 _SPACE: Final = r"[\x{A0}\x{1680}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}]"
+_CONTROLS: Final = [chr(code) for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n"]
 _CONTROL: Final = r"\x1B\[[0-9;]*[A-Za-z]|[\x00-\x08\x0E-\x1F\x7F]"
 # Soft hyphen, fillers, zero-width and direction marks, C1 controls, tags, private use, noncharacters.
 _INVISIBLE: Final = (
@@ -54,27 +55,50 @@ _QUOTES: Final = {"‘": "'", "’": "'", "‚": "'", "‛": "'", "“": '"', "�
 _FOLDED_RANGES: Final = ((0xFB00, 0xFB06), (0xFF01, 0xFF9F), (0xFFE0, 0xFFE6), (0x1D400, 0x1D7FF))
 _FOLDED: Final = r"[\x{FB00}-\x{FB06}\x{FF01}-\x{FF9F}\x{FFE0}-\x{FFE6}\x{1D400}-\x{1D7FF}]"
 
+_UNTIDY: Final = (
+    TEXT.str.contains_any(["\t", "  ", " \n", "\n ", "\n\n"])
+    | TEXT.str.starts_with(" ")
+    | TEXT.str.ends_with(" ")
+    | TEXT.str.starts_with("\n")
+    | TEXT.str.ends_with("\n")
+)
+
 _EMOJI: Final = (
-    r"\p{RI}\p{RI}|[0-9#*]\x{FE0F}?\x{20E3}|"
+    r"\p{Regional_Indicator}{2}|[0-9#*]\x{FE0F}?\x{20E3}|"
     r"\p{Extended_Pictographic}[\x{FE0E}\x{FE0F}]?[\x{1F3FB}-\x{1F3FF}]?"
     r"(?:\x{200D}\p{Extended_Pictographic}[\x{FE0E}\x{FE0F}]?[\x{1F3FB}-\x{1F3FF}]?)*"
 )
+
+_SIGNS: Final = frozenset("©®™")
+"""Unicode lists these as emoji; in reviews they are part of a product's name."""
 
 
 def form_rules() -> Sequence[Rule | RuleGroup]:
     """Rules that undo what exports do to texts; personal data is looked for after them."""
     return (
         Rule("html_entities", TEXT.str.contains("&", literal=True), _decode_entities),
-        Rule("html_tags", TEXT.str.contains("<", literal=True), _strip_tags),
-        Rule("control_characters", TEXT.str.contains(r"[\x00-\x08\x0B-\x1F\x7F]"), _strip_controls),
+        RuleGroup(
+            TEXT.str.contains("<", literal=True),
+            (
+                Rule("html_tags", TEXT.str.contains_any(["<!", "<s", "<S"]), _strip_unseen),
+                Rule("html_tags", TEXT.str.contains(">", literal=True), _strip_tags),
+            ),
+        ),
+        Rule("control_characters", TEXT.str.contains_any(_CONTROLS), _strip_controls),
         RuleGroup(
             NON_ASCII,
             (
-                Rule("mojibake", TEXT.str.contains(_mojibake_pattern()), _repair_encoding),
+                Rule("mojibake", TEXT.str.contains(mojibake_pattern()), _repair_words),
+                Rule("mojibake", TEXT.str.contains(mojibake_pattern()), _repair_whole),
                 Rule("styled_letters", TEXT.str.contains(_FOLDED), _fold_styled),
                 Rule("invisible_characters", TEXT.str.contains(rf"{_INVISIBLE}|{_JOINER}"), _strip_invisible),
                 Rule("unicode_spaces", TEXT.str.contains(rf"{_SPACE}|{_LINE_BREAK}"), _plain_spaces),
                 Rule("quotes", TEXT.str.contains_any(list(_QUOTES)), _straighten_quotes),
+                Rule(
+                    "lost_apostrophes",
+                    TEXT.str.contains("\N{REPLACEMENT CHARACTER}", literal=True),
+                    _restore_apostrophes,
+                ),
                 Rule("composition", pl.lit(value=True), lambda texts: texts.str.normalize("NFC")),
             ),
         ),
@@ -103,7 +127,7 @@ def surface_rules(settings: "CleaningSettings") -> Sequence[Rule | RuleGroup]:
                 ),
             ),
         ),
-        Rule("whitespace", TEXT.str.contains(r"\t|  | \n|\n |\n\n|^[ \n]|[ \n]$"), _collapse_whitespace),
+        Rule("whitespace", _UNTIDY, _collapse_whitespace),
     )
 
 
@@ -122,8 +146,12 @@ def _decode_entity(entity: str) -> str:
     return html5.get(name.lower(), entity)
 
 
+def _strip_unseen(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_all(_UNSEEN, " ")
+
+
 def _strip_tags(texts: pl.Series) -> pl.Series:
-    return texts.str.replace_all(_UNSEEN, " ").str.replace_all(_BLOCK, "\n").str.replace_all(_INLINE, "")
+    return texts.str.replace_all(_BLOCK, "\n").str.replace_all(_INLINE, "")
 
 
 def _strip_controls(texts: pl.Series) -> pl.Series:
@@ -147,12 +175,16 @@ def _straighten_quotes(texts: pl.Series) -> pl.Series:
     return texts.str.replace_many(list(_QUOTES), list(_QUOTES.values()))
 
 
+def _restore_apostrophes(texts: pl.Series) -> pl.Series:
+    return texts.str.replace_all(r"([A-Za-z])\x{FFFD}(m|s|t|d|re|ve|ll)\b", "${1}'${2}")
+
+
 def _backticks_to_apostrophes(texts: pl.Series) -> pl.Series:
     return texts.str.replace_all(r"([A-Za-z])[`]([A-Za-z])", "${1}'${2}")
 
 
 @cache
-def _mojibake_pattern() -> str:
+def mojibake_pattern() -> str:
     """The heuristic by which ftfy tells mojibake, as a columnar guard: without it ftfy changes nothing.
 
     Source: ftfy.badness.BADNESS_RE. It is verbose syntax; Rust would also drop the blanks inside classes, and its
@@ -164,7 +196,15 @@ def _mojibake_pattern() -> str:
     return "".join(part if part.startswith("[") else re.sub(r"\s+", "", part) for part in parts)
 
 
-def _repair_encoding(texts: pl.Series) -> pl.Series:
+def _repair_words(texts: pl.Series) -> pl.Series:
+    """Repairs each distinct garbled word once; a word is repaired even where an emoji beside it is sound."""
+    from ftfy import fix_encoding
+
+    return replace_distinct(texts, r"\S*[^\x00-\x7F]\S*", fix_encoding)
+
+
+def _repair_whole(texts: pl.Series) -> pl.Series:
+    """Repairs what only shows across words, such as an "à" that lost its second byte to a blank."""
     from ftfy import fix_encoding
 
     return by_row(fix_encoding)(texts)
@@ -195,15 +235,20 @@ def _other_runs(cap: int) -> re.Pattern[str]:
     return re.compile(rf"((?!\d)[^\x00-\x7F]\uFE0F?)\1{{{cap},}}")
 
 
-def _emoji_change(settings: "CleaningSettings"):
+def _emoji_change(settings: "CleaningSettings") -> Callable[[pl.Series], pl.Series]:
     import emoji
 
     def name(found: str) -> str:
-        return f" {emoji.demojize(found)} " if emoji.is_emoji(found) else found
+        return f" {emoji.demojize(found)} " if is_emoji(found) else found
 
-    if settings.emoji == "name":
-        return lambda texts: replace_distinct(texts, _EMOJI, name)
-    return lambda texts: replace_distinct(texts, _EMOJI, lambda found: " " if emoji.is_emoji(found) else found)
+    def remove(found: str) -> str:
+        return " " if is_emoji(found) else found
+
+    def is_emoji(found: str) -> bool:
+        return found not in _SIGNS and emoji.is_emoji(found)
+
+    change = name if settings.emoji == "name" else remove
+    return lambda texts: replace_distinct(texts, _EMOJI, change)
 
 
 def _collapse_whitespace(texts: pl.Series) -> pl.Series:

@@ -1,15 +1,19 @@
 """A batch, cleaned: files, accounting, and independence of row order and workers."""
 
 import json
+import random
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
+import pytest
 
 from workflows_dagster.checks.cleaning import CLEANED_REVIEWS, CLEANED_REVIEWS_OF_RAW
 from workflows_dagster.lib.artifact import Artifact, write_table
+from workflows_dagster.lib.cleaning import clean
 from workflows_dagster.lib.cleaning.clean import clean_batch
 from workflows_dagster.lib.cleaning.settings import CleaningSettings
+from workflows_dagster.lib.hashing import digest_folder
 from workflows_dagster.lib.schema import CLEAN_REVIEW, RAW_REVIEW, REJECT
 
 TEXTS: list[tuple[str, str | None]] = [
@@ -41,6 +45,12 @@ def raw_artifact(folder: Path, texts: list[tuple[str, str | None]]) -> Artifact:
     )
     write_table(folder / "reviews.parquet", frame, RAW_REVIEW)
     return Artifact("raw_reviews", "shop-1", "c1", "d1", folder)
+
+
+def cleaned(raw: Artifact, out: Path, settings: CleaningSettings | None = None) -> pl.DataFrame:
+    out.mkdir()
+    clean_batch(raw, settings or CleaningSettings(workers=1), out)
+    return pl.read_parquet(out / "reviews.parquet")
 
 
 def test_clean_batch_keeps_or_rejects_each_row_with_its_reason(tmp_path: Path) -> None:
@@ -78,3 +88,85 @@ def test_clean_batch_keeps_or_rejects_each_row_with_its_reason(tmp_path: Path) -
     verdicts = [audit.judge(out) for audit in CLEANED_REVIEWS]
     verdicts += [audit.against(raw.folder).judge(out) for audit in CLEANED_REVIEWS_OF_RAW]
     assert [verdict.passed for verdict in verdicts] == [True, True, True]
+
+
+def many_texts() -> list[tuple[str, str | None]]:
+    rng = random.Random(5)
+    pieces = ["&amp; ", "great ", "<br>", "jo@x.co ", "212-555-0123 ", "sooooo ", "donâ€™t ", "❤️ ", "asdfgh ", "😍"]
+    return [("".join(rng.choices(pieces, k=rng.randint(0, 6))), None) for _ in range(300)]
+
+
+def test_clean_batch_treats_each_row_alike_in_any_order(tmp_path: Path) -> None:
+    texts = many_texts()
+    forward = cleaned(raw_artifact(tmp_path / "raw", texts), tmp_path / "out")
+    backward = cleaned(raw_artifact(tmp_path / "raw2", texts[::-1]), tmp_path / "out2")
+    columns = ["text", "language", "language_score", "masked"]
+    assert 0 < forward.height < len(texts)
+    assert backward.reverse().select(columns).equals(forward.select(columns))
+
+
+def test_clean_batch_treats_each_row_alike_in_any_slice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = raw_artifact(tmp_path / "raw", many_texts())
+    whole = cleaned(raw, tmp_path / "out")
+    monkeypatch.setattr(clean, "SLICE_ROWS", 7)
+    assert cleaned(raw, tmp_path / "out2").equals(whole)
+    assert (tmp_path / "out" / "report.json").read_text() == (tmp_path / "out2" / "report.json").read_text()
+
+
+@pytest.mark.slow
+def test_clean_batch_writes_the_same_bytes_with_several_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clean, "SLICE_ROWS", 60)
+    raw = raw_artifact(tmp_path / "raw", many_texts())
+    cleaned(raw, tmp_path / "one")
+    cleaned(raw, tmp_path / "two", CleaningSettings(workers=2))
+    assert digest_folder(tmp_path / "one") == digest_folder(tmp_path / "two")
+
+
+def test_clean_batch_accepts_a_batch_without_rows(tmp_path: Path) -> None:
+    assert cleaned(raw_artifact(tmp_path / "raw", []), tmp_path / "out").height == 0
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["rows_in"] == 0
+
+
+def test_clean_batch_rejects_too_long_texts_and_masks_their_excerpt(tmp_path: Path) -> None:
+    text = "jo@example.com " + "very good dress " * 3_000
+    raw = raw_artifact(tmp_path / "raw", [(text, None)])
+    kept = cleaned(raw, tmp_path / "out", CleaningSettings(max_characters=100, workers=1))
+    assert kept.height == 0
+    reject = pl.read_parquet(tmp_path / "out" / "rejects.parquet").row(0, named=True)
+    # cut at ten times the limit before cleaning: 1,000 characters, of which "jo@example.com" became "[EMAIL]"
+    assert (reject["reason"], reject["detail"]) == ("too_long", "length 993; expected at most 100")
+    assert reject["excerpt"].startswith("[EMAIL] very good dress")
+    assert len(reject["excerpt"]) == 80
+
+
+def written(folder: Path, **changed: object) -> Path:
+    """A folder with one kept row, some of its values changed, and no rejects."""
+    raw = raw_artifact(folder / "raw", [("a lovely dress", "en")])
+    out = folder / "out"
+    frame = cleaned(raw, out)
+    write_table(out / "reviews.parquet", frame.with_columns(**{k: pl.lit(v) for k, v in changed.items()}), CLEAN_REVIEW)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("changed", "failed"),
+    [
+        ({}, []),
+        ({"text": "mail jo@example.com"}, ["cleaned_reviews_free_of_emails_and_cards"]),
+        ({"text": "paid with 4111 1111 1111 1111"}, ["cleaned_reviews_free_of_emails_and_cards"]),
+        ({"text": "amex 378282246310005"}, ["cleaned_reviews_free_of_emails_and_cards"]),
+        ({"text": "number 4111111111111112 fails its check digit"}, []),
+        ({"label": "great"}, ["cleaned_reviews_conform_to_schema"]),
+        ({"stars": 6}, ["cleaned_reviews_conform_to_schema"]),
+        ({"review_id": ""}, ["cleaned_reviews_conform_to_schema", "cleaned_reviews_rows_accounted"]),
+        ({"language": ""}, ["cleaned_reviews_conform_to_schema"]),
+        ({"row": 2}, ["cleaned_reviews_rows_accounted"]),
+    ],
+)
+def test_audits_name_what_does_not_hold(tmp_path: Path, changed: dict[str, object], failed: list[str]) -> None:
+    out = written(tmp_path, **changed)
+    audits = [*CLEANED_REVIEWS, *(audit.against(tmp_path / "raw") for audit in CLEANED_REVIEWS_OF_RAW)]
+    assert [audit.name for audit in audits if not audit.judge(out).passed] == failed
+    assert all(audit.blocking for audit in audits)
