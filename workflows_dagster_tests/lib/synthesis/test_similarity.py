@@ -1,7 +1,6 @@
 """Similarity by hand, near copies found, and the exact index against the definition."""
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
