@@ -6,7 +6,8 @@ from pathlib import Path
 import dagster as dg
 
 from workflows_dagster.checks.ingest import RAW_REVIEWS
-from workflows_dagster.lib.ingest.reading import IngestReport, IngestSettings, read_batch
+from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch
+from workflows_dagster.lib.ingest.report import IngestReport
 from workflows_dagster.partitions import BATCHES
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import Published, StoreResource, check_specs

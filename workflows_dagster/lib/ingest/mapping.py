@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import polars as pl
 
@@ -10,14 +9,11 @@ from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.ingest.catalog import Source
 from workflows_dagster.lib.ingest.reasons import RejectReason
 from workflows_dagster.lib.ingest.records import EXCERPT_CHARS, Broken, Record
+from workflows_dagster.lib.ingest.values import read_dates, read_labels, read_languages
 from workflows_dagster.lib.schema import LABELS, REJECT
 
 ID_CHARS = 24
 _UNIT_SEPARATOR = "\x1f"
-_EPOCH_UNITS = {"unix_s": 1_000_000, "unix_ms": 1_000}
-_EARLIEST_US = int(datetime(1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-_LATEST_US = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 1_000_000
-
 _REJECT_SCHEMA = {name: pl.Int64 if name in ("row", "line") else pl.String for name in REJECT.names}
 
 _Cells = Sequence[str | None]
@@ -48,16 +44,11 @@ def map_records(records: Sequence[Record], broken: Sequence[Broken], source: Sou
         batch: Key of the batch.
         file: Short name of the file.
     """
-    raw = _Raw(records, source)
-    frame = _frame(raw, source, batch, file)
-    verdict = _verdict(source).alias("reason")
-    frame = frame.with_columns(verdict)
+    frame = _frame(_Raw(records, source), source, batch, file).with_columns(reason=_verdict())
     kept = frame.filter(pl.col("reason").is_null())
-    given = raw.cells(source.columns.created_at)
-    dated = pl.Series([value is not None and bool(value.strip()) for value in given], dtype=pl.Boolean)
-    unreadable = frame.select((dated & pl.col("created_at").is_null() & pl.col("reason").is_null()).sum()).item()
     refused = _refused(frame.filter(pl.col("reason").is_not_null()), source)
-    return Mapped(kept, pl.concat([refused, _unread(broken, source, batch, file)]).sort("row"), int(unreadable))
+    rejects = pl.concat([refused, _unread(broken, source, batch, file)]).sort("row")
+    return Mapped(kept, rejects, kept["date_given"].count() - kept["created_at"].count())
 
 
 class _Raw:
@@ -82,7 +73,7 @@ class _Raw:
 
 def _frame(raw: _Raw, source: Source, batch: str, file: str) -> pl.DataFrame:
     columns = source.columns
-    stars, label = raw.series(columns.stars), raw.series(columns.label)
+    stars, label, date = (raw.series(name) for name in (columns.stars, columns.label, columns.created_at))
     text = _text(raw, source)
     ids = _review_ids(raw.series(columns.id), text, source, file)
     return pl.DataFrame(
@@ -92,11 +83,12 @@ def _frame(raw: _Raw, source: Source, batch: str, file: str) -> pl.DataFrame:
             "stars_given": stars,
             "stars": stars.cast(pl.Float64, strict=False),
             "label_given": label,
-            "label": _labels(label, source),
-            "language": _language(raw, source),
+            "label": read_labels(label, source),
+            "language": read_languages(raw.series(columns.language), source),
             "product_id": raw.series(columns.product),
             "group_key": _group_keys(raw, ids, source),
-            "created_at": _dates(raw.cells(columns.created_at), source.created_at_format),
+            "date_given": date,
+            "created_at": read_dates(date, source.created_at_format),
             "row": pl.Series([record.row for record in raw.records], dtype=pl.Int64),
             "line": pl.Series([record.line for record in raw.records], dtype=pl.Int64),
         }
@@ -145,62 +137,7 @@ def _group_keys(raw: _Raw, ids: pl.Series, source: Source) -> pl.Series:
     return groups.replace_strict(keys, return_dtype=pl.String)
 
 
-def _labels(given: pl.Series, source: Source) -> pl.Series:
-    if source.label_thresholds is None:
-        return given.replace_strict(
-            source.labels or {name: name for name in LABELS}, default=None, return_dtype=pl.String
-        )
-    cuts, score = source.label_thresholds, given.cast(pl.Float64, strict=False)
-    return pl.select(
-        pl.when(score.is_null() | score.is_nan())
-        .then(None)
-        .when(score < cuts.negative_below)
-        .then(pl.lit("negative"))
-        .when(score > cuts.positive_above)
-        .then(pl.lit("positive"))
-        .otherwise(pl.lit("neutral"))
-    ).to_series()
-
-
-def _language(raw: _Raw, source: Source) -> pl.Series:
-    """ISO 639 codes, of locales such as en-US their first part; null where it is none."""
-    if source.columns.language is None:
-        return pl.Series([source.language] * len(raw.records), dtype=pl.String)
-    return raw.series(source.columns.language).str.to_lowercase().str.extract(r"^([a-z]{2,3})(?:[-_].*)?$")
-
-
-def _dates(cells: _Cells, date_format: str) -> pl.Series:
-    """UTC times; null where there is none or it cannot be read."""
-    utc = pl.Datetime("us", "UTC")
-    if date_format in _EPOCH_UNITS:
-        seconds = pl.Series(cells, dtype=pl.String).str.strip_chars().cast(pl.Float64, strict=False)
-        instants = seconds * _EPOCH_UNITS[date_format]
-        within = instants.is_between(_EARLIEST_US, _LATEST_US).fill_null(value=False)
-        return (
-            pl.select(pl.when(within).then(instants))
-            .to_series()
-            .round()
-            .cast(pl.Int64)
-            .cast(pl.Datetime("us"))
-            .dt.replace_time_zone("UTC")
-        )
-    if date_format == "iso":
-        return pl.Series([_iso(cell) for cell in cells], dtype=utc)
-    parsed = (
-        pl.Series(cells, dtype=pl.String).str.strip_chars().str.to_datetime(date_format, time_unit="us", strict=False)
-    )
-    return parsed.dt.convert_time_zone("UTC") if parsed.dtype.time_zone else parsed.dt.replace_time_zone("UTC")  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def _iso(cell: str | None) -> datetime | None:
-    try:
-        value = datetime.fromisoformat(cell.strip()) if cell else None
-        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        return None
-
-
-def _verdict(source: Source) -> pl.Expr:
+def _verdict() -> pl.Expr:
     """The first reason that speaks against a row, or null."""
     stars = pl.col("stars")
     invalid_stars = pl.col("stars_given").is_not_null() & ~(

@@ -18,7 +18,8 @@ from workflows_dagster.lib.hashing import digest_folder
 from workflows_dagster.lib.ingest.catalog import Source
 from workflows_dagster.lib.ingest.locations import list_files
 from workflows_dagster.lib.ingest.manifests import Manifest
-from workflows_dagster.lib.ingest.reading import IngestReport, IngestSettings, read_batch
+from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch
+from workflows_dagster.lib.ingest.report import IngestReport
 from workflows_dagster.lib.schema import RAW_REVIEW, REJECT
 
 ROWS = [("1", "good"), ("2", "not, good"), ("3", "né\u2028e")]

@@ -9,7 +9,8 @@ from workflows_dagster.checks.ingest import RAW_REVIEWS
 from workflows_dagster.lib.ingest.batches import plan_batches
 from workflows_dagster.lib.ingest.discovery import discover
 from workflows_dagster.lib.ingest.loading import load_catalog
-from workflows_dagster.lib.ingest.reading import IngestReport, IngestSettings, read_batch
+from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch
+from workflows_dagster.lib.ingest.report import IngestReport
 
 CATALOG = Path(__file__).parents[2] / "real_data" / "sources.yaml"
 
