@@ -29,6 +29,9 @@ from workflows_dagster.lib.schema import CLEAN_REVIEW, REJECT
 SLICE_ROWS: Final = 16_384
 """Rows cleaned at once, and rows of a row group of the output. Not configuration: the bytes written depend on it."""
 
+_WORTH_A_WORKER: Final = 2
+"""Slices for which starting a process pays."""
+
 EXCERPT_CHARACTERS: Final = 80
 _OVERSIZE: Final = 10
 """A text this many times too long is cut before it is cleaned: it is rejected anyway."""
@@ -131,14 +134,16 @@ def clean_batch(raw: Artifact, settings: CleaningSettings, folder: Path) -> Clea
     with pq.ParquetFile(raw.file("reviews.parquet"), pre_buffer=False, buffer_size=1 << 20) as source:
         rows = source.metadata.num_rows
         progress = Progress(f"cleaning {raw.partition or raw.asset}", rows, "rows")
-        workers = min(settings.workers, -(-rows // SLICE_ROWS))
+        workers = min(settings.workers, rows // (_WORTH_A_WORKER * SLICE_ROWS))
+        # A run configuration is a subclass that would drag Dagster into every worker.
+        plain = CleaningSettings.model_validate(settings.model_dump())
         counts = Counts()
         with (
             pq.ParquetWriter(folder / "reviews.parquet", CLEAN_REVIEW, compression="zstd") as reviews,
             pq.ParquetWriter(folder / "rejects.parquet", REJECT, compression="zstd") as rejects,
             _mapper(workers) as in_order,
         ):
-            for cleaned in in_order(partial(clean_slice, settings=settings), source.iter_batches(SLICE_ROWS)):
+            for cleaned in in_order(partial(clean_slice, settings=plain), source.iter_batches(SLICE_ROWS)):
                 reviews.write_table(cleaned.kept)
                 rejects.write_table(cleaned.rejected)
                 counts += cleaned.counts
