@@ -17,6 +17,13 @@ from workflows_dagster.lib.ingest.catalog import Source
 
 _logger = logging.getLogger(__name__)
 _VERSION_KEYS = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "generation")
+_CLIENT_ERRORS = (
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("aiohttp", "ClientError"),
+    ("gcsfs.retry", "HttpError"),
+    ("azure.core.exceptions", "AzureError"),
+)
 _TIME_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")
 
 Identity = tuple[str, int, str]
@@ -126,9 +133,7 @@ def transport_errors() -> tuple[type[Exception], ...]:
 
     kinds: list[type[Exception]] = [OSError, EOFError, zlib.error, pa.ArrowException]
     # Only a client that was imported can have raised.
-    for module, name in (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError")):
-        if module in sys.modules:
-            kinds.append(getattr(sys.modules[module], name))
+    kinds += [getattr(sys.modules[module], name) for module, name in _CLIENT_ERRORS if module in sys.modules]
     return tuple(kinds)
 
 
