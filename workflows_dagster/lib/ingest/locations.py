@@ -1,7 +1,7 @@
 """Finds and opens the files of a source, wherever fsspec reaches."""
 
-import logging
 import sys
+import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from glob import has_magic
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
+import pyarrow as pa
 from fsspec.core import url_to_fs
 
 from workflows_dagster.lib.errors import ConfigurationError, MissingExtraError, SourceUnreadableError
 from workflows_dagster.lib.ingest.catalog import Source
 
-_logger = logging.getLogger(__name__)
 _VERSION_KEYS = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "generation")
 _CLIENT_ERRORS = (
     ("botocore.exceptions", "BotoCoreError"),
@@ -127,10 +127,6 @@ def reaching(source: Source, what: str, *also: type[Exception]) -> Generator[Non
 
 def transport_errors() -> tuple[type[Exception], ...]:
     """What file systems and decompressors raise when bytes cannot be had; not all of it is an OSError."""
-    import zlib
-
-    import pyarrow as pa
-
     kinds: list[type[Exception]] = [OSError, EOFError, zlib.error, pa.ArrowException]
     # Only a client that was imported can have raised.
     kinds += [getattr(sys.modules[module], name) for module, name in _CLIENT_ERRORS if module in sys.modules]
