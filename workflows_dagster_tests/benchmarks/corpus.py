@@ -77,7 +77,8 @@ def make_batch(number: int, rows: int, folder: Path) -> None:
 
 
 def measure(data: Path, batches: int, out: Path) -> None:
-    """Builds the corpus of these batches in this process and prints what it took as JSON."""
+    """Builds the corpus of these batches in this process and prints what it and its audits took as JSON."""
+    from workflows_dagster.checks.cleaning import REVIEW_CORPUS
     from workflows_dagster.lib.artifact import Artifact
     from workflows_dagster.lib.cleaning.corpus import CorpusSettings, build_corpus
 
@@ -86,6 +87,10 @@ def measure(data: Path, batches: int, out: Path) -> None:
     report = build_corpus(artifacts, {"shop"}, CorpusSettings(), out)
     seconds = time.perf_counter() - started
     peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    cpu_s = time.process_time()
+    failed = [audit.name for audit in REVIEW_CORPUS if not audit.judge(out).passed]
+    audited_s = time.perf_counter() - started - seconds
+    audited_peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(
         json.dumps(
             {
@@ -94,8 +99,11 @@ def measure(data: Path, batches: int, out: Path) -> None:
                 "rows_duplicate": dict(report.rows_duplicate),
                 "seconds": round(seconds, 1),
                 "rows_per_s": round(report.rows_in / seconds),
-                "cpu_s": round(time.process_time(), 1),
+                "cpu_s": round(cpu_s, 1),
                 "peak_rss_mb": round(peak_bytes / 1e6),
+                "audits_s": round(audited_s, 1),
+                "audits_failed": failed,
+                "peak_rss_mb_with_audits": round(audited_peak_bytes / 1e6),
             }
         )
     )

@@ -1,5 +1,7 @@
 """Near duplicates among all reviews, found with a bounded number of reviews in memory."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -45,6 +47,7 @@ class NearDuplicateSettings(BaseModel):
     permutations: int = Field(
         default=128, ge=16, le=512, description="Length of the MinHash signatures that find them."
     )
+    threads: int = Field(default=2, ge=1, le=64, description="Threads that sign texts at once; the result is the same.")
     minhash_seed: int = Field(default=1, ge=0, description="Seed of the signatures.")
 
 
@@ -68,11 +71,13 @@ def _write_bands(settled: Settled, settings: NearDuplicateSettings, scratch: Pat
     entries = gathered.reviews.rows * count
     bands = Spill(scratch / "bands", _BANDS, bucket_count(entries, BANDS_PER_BUCKET))
     progress = Progress("comparing reviews", gathered.reviews.rows, "rows")
-    with bands:
+    # rensa and numpy let go of the interpreter for most of the work.
+    with bands, ThreadPoolExecutor(settings.threads) as threads:
         for chunk in range(gathered.reviews.buckets):
             reviews = settled.survivors(chunk, ["row", "key", "trust", "length"])
-            for piece in reviews.iter_slices(ROWS_AT_ONCE):
-                bands.write(*_bands_of(piece, settings, (count, rows), bands.buckets))
+            make = partial(_bands_of, settings=settings, layout=(count, rows), buckets=bands.buckets)
+            for made in threads.map(make, reviews.iter_slices(ROWS_AT_ONCE)):
+                bands.write(*made)
             progress.at(gathered.starts[chunk] + reviews.height)
     progress.at(gathered.reviews.rows)
     return bands
