@@ -1,5 +1,6 @@
 """Plots of the report as inline SVG: they take the page's colours, so that they are right in light and in dark."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -68,9 +69,9 @@ def curve_plot(title: str, losses: Sequence[tuple[float, float]], scores: Sequen
     """
     height, top, bottom = 290, 34, 250
     steps = [step for step, _ in (*losses, *scores)]
-    across = _Scale(0, max(steps, default=1), 56, WIDTH - 56)
+    across = _Scale(0, round_up(max(steps, default=1)), 56, WIDTH - 56)
     parts = [_legend(["training loss (left)", "validation macro-F1 (right)"], 56)]
-    highest = max((loss for _, loss in losses), default=1.0)
+    highest = round_up(max((loss for _, loss in losses), default=1.0))
     for series, points, top_value, side in ((0, losses, highest, 48), (1, scores, 1.0, WIDTH - 48)):
         scale = _Scale(0, top_value, bottom, top)
         path = " ".join(f"{across(step):.1f},{scale(value):.1f}" for step, value in points)
@@ -105,16 +106,16 @@ def trade_off_plot(title: str, rows: Sequence[Mapping[str, Any]], front: Sequenc
         chosen: Name of the pick.
     """
     height, top, bottom = 330, 20, 280
-    across = _Scale(0, max(row["size_bytes"] for row in rows) / 1e6 * 1.25, 56, WIDTH - 20)
-    up = _Scale(0, max(row["speed_ratio"]["max"] for row in rows) * 1.1, bottom, top)
+    across = _Scale(0, round_up(max(row["size_bytes"] for row in rows) / 1e6 * 1.1), 56, WIDTH - 40)
+    up = _Scale(0, round_up(max(row["speed_ratio"]["max"] for row in rows)), bottom, top)
     parts: list[str] = []
     for share in (0, 0.25, 0.5, 0.75, 1):
         y, x = up(up.high * share), across(across.high * share)
-        parts.append(f'<line class="grid" x1="56" y1="{y:.1f}" x2="{WIDTH - 20}" y2="{y:.1f}"/>')
-        parts.append(_text(48, y + 4, f"{up.high * share:.1f}x", "end"))
-        parts.append(_text(x, bottom + 18, f"{across.high * share:.0f} MB", "middle"))
+        parts.append(f'<line class="grid" x1="56" y1="{y:.1f}" x2="{WIDTH - 40}" y2="{y:.1f}"/>')
+        parts.append(_text(48, y + 4, f"{up.high * share:g}x", "end"))
+        parts.append(_text(x, bottom + 18, f"{across.high * share:g} MB", "middle"))
     taken: list[tuple[float, float]] = []
-    for row in sorted(rows, key=lambda row: -row["speed_ratio"]["value"]):
+    for row in sorted(rows, key=lambda row: row["speed_ratio"]["value"]):  # labels give way upward
         ratio, name = row["speed_ratio"], row["technique"]
         x, y = across(row["size_bytes"] / 1e6), up(ratio["value"])
         style = "b" if name == chosen else "a"
@@ -125,11 +126,13 @@ def trade_off_plot(title: str, rows: Sequence[Mapping[str, Any]], front: Sequenc
         if name in front:
             parts.append(f'<circle class="ring {style}" cx="{x:.1f}" cy="{y:.1f}" r="10"/>')
         parts.append(f'<circle class="dot {style}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
-        while any(abs(x - other_x) < 150 and abs(y - other_y) < 32 for other_x, other_y in taken):
-            y += 6
-        taken.append((x, y))
-        parts.append(_text(x + 15, y - 2, name, "start", "name"))
-        parts.append(_text(x + 15, y + 13, f"macro-F1 {row['quality']['macro_f1']['value']:.3f}", "start"))
+        anchor, aside = ("start", 15) if x < WIDTH * 0.7 else ("end", -15)
+        middle = x + aside * 4.5
+        while any(abs(middle - other_x) < 125 and abs(y - other_y) < 30 for other_x, other_y in taken):
+            y -= 6
+        taken.append((middle, y))
+        parts.append(_text(x + aside, y - 2, name, anchor, "name"))
+        parts.append(_text(x + aside, y + 13, f"macro-F1 {row['quality']['macro_f1']['value']:.3f}", anchor))
     parts.append(_text(WIDTH / 2, height - 4, "size of the weights", "middle"))
     return _svg(title, height, parts)
 
@@ -172,6 +175,13 @@ class _Scale:
     def __call__(self, value: float) -> float:
         span = self.high - self.lowest or 1.0
         return self.start + (value - self.lowest) / span * (self.end - self.start)
+
+
+def round_up(value: float) -> float:
+    """The least end of a scale whose quarters are round numbers."""
+    step = max(value, 1e-9) / 4
+    unit = 10 ** math.floor(math.log10(step))
+    return 4 * unit * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * unit >= step * (1 - 1e-9))
 
 
 def _svg(title: str, height: float, parts: Sequence[str], width: float = WIDTH) -> str:

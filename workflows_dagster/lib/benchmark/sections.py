@@ -13,7 +13,7 @@ from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.benchmark.quality import class_ids
 from workflows_dagster.lib.errors import NotPublishedError
 from workflows_dagster.lib.metrics import confusion
-from workflows_dagster.lib.schema import LABELS
+from workflows_dagster.lib.schema import LABELS, SPLITS
 
 BUNDLED_SOURCES: Final = Path(__file__).parents[1] / "sample" / "sources.yaml"
 Section = dict[str, Any]
@@ -44,7 +44,9 @@ class Missing:
         """A mapping of counts in a report; empty, and noted, where it is not there."""
         found = report.get(key)
         if isinstance(found, Mapping):
-            return {str(label): int(rows) for label, rows in found.items()}
+            order = {name: number for number, name in enumerate((*LABELS, *SPLITS))}
+            names = sorted(map(str, found), key=lambda name: (order.get(name, len(order)), name))
+            return {name: int(found[name]) for name in names}
         if report:
             self.note(section, f"the report of {name} does not say {key!r}")
         return {}

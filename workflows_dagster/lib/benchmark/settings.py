@@ -33,6 +33,6 @@ class ReportSettings(BaseModel):
         default=0.95, ge=0, le=1, description="Least lower bound of the agreement with the merged model."
     )
     max_macro_f1_loss: float = Field(
-        default=0.02, ge=0, le=1, description="Largest loss of macro-F1 against the merged model, lower bound included."
+        default=0.03, ge=0, le=1, description="Largest loss of macro-F1 against the merged model, lower bound included."
     )
     seed: int = Field(default=0, description="Seed of the bootstrap intervals.")
