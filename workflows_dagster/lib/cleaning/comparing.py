@@ -57,7 +57,7 @@ def find_near_duplicates(
     """Which rows are near duplicates of better ones, and how many of them carry another label than the kept one.
 
     Candidates go to disk by the hash of a band, and pairs by the chunk of their rows, so that memory holds one bucket
-    at a time, beside 40 bytes for each verified pair.
+    at a time, beside about 100 bytes for each verified pair.
     """
     bands = _write_bands(settled, settings, scratch)
     pairs = _write_pairs(settled, bands, scratch)

@@ -13,8 +13,9 @@ import pyarrow as pa
 Kinds = dict[str, pl.DataType | type[pl.DataType]]
 """Columns of a table, in order, and their types."""
 
-MOST_BUCKETS: Final = 400
-"""Each bucket is one open file while it is written; systems allow 1,024 of them to a process."""
+MOST_BUCKETS: Final = 300
+"""Each bucket is one open file while it is written, up to three tables are written at once, and systems allow 1,024
+open files to a process. Beyond this many buckets they grow instead."""
 
 
 def bucket_count(rows: int, rows_per_bucket: int) -> int:
