@@ -7,7 +7,7 @@ to sentences, not new words: what it is good for is measured by the ablation, no
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from workflows_dagster.lib.errors import GenerationError
@@ -15,6 +15,7 @@ from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.progress import Progress
 from workflows_dagster.lib.synthesis.generator import Generation, GenerationRequest, Parent
 from workflows_dagster.lib.synthesis.sentences import (
+    asks,
     is_finished,
     leans_back,
     split_sentences,
@@ -30,6 +31,7 @@ from workflows_dagster.lib.synthesis.slots import (
     kind_of_text,
     load_kinds,
 )
+from workflows_dagster.lib.synthesis.topics import associate, line_of_words
 
 RECIPE: Final = "recombination 1: half of a review's sentences exchanged for others of its class, source, language"
 _FEW_REVIEWS: Final = 40
@@ -54,6 +56,7 @@ class _Review:
     sentences: tuple[str, ...]
     kind: str | None
     brand: str | None
+    line: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class _Donation:
 
     sentence: str
     review_id: str
+    lines: frozenset[str]
 
 
 _Pool = Mapping[tuple[str | None, str, str | None], Sequence[_Donation]]
@@ -98,7 +102,9 @@ def _fulfil(request: GenerationRequest, attempts: int) -> list[Generation]:
     parents = sorted(request.parents, key=lambda parent: parent.review_id)
     brands = find_brands(parent.text for parent in parents)
     reviews = [review for parent in parents if (review := _cut(parent, brands)).sentences]
-    pool = _gather(reviews)
+    lines = _lines(reviews)
+    reviews = [_settled(review, lines) for review in reviews]
+    pool = _gather(reviews, lines)
     if len(reviews) < 2 or not pool:
         raise GenerationError(
             f"too few sentences to recombine for {request.label} of {request.source}",
@@ -164,10 +170,16 @@ def _recombine(base: _Review, pool: _Pool, brands: frozenset[str], rng: random.R
 
 
 def _exchangeable(sentences: Sequence[str]) -> list[int]:
-    """Places that no later sentence leans on."""
-    return [
-        place for place in range(len(sentences)) if place + 1 == len(sentences) or not leans_back(sentences[place + 1])
-    ]
+    """Places that neither ask nor answer, and that no later sentence leans on."""
+    return [place for place in range(len(sentences)) if not _is_bound(sentences, place)]
+
+
+def _is_bound(sentences: Sequence[str], place: int) -> bool:
+    """Whether a sentence belongs to the one before or after it."""
+    if place and asks(sentences[place - 1]):
+        return True
+    is_last = place + 1 == len(sentences)
+    return not is_last and (asks(sentences[place]) or leans_back(sentences[place + 1]))
 
 
 def _fitting(
@@ -180,21 +192,21 @@ def _fitting(
     rng: random.Random,
 ) -> _Donation | None:
     """A sentence of another review for this place, its product and brand exchanged for those of the base."""
-    line = load_kinds().line_of[base.kind] if base.kind else None
     where = _place(place, len(sentences))
-    candidates = pool.get((base.language, where, line)) or pool.get((base.language, where, None), ())
+    candidates = pool.get((base.language, where, base.line)) or pool.get((base.language, where, None), ())
+    fit = {base.line} if base.line else frozenset[str]()
     others = [sentence for number, sentence in enumerate(sentences) if number != place]
     measured = any(map(tells_measures, others))
     openings = {_opening(sentence) for sentence in others}
     for donation in rng.sample(candidates, min(16, len(candidates))):
-        if donation.review_id == base.review_id or donation.review_id in donors:
+        if donation.review_id == base.review_id or donation.review_id in donors or not donation.lines <= fit:
             continue
         if (measured and tells_measures(donation.sentence)) or _opening(donation.sentence) in openings:
             continue
         renamed = exchange_product(donation.sentence, base.kind)
         renamed = renamed and exchange_brand(renamed, base.brand, brands)
         if renamed:
-            return _Donation(renamed, donation.review_id)
+            return _Donation(renamed, donation.review_id, donation.lines)
     return None
 
 
@@ -206,7 +218,20 @@ def _cut(parent: Parent, brands: frozenset[str]) -> _Review:
     return _Review(parent.review_id, parent.language, tuple(sentences), kind, brand_of(parent.text, brands))
 
 
-def _gather(reviews: Sequence[_Review]) -> _Pool:
+def _lines(reviews: Sequence[_Review]) -> Mapping[str, str]:
+    """The line of products that a word belongs to, learnt from the reviews that name their product."""
+    line_of = load_kinds().line_of
+    return associate((line_of[review.kind], words(" ".join(review.sentences))) for review in reviews if review.kind)
+
+
+def _settled(review: _Review, lines: Mapping[str, str]) -> _Review:
+    """The review with its line: of the product it names, else of its words."""
+    if review.kind:
+        return replace(review, line=load_kinds().line_of[review.kind])
+    return replace(review, line=line_of_words(words(" ".join(review.sentences)), lines))
+
+
+def _gather(reviews: Sequence[_Review], lines: Mapping[str, str]) -> _Pool:
     """The sentences that may stand in another review.
 
     A word that few reviews use names something of one review alone: honey, a keyboard, a wedding.
@@ -215,18 +240,19 @@ def _gather(reviews: Sequence[_Review]) -> _Pool:
     common = {word for word, n in seen.items() if n >= max(2, _COMMON_RATIO * len(reviews))}
     in_line = {word for word, n in seen.items() if n >= max(2, _COMMON_IN_LINE_RATIO * len(reviews))}
     few = len(reviews) < _FEW_REVIEWS
-    lines = load_kinds().line_of
     pool: dict[tuple[str | None, str, str | None], list[_Donation]] = {}
     for review in reviews:
         for place, sentence in enumerate(review.sentences):
-            if not stands_alone(sentence) and not few:
+            answers = place > 0 and asks(review.sentences[place - 1])
+            if not few and (answers or not stands_alone(sentence)):
                 continue
-            donation, used = _Donation(sentence, review.review_id), words(sentence)
+            used = words(sentence)
+            donation = _Donation(sentence, review.review_id, frozenset(lines[word] for word in used if word in lines))
             where = _place(place, len(review.sentences))
             if used <= common or few:
                 pool.setdefault((review.language, where, None), []).append(donation)
-            if review.kind and used <= in_line:
-                pool.setdefault((review.language, where, lines[review.kind]), []).append(donation)
+            if review.line and used <= in_line:
+                pool.setdefault((review.language, where, review.line), []).append(donation)
     return pool
 
 

@@ -68,10 +68,14 @@ def leans_back(sentence: str) -> bool:
     return bool(_LEANS_ON_WHAT_WAS_SAID.match(sentence))
 
 
+def asks(sentence: str) -> bool:
+    """Whether it is a question; what follows answers it."""
+    return bool(re.search(r"\?\W*$", sentence))
+
+
 def stands_alone(sentence: str) -> bool:
-    """Whether a stranger could say it in another review: complete, of fair length, without dangling pronouns."""
-    words = sentence.split()
-    if not 4 <= len(words) <= 40 or leans_back(sentence):
+    """Whether a stranger could say it in another review: complete, of fair length, no question, no dangling pronoun."""
+    if not 4 <= len(sentence.split()) <= 40 or leans_back(sentence) or asks(sentence):
         return False
     if _UNNAMED_PERSON.search(sentence) and not _PERSON.search(sentence):
         return False
