@@ -33,8 +33,8 @@ _WORTH_A_WORKER: Final = 2
 """Slices for which starting a process pays."""
 
 EXCERPT_CHARACTERS: Final = 80
-_OVERSIZE: Final = 10
-"""A text this many times too long is cut before it is cleaned: it is rejected anyway."""
+_OVERSIZE: Final = 4
+"""A text this many times too long is cut before it is cleaned, for its excerpt, and rejected whatever is left."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def clean_slice(batch: pa.RecordBatch, settings: CleaningSettings) -> CleanSlice
     rows = pl.DataFrame(batch)
     limit = _OVERSIZE * settings.max_characters
     rewritten = clean_texts(rows["text"].str.slice(0, limit), settings)
-    found = judge(rewritten.texts, settings)
+    found = _refuse_oversize(rows["text"], limit, judge(rewritten.texts, settings))
     rows = rows.with_columns(rewritten.texts.alias("text"), rewritten.masked.alias("masked"), *found)
     kept = _with_language(rows.filter(pl.col("reason").is_null()), settings)
     rejected = rows.filter(pl.col("reason").is_not_null()).with_columns(
@@ -173,6 +173,15 @@ def clean_slice(batch: pa.RecordBatch, settings: CleaningSettings) -> CleanSlice
         rewritten.repaired,
     )
     return CleanSlice(_table(kept, CLEAN_REVIEW), _table(rejected, REJECT), counts)
+
+
+def _refuse_oversize(raw: pl.Series, limit: int, found: pl.DataFrame) -> pl.DataFrame:
+    length = raw.str.len_chars()
+    detail = pl.format("length {} before cleaning; expected at most {}", pl.lit(length), pl.lit(limit))
+    return found.with_columns(
+        reason=pl.when(length > limit).then(pl.lit(RejectReason.TOO_LONG.value)).otherwise("reason"),
+        detail=pl.when(length > limit).then(detail).otherwise("detail"),
+    )
 
 
 def clean_texts(texts: pl.Series, settings: CleaningSettings) -> Rewritten:

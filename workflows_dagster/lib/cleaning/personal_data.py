@@ -71,6 +71,7 @@ _PHONE_GUARD: Final = r"[0-9](?:[ ().+/~-]{0,3}[0-9]){7}"
 _DATE: Final = r"\b(?:19|20)[0-9]{2}[-/.][0-9]{1,2}[-/.][0-9]{1,2}\b"
 _DIGITS: Final = re.compile(r"[+(]{0,2}[0-9](?:[ ().+/~-]{0,3}[0-9]){7,}")
 _BESIDE: Final = 2
+_MOST_TRIES: Final = 100
 _PRODUCT_WORD: Final = re.compile(
     r"(?i)\b(?:isbn|upc|ean|gtin|asin|sku|model|item|part|serial|style|article|art|product|lot|batch|version|barcode)\b"
     r"(?:-1[03])?[^0-9]{0,15}$"
@@ -173,7 +174,7 @@ def _mask_dialled(digits: re.Match[str], regions: Sequence[str]) -> str:
     before, after = text[max(0, start - _BESIDE) : start], text[end : end + _BESIDE]
     run = digits[0]
     for region in regions or (None,):
-        found = PhoneNumberMatcher(before + run + after, region, leniency=Leniency.VALID)
+        found = PhoneNumberMatcher(before + run + after, region, leniency=Leniency.VALID, max_tries=_MOST_TRIES)
         # From the last to the first, so that the positions of the others stay true.
         for match in reversed(list(found)):
             first, last = match.start - len(before), min(match.end - len(before), len(run))

@@ -63,10 +63,14 @@ _UNTIDY: Final = (
     | TEXT.str.ends_with("\n")
 )
 
+# Automata of distinct matches must stay small; a longer run shrinks in several passes.
+_LONGEST_RUN: Final = 64
+_LONG_WORD: Final = TEXT.str.contains(r"[^ \n\t]{200}")
+
 _EMOJI: Final = (
     r"\p{Regional_Indicator}{2}|[0-9#*]\x{FE0F}?\x{20E3}|"
     r"\p{Extended_Pictographic}[\x{FE0E}\x{FE0F}]?[\x{1F3FB}-\x{1F3FF}]?"
-    r"(?:\x{200D}\p{Extended_Pictographic}[\x{FE0E}\x{FE0F}]?[\x{1F3FB}-\x{1F3FF}]?)*"
+    r"(?:\x{200D}\p{Extended_Pictographic}[\x{FE0E}\x{FE0F}]?[\x{1F3FB}-\x{1F3FF}]?){0,8}"
 )
 
 _SIGNS: Final = frozenset("©®™")
@@ -88,7 +92,7 @@ def form_rules() -> Sequence[Rule | RuleGroup]:
         RuleGroup(
             NON_ASCII,
             (
-                Rule("mojibake", TEXT.str.contains(mojibake_pattern()), _repair_words),
+                Rule("mojibake", TEXT.str.contains(mojibake_pattern()) & ~_LONG_WORD, _repair_words),
                 Rule("mojibake", TEXT.str.contains(mojibake_pattern()), _repair_whole),
                 Rule("styled_letters", TEXT.str.contains(_FOLDED), _fold_styled),
                 Rule("invisible_characters", TEXT.str.contains(rf"{_INVISIBLE}|{_JOINER}"), _strip_invisible),
@@ -223,7 +227,7 @@ def _fold_styled(texts: pl.Series) -> pl.Series:
 
 def _ascii_runs(cap: int) -> str:
     characters = [chr(code) for code in range(0x21, 0x7F) if not chr(code).isdigit()]
-    return "|".join(rf"\x{{{ord(character):X}}}{{{cap + 1},}}" for character in characters)
+    return "|".join(rf"\x{{{ord(character):X}}}{{{cap + 1},{_LONGEST_RUN}}}" for character in characters)
 
 
 def _cap_ascii_runs(texts: pl.Series, cap: int) -> pl.Series:

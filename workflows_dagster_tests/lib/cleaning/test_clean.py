@@ -135,10 +135,18 @@ def test_clean_batch_rejects_too_long_texts_and_masks_their_excerpt(tmp_path: Pa
     kept = cleaned(raw, tmp_path / "out", CleaningSettings(max_characters=100, workers=1))
     assert kept.height == 0
     reject = pl.read_parquet(tmp_path / "out" / "rejects.parquet").row(0, named=True)
-    # cut at ten times the limit before cleaning: 1,000 characters, of which "jo@example.com" became "[EMAIL]"
-    assert (reject["reason"], reject["detail"]) == ("too_long", "length 993; expected at most 100")
+    # 15 + 3,000 * 16 characters, four times the limit allowed before cleaning
+    assert (reject["reason"], reject["detail"]) == ("too_long", "length 48015 before cleaning; expected at most 400")
     assert reject["excerpt"].startswith("[EMAIL] very good dress")
     assert len(reject["excerpt"]) == 80
+
+
+def test_clean_batch_never_keeps_a_text_that_was_cut(tmp_path: Path) -> None:
+    raw = raw_artifact(
+        tmp_path / "raw", [("lovely dress" + "<br />" * 200, None), ("lovely dress" + "<br />" * 20, None)]
+    )
+    kept = cleaned(raw, tmp_path / "out", CleaningSettings(max_characters=100, workers=1))
+    assert kept.select("row", "text").rows() == [(2, "lovely dress")]
 
 
 def written(folder: Path, **changed: object) -> Path:

@@ -63,6 +63,7 @@ def clean(text: str, given: CleaningSettings = SETTINGS) -> str:
         ("100000 pcs, 5555555, book, www, aaa", "100000 pcs, 5555555, book, www, aaa"),
         ("❤️❤️❤️❤️❤️ 😍😍😍😍 哈哈哈哈哈", "❤️❤️❤️ 😍😍😍 哈哈哈"),
         ("Ooooo", "Oooo"),
+        ("x" * 5_000 + "!" * 100, "xxx!!!"),
         # case and other scripts stay
         ("GREAT Dress", "GREAT Dress"),
         ("とても良い製品です。สวยมาก جميل جدا", "とても良い製品です。สวยมาก جميل جدا"),
