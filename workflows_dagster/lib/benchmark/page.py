@@ -15,6 +15,7 @@ TEMPLATES: Final = Path(__file__).parent
 HTML_TEMPLATE: Final = "report.html.j2"
 MARKDOWN_TEMPLATE: Final = "report.md.j2"
 ABSENT: Final = "n/a"
+UNBROKEN: Final = "\N{NO-BREAK SPACE}"
 MARKUP: Final = str.maketrans({**{mark: f"\\{mark}" for mark in "\\`*_[]|#"}, "<": "&lt;", ">": "&gt;"})
 """What would end a cell of a markdown table or start markup in it."""
 
@@ -102,19 +103,19 @@ def interval(found: Mapping[str, float] | None, digits: int = 3) -> str:
     """A value with its interval."""
     if not found:
         return ABSENT
-    return f"{found['value']:.{digits}f} [{found['low']:.{digits}f}, {found['high']:.{digits}f}]"
+    return f"{found['value']:.{digits}f} [{found['low']:.{digits}f},{UNBROKEN}{found['high']:.{digits}f}]"
 
 
 def span(found: Mapping[str, float], digits: int = 2) -> str:
     """A value with the range it was seen in."""
-    return f"{found['value']:.{digits}f} ({found['min']:.{digits}f} to {found['max']:.{digits}f})"
+    return f"{found['value']:.{digits}f} ({found['min']:.{digits}f}{UNBROKEN}to{UNBROKEN}{found['max']:.{digits}f})"
 
 
 def signed(found: Mapping[str, float] | None) -> str:
     """A difference with its interval."""
     if not found:
         return ABSENT
-    return f"{found['value']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+    return f"{found['value']:+.3f} [{found['low']:+.3f},{UNBROKEN}{found['high']:+.3f}]"
 
 
 def cell(value: object) -> str:

@@ -12,13 +12,14 @@ import polars as pl
 
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.export.agreement import agreement
+from workflows_dagster.lib.export.classifier import load_merged
 from workflows_dagster.lib.export.manifest import MODEL_FOLDER, ExportManifest, files_below
 from workflows_dagster.lib.export.merged import MergedModel
 from workflows_dagster.lib.export.process import run_fresh
 from workflows_dagster.lib.export.registry import technique
 from workflows_dagster.lib.export.rows import held_out_rows
 from workflows_dagster.lib.export.settings import ExportSettings
-from workflows_dagster.lib.export.technique import Technique
+from workflows_dagster.lib.export.technique import Logits, Technique
 from workflows_dagster.lib.export.tokens import copy_tokenizer
 from workflows_dagster.lib.hashing import digest_file
 from workflows_dagster.lib.metrics import Estimate
@@ -119,19 +120,30 @@ def write_artefact(source: MergedModel, chosen: Technique, settings: ExportSetti
     return manifest
 
 
+def _merged_logits(merged: Path, rows: pl.DataFrame, settings: ExportSettings) -> Logits:
+    """What the merged model says; in this process, which exporting has loaded torch into already."""
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        classifier = load_merged(merged, threads=settings.threads, batch_tokens=settings.batch_tokens)
+        return classifier.logits(rows["text"].to_list())
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _try(
     merged: Path, exported: Path, manifest: ExportManifest, rows: pl.DataFrame, settings: ExportSettings
 ) -> dict[str, Any]:
     request = {
         "technique": manifest.technique,
-        "merged": str(merged),
         "exported": str(exported),
         "texts": rows["text"].to_list(),
         "threads": settings.threads,
         "batch_tokens": settings.batch_tokens,
     }
     response = run_fresh(TRIAL, request, timeout_s=settings.timeout_s, threads=settings.threads)
-    before, after = (np.asarray(response[key], dtype=np.float32) for key in ("merged", "exported"))
+    before, after = _merged_logits(merged, rows, settings), np.asarray(response["logits"], dtype=np.float32)
     classes_before, classes_after = before.argmax(1), after.argmax(1)
     return {
         "technique": manifest.technique,
