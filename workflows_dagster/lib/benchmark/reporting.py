@@ -17,7 +17,6 @@ from workflows_dagster.lib.export.registry import REGISTRY
 HTML_FILE: Final = "report.html"
 MARKDOWN_FILE: Final = "report.md"
 SUMMARY_FILE: Final = "summary.json"
-SYNTHETIC_NOTE: Final = "Synthetic rows are recombined from real training rows by the embedded stand-in generator."
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,10 @@ def notices(report: Mapping[str, Any]) -> list[str]:
             "All labels are weak (from stars or given by the source): the annotation pilot is waiting for people."
         )
     if report["synthetic"]["rows_kept"]:
-        found.append(f"{SYNTHETIC_NOTE} Whether they help has not been shown.")
+        maker = {True: "the embedded stand-in generator", False: "a generator"}.get(
+            report["synthetic"]["stand_in"], "a generator that its report does not name as stand-in or real"
+        )
+        found.append(f"Synthetic training rows were made by {maker}. Whether they help has not been shown.")
     if len({json.dumps(row["machine"], sort_keys=True) for row in report["techniques"]}) > 1:
         found.append("The benchmarks are from different machines: compare ratios, not seconds.")
     return found

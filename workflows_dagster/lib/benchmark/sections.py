@@ -121,6 +121,7 @@ def synthetic_section(synthetic: Artifact | None, missing: Missing) -> Section:
         "rows_rejected": report.get("rows_rejected"),
         "reasons": {name: rows for name, rows in (report.get("reasons") or {}).items() if rows},
         "generator": report.get("generator"),
+        "stand_in": report.get("generator_is_stand_in"),
     }
 
 

@@ -99,7 +99,11 @@ def inputs(tmp_path: Path) -> ReportInputs:
         training=artifact(
             tmp_path, "training_reviews", {"status": "waiting", "human_rows": 0, "label_sources": {"rating": 11}}
         ),
-        synthetic=artifact(tmp_path, "validated_synthetic_reviews", {"rows_in": 5, "rows_kept": 3, "rows_rejected": 2}),
+        synthetic=artifact(
+            tmp_path,
+            "validated_synthetic_reviews",
+            {"rows_in": 5, "rows_kept": 3, "rows_rejected": 2, "generator_is_stand_in": True},
+        ),
     )
 
 
