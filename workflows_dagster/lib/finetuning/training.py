@@ -1,23 +1,25 @@
 """Training an adapter with transformers' Trainer: weighted loss, length groups, early stopping, resuming."""
 
+import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from workflows_dagster.lib.accelerator import Accelerator
 from workflows_dagster.lib.finetuning.callbacks import progress_callback
-from workflows_dagster.lib.finetuning.checkpoints import last_whole
+from workflows_dagster.lib.finetuning.checkpoints import damage_of, last_whole
 from workflows_dagster.lib.finetuning.classifier import head_parameters
 from workflows_dagster.lib.finetuning.length_groups import length_groups
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 from workflows_dagster.lib.metrics import confusion, macro_f1_of
 from workflows_dagster.lib.schema import LABELS
 
+FINISHED_FILE: Final = "finished.json"
 _logger = logging.getLogger(__name__)
 
 
@@ -40,6 +42,7 @@ class TrainingRun:
 
     Attributes:
         steps: Optimizer steps that were made, those before an interruption included.
+        kept: Name of the checkpoint with the weights that were kept.
         best_step: Step of the weights that were kept.
         best_macro_f1: Their macro-F1 on the validation rows.
         resumed_from_step: Step that it went on from after an interruption, or None.
@@ -47,6 +50,7 @@ class TrainingRun:
     """
 
     steps: int
+    kept: str
     best_step: int
     best_macro_f1: float
     resumed_from_step: int | None
@@ -97,6 +101,10 @@ def train(
         callbacks=[progress_callback(), EarlyStoppingCallback(settings.patience)],
     )
     trainer.remove_callback(PrinterCallback)
+    if (finished := finished_run(folder)) is not None:
+        _logger.warning("training had ended before the interruption; its weights are taken from %s", finished.kept)
+        load_weights(model, folder / finished.kept)
+        return finished
     checkpoint = last_whole(folder)
     if checkpoint is not None:
         _logger.warning("training goes on from %s, left by an interrupted run", checkpoint.name)
@@ -104,13 +112,40 @@ def train(
     # Under bfloat16 the Trainer leaves autocast on the model; what is judged and published is full precision.
     trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
     state = trainer.state
-    return TrainingRun(
+    run = TrainingRun(
         steps=state.global_step,
-        best_step=int(state.best_global_step or state.global_step),
-        best_macro_f1=float(state.best_metric or 0.0),
+        kept=Path(state.best_model_checkpoint).name,
+        best_step=int(state.best_global_step),
+        best_macro_f1=float(state.best_metric),
         resumed_from_step=int(checkpoint.name.rpartition("-")[2]) if checkpoint else None,
         curve=_curve(state.log_history),
     )
+    mark_finished(folder, run)
+    return run
+
+
+def finished_run(folder: Path) -> TrainingRun | None:
+    """The training that ended in this folder, where a later part of the step was interrupted; else None."""
+    record = folder / FINISHED_FILE
+    if not record.is_file():
+        return None
+    run = TrainingRun(**json.loads(record.read_text("utf-8")))
+    return run if (folder / run.kept).is_dir() and damage_of(folder / run.kept) is None else None
+
+
+def mark_finished(folder: Path, run: TrainingRun) -> None:
+    """Records that training ended, in one atomic step."""
+    unfinished = folder / f"{FINISHED_FILE}.new"
+    unfinished.write_text(json.dumps(asdict(run)), "utf-8")
+    unfinished.replace(folder / FINISHED_FILE)
+
+
+def load_weights(model: Any, checkpoint: Path) -> None:
+    """Puts the adapter of a checkpoint into an adapted model."""
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    set_peft_model_state_dict(model, load_file(checkpoint / "adapter_model.safetensors"))
 
 
 def weighted_loss(weights: Sequence[float], smoothing: float) -> Callable[..., Any]:

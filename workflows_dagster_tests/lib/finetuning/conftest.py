@@ -41,7 +41,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_settings(tiny_model: Path) -> FineTuningSettings:
     """Two steps on the tiny model."""
     return FineTuningSettings(
@@ -57,10 +57,10 @@ def tiny_settings(tiny_model: Path) -> FineTuningSettings:
     )
 
 
-@pytest.fixture
-def tiny_reviews(tmp_path: Path) -> Artifact:
+@pytest.fixture(scope="session")
+def tiny_reviews(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """24 training, 9 validation and 12 test rows of two sources."""
-    return write_reviews(tmp_path / "augmented_reviews", {"train": 24, "validation": 9, "test": 12})
+    return write_reviews(tmp_path_factory.mktemp("corpus") / "augmented_reviews", {"train": 24, "validation": 9, "test": 12})
 
 
 def write_reviews(folder: Path, sizes: dict[str, int]) -> Artifact:

@@ -1,6 +1,7 @@
 """Training, judging and merging with a tiny random model."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,25 @@ from workflows_dagster.lib.finetuning.merging import build_merged
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 
 
-@pytest.fixture
-def trained(tmp_path: Path, tiny_reviews: Artifact, tiny_settings: FineTuningSettings) -> Artifact:
-    folder = tmp_path / "lora_adapter"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def trained_once(
+    tmp_path_factory: pytest.TempPathFactory, tiny_reviews: Artifact, tiny_settings: FineTuningSettings
+) -> Path:
+    """Folder of an adapter that was trained for two steps."""
+    folder = tmp_path_factory.mktemp("lora_adapter")
     with session("cpu") as opened:
-        report = build_adapter(tiny_reviews, tiny_settings, opened, tmp_path / "checkpoints", folder)
+        report = build_adapter(
+            tiny_reviews, tiny_settings, opened, tmp_path_factory.mktemp("checkpoints"), folder
+        )
     assert report.record["training"]["steps"] == 2
-    assert str(report.to_metadata()["finetuning/rows_per_s"])
+    assert report.to_metadata()["finetuning/steps_count"] == 2
+    return folder
+
+
+@pytest.fixture
+def trained(trained_once: Path, tmp_path: Path) -> Artifact:
+    """A copy of it that a test may spoil."""
+    folder = shutil.copytree(trained_once, tmp_path / "lora_adapter")
     return Artifact("lora_adapter", None, "commit", "digest", folder)
 
 
