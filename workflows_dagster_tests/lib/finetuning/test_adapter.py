@@ -24,9 +24,7 @@ def trained_once(
     """Folder of an adapter that was trained for two steps."""
     folder = tmp_path_factory.mktemp("lora_adapter")
     with session("cpu") as opened:
-        report = build_adapter(
-            tiny_reviews, tiny_settings, opened, tmp_path_factory.mktemp("checkpoints"), folder
-        )
+        report = build_adapter(tiny_reviews, tiny_settings, opened, tmp_path_factory.mktemp("checkpoints"), folder)
     assert report.record["training"]["steps"] == 2
     assert report.to_metadata()["finetuning/steps_count"] == 2
     return folder

@@ -24,7 +24,7 @@ LABELS = ["negative", "negative", "neutral", "positive"]
 
 def test_scores_are_those_of_the_confusion_matrix() -> None:
     scores = score(_predictions(LABELS, ["negative", "neutral", "neutral", "positive"]), seed=0)
-    # negative: 2*1/(2+1); neutral: 2*1/(1+2); positive: 1.
+    # One of two negatives is called neutral: F1 is 2/3 for both, and 1 for positive.
     assert scores.macro_f1.value == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
     assert scores.accuracy.value == pytest.approx(3 / 4)
     assert {label: found.value for label, found in scores.per_class.items()} == {
