@@ -41,7 +41,7 @@ def splits_disjoint(folder: Path) -> Verdict:
     )
 
 
-def test_rows_predicted(folder: Path) -> Verdict:
+def every_test_row_predicted(folder: Path) -> Verdict:
     """Compares the rows that were predicted, by the model and by the baseline, with the test rows."""
     rows = pl.read_parquet(folder / ROWS_FILE).filter(pl.col("split") == "test")
     wanted = set(rows["review_id"])
@@ -161,7 +161,7 @@ LORA_ADAPTER: Final = [
     Audit(
         "lora_adapter_predicts_every_test_row",
         "Model and baseline predicted each test row once.",
-        test_rows_predicted,
+        every_test_row_predicted,
     ),
     Audit("lora_adapter_plain_files_only", "Weights are safetensors; no file can carry code.", plain_files_only),
     Audit("lora_adapter_numbers_finite", "Every figure and every weight is a finite number.", metrics_finite),

@@ -29,7 +29,7 @@ class FineTuningSettings(BaseModel):
     max_length: int = Field(
         default=128, ge=8, le=8192, description="Longest input in tokens; what is cut is counted and reported."
     )
-    epochs: float = Field(default=4, gt=0, description="Passes over the training rows at most.")
+    epochs: float = Field(default=3, gt=0, description="Passes over the training rows at most.")
     patience: int = Field(
         default=3, ge=1, description="Evaluations without a better validation macro-F1 before training stops."
     )
