@@ -18,6 +18,12 @@ _CLEAR_REFS: Final = Path("/proc/self/clear_refs")
 _STATUS: Final = Path("/proc/self/status")
 # Without one of these the CPU emulates bfloat16, which takes three times as long as float32.
 _BF16_FLAGS: Final = frozenset({"avx512_bf16", "amx_bf16"})
+WAIT_POLICY: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Environment in which OpenMP threads sleep while they wait; to be set before torch is first imported.
+
+By default they spin. Beside one busy process on a 4-core machine a training step then took 8.5 s instead of 0.26 s;
+on an idle machine spinning saves about a quarter (0.15 s instead of 0.20 s).
+"""
 _Result = TypeVar("_Result")
 _logger = logging.getLogger(__name__)
 
@@ -81,6 +87,8 @@ def probe(asked: Device = "auto") -> Accelerator:
     Raises:
         AcceleratorUnavailableError: A device was asked for by name and is not there.
     """
+    for name, value in WAIT_POLICY.items():
+        os.environ.setdefault(name, value)
     import torch
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from workflows_dagster.lib.accelerator import WAIT_POLICY
 from workflows_dagster.lib.errors import WorkerFailedError
 from workflows_dagster.lib.process_guard import die_with_parent
 from workflows_dagster.lib.progress import Progress
@@ -34,7 +35,13 @@ def run_fresh(module: str, request: Record, *, timeout_s: float, threads: int) -
         asked, answered, stderr = (Path(scratch) / name for name in ("request.json", "response.json", "stderr.txt"))
         asked.write_text(json.dumps(request), "utf-8")
         limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"), str(threads))
-        environment = {**os.environ, **limits, "TOKENIZERS_PARALLELISM": "true", "WORKER_PARENT_PID": str(os.getpid())}
+        environment = {
+            **WAIT_POLICY,
+            **os.environ,
+            **limits,
+            "TOKENIZERS_PARALLELISM": "true",
+            "WORKER_PARENT_PID": str(os.getpid()),
+        }
         with stderr.open("wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", module, str(asked), str(answered)],

@@ -1,0 +1,118 @@
+"""The whole chain in this process, recorded in the project's Dagster instance like any other run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import dagster as dg
+
+from workflows_dagster.launcher import host_tags
+from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.errors import NotEnoughDataError, WorkflowError
+from workflows_dagster.partitions import TECHNIQUES
+from workflows_dagster.recovery import end_lost_runs
+from workflows_dagster.resources.sources import SourcesResource
+from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
+
+REPORT: Final = "benchmark_report"
+
+
+class ChainFailedError(WorkflowError):
+    """A step that everything after it needs has failed."""
+
+
+@dataclass
+class ChainResult:
+    """How the chain went.
+
+    Attributes:
+        report: The published benchmark report.
+        failures: What failed and was passed over: batch, source or technique, and why.
+    """
+
+    report: Artifact
+    failures: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Runs the jobs one after the other.
+
+    Args:
+        definitions: The deployment.
+        sources: Its sources.
+        store: Where it publishes.
+        instance: Where runs are recorded.
+        config: Run configuration by asset name.
+    """
+
+    definitions: dg.Definitions
+    sources: SourcesResource
+    store: StoreResource
+    instance: dg.DagsterInstance
+    config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+
+    def run(self) -> ChainResult:
+        """Ingests every batch, trains, exports by every technique and reports.
+
+        A batch, source or technique that fails is passed over and named in the result; the rest goes on.
+
+        Raises:
+            NotEnoughDataError: No batch could be read.
+            ChainFailedError: Training or the report failed.
+        """
+        end_lost_runs(self.instance)
+        plan = self.sources.collect(self.instance)
+        failures = {f"source {name}": str(error) for name, error in plan.failures.items()}
+        keys = [batch.key for batch in plan.batches]
+        failures |= self._each("ingest_job", keys)
+        if all(f"ingest_job {key}" in failures for key in keys):
+            raise NotEnoughDataError(
+                "no batch of reviews could be read",
+                given=failures or "no files",
+                expected=f"readable files at the locations that {self.sources.path} names",
+                remedy="mend the locations or the files that are named here, and run again",
+            )
+        self._needed("training_job")
+        failures |= self._each("export_job", TECHNIQUES.get_partition_keys())
+        result = self._needed("report_job")
+        commit = result.asset_materializations_for_node(REPORT)[0].metadata[COMMIT_KEY].value
+        return ChainResult(self.store.artifact(REPORT, None, str(commit)), failures)
+
+    def _each(self, job: str, partitions: Sequence[str]) -> dict[str, str]:
+        """Runs a job for each partition; returns the failures by job and partition."""
+        results = ((partition, self._execute(job, partition)) for partition in partitions)
+        return {f"{job} {partition}": reason_of(result) for partition, result in results if not result.success}
+
+    def _needed(self, job: str) -> dg.ExecuteInProcessResult:
+        result = self._execute(job, None)
+        if not result.success:
+            raise ChainFailedError(
+                f"{job} failed",
+                given=reason_of(result),
+                expected="success",
+                remedy="see the run in the Dagster UI, mend the cause and run again: what was done is kept",
+            )
+        return result
+
+    def _execute(self, job: str, partition: str | None) -> dg.ExecuteInProcessResult:
+        definition = self.definitions.resolve_job_def(job)
+        names = {node.name for node in definition.nodes}
+        ops = {name: {"config": dict(config)} for name, config in self.config.items() if name in names}
+        return definition.execute_in_process(
+            instance=self.instance,
+            partition_key=partition,
+            run_config={"ops": ops, "loggers": {"terminal": {}}},
+            tags=host_tags(),
+            raise_on_error=False,
+        )
+
+
+def reason_of(result: dg.ExecuteInProcessResult) -> str:
+    """Why a run failed: the first failed step and the message of its error."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            described = data.user_failure_data.description if data.user_failure_data else None
+            return f"{event.step_key}: {described or (data.error.message.strip() if data.error else event.message)}"
+    return "the run failed outside any step"

@@ -1,0 +1,152 @@
+"""The command line: the chain without a server, and the bundled sample."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from workflows_dagster.chain import Chain, ChainResult
+from workflows_dagster.console import TerminalHandler
+from workflows_dagster.definitions import build_definitions
+from workflows_dagster.instance import project_instance
+from workflows_dagster.lib.errors import ConfigurationError, WorkflowError
+from workflows_dagster.lib.sample.settings import SampleSettings
+from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
+from workflows_dagster.resources.sources import SourcesResource
+from workflows_dagster.resources.store import StoreResource
+from workflows_dagster.settings import Settings, load_settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+console = Console(soft_wrap=True)
+"""Tables and paths are for reading and copying: they are not cut to the terminal's width."""
+
+
+@app.callback()
+def main() -> None:
+    """Takes raw retail reviews to a benchmarked, quantized sentiment model."""
+
+
+@app.command()
+def demo() -> None:
+    """Run the whole chain on the bundled sample of made-up reviews: no server, no GPU, no network."""
+    settings = load_settings().model_copy(update={"sources": None})
+    report = write_sample(settings.sample, SampleSettings())
+    console.print(f"Bundled sample: {sum(report.rows.values()):,} made-up reviews in {escape(str(settings.sample))}")
+    _run(settings, {})
+
+
+@app.command()
+def run(
+    sources: Annotated[
+        Path | None, typer.Option(help="The sources.yaml. Default: the one that WORKFLOWS_DAGSTER_SOURCES names.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Rows to read of each file at most. Default: all.")] = None,
+) -> None:
+    """Run the whole chain on your own sources."""
+    settings = load_settings()
+    chosen = sources or settings.sources
+    if chosen is None:
+        _refuse(
+            ConfigurationError(
+                "no sources were named",
+                given=None,
+                expected="a sources.yaml",
+                remedy="pass --sources FILE or set WORKFLOWS_DAGSTER_SOURCES; `workflows-dagster demo` needs neither",
+            )
+        )
+    config = {"raw_reviews": {"limit": limit}} if limit else {}
+    _run(settings.model_copy(update={"sources": chosen}), config)
+
+
+@app.command()
+def sample(
+    folder: Annotated[Path | None, typer.Argument(help="Where to write it. Default: where `demo` reads it.")] = None,
+    rows: Annotated[int, typer.Option(min=200, max=100_000, help="Reviews over all platforms.")] = 5_000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same bytes.")] = 2_024,
+) -> None:
+    """Write the bundled sample: made-up reviews of three platforms, with the mess of real ones."""
+    target = folder or load_settings().sample
+    report = write_sample(target, SampleSettings(rows=rows, seed=seed))
+    console.print(
+        f"{sum(report.rows.values()):,} reviews, {report.size_bytes:,} bytes: {escape(str(target / SOURCES_FILE))}"
+    )
+
+
+def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
+    logging.getLogger("dagster").setLevel(logging.ERROR)
+    definitions = build_definitions(settings)
+    resources = definitions.resources or {}
+    found, store = resources["sources"], resources["store"]
+    if not isinstance(found, SourcesResource) or not isinstance(store, StoreResource):
+        raise TypeError("the registry holds other resources under the keys sources and store")
+    try:
+        with project_instance(settings) as instance, TerminalHandler(console):
+            result = Chain(definitions, found, store, instance, config).run()
+    except WorkflowError as error:
+        _refuse(error)
+    show(result)
+    if result.failures:
+        raise typer.Exit(1)
+
+
+def show(result: ChainResult) -> None:
+    """Prints the summary of a chain: data, quality, exports, and where the report is."""
+    summary: dict[str, Any] = json.loads(result.report.file("summary.json").read_text("utf-8"))
+    for table in (_overview(summary), _exports(summary)):
+        console.print(table)
+    for notice in [*summary["notices"], *summary["missing"]]:
+        console.print(f"[yellow]Note:[/] {escape(notice)}", highlight=False)
+    for what, why in result.failures.items():
+        console.print(f"[red]Failed:[/] {escape(what)}: {escape(why)}", highlight=False)
+    path = os.path.relpath(result.report.file(summary["report"]))
+    console.print(f"Report: {escape(path)}", highlight=False)
+
+
+def _overview(summary: dict[str, Any]) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("rows in", f"{summary['rows_in']:,}")
+    table.add_row(
+        "kept",
+        f"{summary['rows_kept']:,}  (rejected {summary['rows_rejected']:,}, duplicates {summary['rows_duplicate']:,})",
+    )
+    table.add_row("labels", ", ".join(f"{label} {rows:,}" for label, rows in summary["labels"].items()))
+    table.add_row("label sources", ", ".join(f"{name} {rows:,}" for name, rows in summary["label_sources"].items()))
+    table.add_row("macro-F1, model", _estimate(summary["macro_f1"]))
+    table.add_row(f"macro-F1, {summary['baseline']['name']}", _estimate(summary["baseline"]["macro_f1"]))
+    return table
+
+
+def _exports(summary: dict[str, Any]) -> Table:
+    table = Table(title="Exports", title_justify="left")
+    for heading in ("technique", "size MB", "reviews/s", "speed ratio", "p50 ms", "peak MB", "macro-F1", "agreement"):
+        table.add_column(heading, justify="left" if heading == "technique" else "right", no_wrap=True)
+    for row in summary["techniques"]:
+        picked = " (pick)" if row["technique"] == summary["pick"] else ""
+        table.add_row(
+            row["technique"] + picked,
+            f"{row['size_bytes'] / 1e6:.1f}",
+            f"{row['reviews_per_s']:.0f}",
+            f"{row['speed_ratio']:.2f}",
+            f"{row['latency_p50_ms']:.1f}",
+            f"{row['peak_memory_bytes'] / 1e6:.0f}",
+            _estimate(row["macro_f1"]),
+            f"{row['agreement']['value']:.3f}",
+        )
+    return table
+
+
+def _estimate(estimate: dict[str, float] | None) -> str:
+    if not estimate:
+        return "unknown"
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}] n={estimate['n']:,.0f}"
+
+
+def _refuse(error: WorkflowError) -> NoReturn:
+    console.print(f"[red]{type(error).__name__}:[/] {escape(str(error))}", highlight=False)
+    raise typer.Exit(2)

@@ -1,0 +1,55 @@
+"""The one Definitions of the project: everything that Dagster loads is named here."""
+
+import dagster as dg
+
+from workflows_dagster import assets, checks
+from workflows_dagster.assets.annotation import pilot_responses
+from workflows_dagster.console import terminal_logger
+from workflows_dagster.execution import MULTIPROCESS
+from workflows_dagster.jobs import JOBS
+from workflows_dagster.maintenance import maintenance_job
+from workflows_dagster.resources.registry import build_resources
+from workflows_dagster.schedules import SCHEDULES
+from workflows_dagster.sensors.after_training import export_new_model_sensor, report_new_benchmarks_sensor
+from workflows_dagster.sensors.new_files import ingest_new_files_sensor
+from workflows_dagster.sensors.pilot_responses import pilot_responses_sensor
+from workflows_dagster.sensors.run_failure import alert_on_failed_run
+from workflows_dagster.settings import Settings, load_settings
+
+OWNERS = ["team:reviews"]
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """The definitions of a deployment."""
+    return dg.Definitions(
+        assets=[*map(_owned, dg.load_assets_from_package_module(assets)), _owned_spec(pilot_responses)],
+        asset_checks=dg.load_asset_checks_from_package_module(checks),
+        jobs=[*JOBS, maintenance_job],
+        schedules=SCHEDULES,
+        sensors=[
+            ingest_new_files_sensor,
+            pilot_responses_sensor,
+            export_new_model_sensor,
+            report_new_benchmarks_sensor,
+            alert_on_failed_run,
+        ],
+        resources=build_resources(settings),
+        executor=MULTIPROCESS,
+        loggers={"console": dg.colored_console_logger, "terminal": terminal_logger},
+    )
+
+
+def _owned(asset: object) -> dg.AssetsDefinition:
+    if not isinstance(asset, dg.AssetsDefinition):
+        raise TypeError(f"{asset!r}: expected an asset of this project's own making")
+    return asset.map_asset_specs(_owned_spec)
+
+
+def _owned_spec(spec: dg.AssetSpec) -> dg.AssetSpec:
+    return spec.replace_attributes(owners=OWNERS)
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions of this process, by its environment; made when Dagster asks for them, not at import."""
+    return build_definitions(load_settings())

@@ -1,0 +1,48 @@
+"""The chain cut into jobs, each over assets that share their partitions."""
+
+from typing import Final
+
+import dagster as dg
+
+from workflows_dagster.execution import MULTIPROCESS
+from workflows_dagster.partitions import BATCHES, TECHNIQUES
+
+CORPUS: Final = dg.AssetSelection.assets("review_corpus").downstream() & dg.AssetSelection.groups(
+    "cleaning", "annotation", "synthesis"
+)
+"""From the corpus of all batches to the rows that are trained on."""
+
+ingest_job = dg.define_asset_job(
+    "ingest_job",
+    selection=dg.AssetSelection.assets("raw_reviews", "cleaned_reviews"),
+    partitions_def=BATCHES,
+    executor_def=MULTIPROCESS,
+    description="Reads and cleans one batch of files.",
+)
+corpus_job = dg.define_asset_job(
+    "corpus_job",
+    selection=CORPUS,
+    executor_def=MULTIPROCESS,
+    description="Brings all batches together: corpus, annotation round, synthetic rows.",
+)
+training_job = dg.define_asset_job(
+    "training_job",
+    selection=CORPUS | dg.AssetSelection.groups("finetuning"),
+    executor_def=MULTIPROCESS,
+    description="The corpus, and a model trained on it.",
+)
+export_job = dg.define_asset_job(
+    "export_job",
+    selection=dg.AssetSelection.assets("exported_models", "technique_benchmarks"),
+    partitions_def=TECHNIQUES,
+    executor_def=MULTIPROCESS,
+    description="Exports the newest model by one technique and measures it.",
+)
+report_job = dg.define_asset_job(
+    "report_job",
+    selection=dg.AssetSelection.assets("benchmark_report"),
+    executor_def=MULTIPROCESS,
+    description="The report on data, model, exports and the pick.",
+)
+
+JOBS: Final = [ingest_job, corpus_job, training_job, export_job, report_job]

@@ -1,0 +1,43 @@
+"""Every resource key, and what stands behind it in this deployment: the one place where environments differ."""
+
+from typing import Final
+
+from dagster import ConfigurableResource, EnvVar
+
+from workflows_dagster.io_managers.published import PublishedIOManager
+from workflows_dagster.resources.accelerator import AcceleratorResource
+from workflows_dagster.resources.annotation import FileAnnotation
+from workflows_dagster.resources.checkpoints import CheckpointsResource
+from workflows_dagster.resources.generator import RecombinationResource
+from workflows_dagster.resources.sources import SourcesResource
+from workflows_dagster.resources.store import StoreResource
+from workflows_dagster.resources.webhook import WebhookResource
+from workflows_dagster.settings import Settings
+
+SOURCES_FILE: Final = "sources.yaml"
+
+
+def build_resources(settings: Settings) -> dict[str, object]:
+    """The resources of a deployment by key.
+
+    Without a sources.yaml of its own, a deployment reads the bundled sample, once that was written.
+    """
+    store = StoreResource(root=str(settings.store_root))
+    catalog = settings.sources or settings.sample / SOURCES_FILE
+    return {
+        "store": store,
+        "io_manager": PublishedIOManager(store=store),
+        "sources": SourcesResource(path=str(catalog.absolute()), manifests=str(settings.manifests)),
+        "annotation_desk": FileAnnotation(root=str(settings.annotation)),
+        "text_generator": RecombinationResource(),
+        "accelerator": AcceleratorResource(device=settings.device),
+        "checkpoints": CheckpointsResource(root=str(settings.checkpoints)),
+        "webhook": _webhook(settings),
+    }
+
+
+def _webhook(settings: Settings) -> ConfigurableResource[WebhookResource]:
+    if settings.alert_webhook_url is None:
+        return WebhookResource(ui_url=settings.ui_url)
+    # By name: the UI shows the configuration of resources, and this URL is a secret.
+    return WebhookResource(url=EnvVar("WORKFLOWS_DAGSTER_ALERT_WEBHOOK_URL"), ui_url=settings.ui_url)
