@@ -5,7 +5,6 @@ from typing import Final
 import dagster as dg
 
 from workflows_dagster.execution import MULTIPROCESS
-from workflows_dagster.partitions import BATCHES, TECHNIQUES
 
 CORPUS: Final = dg.AssetSelection.assets("review_corpus").downstream() & dg.AssetSelection.groups(
     "cleaning", "annotation", "synthesis"
@@ -15,7 +14,6 @@ CORPUS: Final = dg.AssetSelection.assets("review_corpus").downstream() & dg.Asse
 ingest_job = dg.define_asset_job(
     "ingest_job",
     selection=dg.AssetSelection.assets("raw_reviews", "cleaned_reviews"),
-    partitions_def=BATCHES,
     executor_def=MULTIPROCESS,
     description="Reads and cleans one batch of files.",
 )
@@ -34,7 +32,6 @@ training_job = dg.define_asset_job(
 export_job = dg.define_asset_job(
     "export_job",
     selection=dg.AssetSelection.assets("exported_models", "technique_benchmarks"),
-    partitions_def=TECHNIQUES,
     executor_def=MULTIPROCESS,
     description="Exports the newest model by one technique and measures it.",
 )

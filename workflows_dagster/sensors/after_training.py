@@ -21,7 +21,11 @@ REPORT: Final = dg.AssetKey("benchmark_report")
 INTERVAL_S: Final = 60
 
 
-@dg.sensor(job_name="export_job", minimum_interval_seconds=INTERVAL_S)
+@dg.sensor(
+    job_name="export_job",
+    minimum_interval_seconds=INTERVAL_S,
+    description="Requests export and benchmark of the newest model by each technique that does not have them yet.",
+)
 def export_new_model_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     """Requests export and benchmark of the newest model by each technique that does not have them yet.
 
@@ -37,7 +41,11 @@ def export_new_model_sensor(context: dg.SensorEvaluationContext) -> dg.SensorRes
     return dg.SensorResult(run_requests=requests)
 
 
-@dg.sensor(job_name="report_job", minimum_interval_seconds=INTERVAL_S)
+@dg.sensor(
+    job_name="report_job",
+    minimum_interval_seconds=INTERVAL_S,
+    description="Requests the report once every technique is benchmarked for the newest model, and once only.",
+)
 def report_new_benchmarks_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Requests the report once every technique is benchmarked for the newest model, and once only."""
     model = _newest(context.instance, MODEL)

@@ -12,7 +12,11 @@ from workflows_dagster.resources.sources import SourcesResource, partition_reque
 INTERVAL_S: Final = 30
 
 
-@dg.sensor(job_name="ingest_job", minimum_interval_seconds=INTERVAL_S)
+@dg.sensor(
+    job_name="ingest_job",
+    minimum_interval_seconds=INTERVAL_S,
+    description="Requests an ingest run for each batch of new or changed files, once they have stopped growing.",
+)
 def ingest_new_files_sensor(
     context: dg.SensorEvaluationContext, sources: SourcesResource
 ) -> dg.SensorResult | dg.SkipReason:

@@ -11,7 +11,11 @@ _REQUEST = dg.AssetKey("pilot_annotation_request")
 _RESPONSES = dg.AssetKey("pilot_responses")
 
 
-@dg.sensor(name="pilot_responses_sensor", minimum_interval_seconds=30)
+@dg.sensor(
+    name="pilot_responses_sensor",
+    minimum_interval_seconds=30,
+    description="Observes how far annotators are, and materializes pilot_responses when the round is complete.",
+)
 def pilot_responses_sensor(
     context: dg.SensorEvaluationContext, annotation_desk: AnnotationResource
 ) -> dg.SensorResult | dg.SkipReason:
