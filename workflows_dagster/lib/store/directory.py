@@ -3,27 +3,44 @@
     versions/<digest>/         one immutable folder for each content
     commits/<id>.json          the record of each commit
     heads/<path>.json          the newest commit of each path; replaced atomically: this is what publishes
-    staging/<branch>/          transactions under way, and those that failed
+    staging/<branch>/          transactions under way (locked by their process), and those that failed
 
-A crash leaves at most a staged folder or an unreferenced version: nothing that a reader can reach.
+A crash, power cuts included, leaves at most a staged folder, an unreferenced version or a half-written record: nothing
+that a reader can reach, and all of it goes with the next `sweep`.
 """
 
 import fcntl
-import json
-import os
+import logging
 import shutil
 import time
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote, unquote
 from uuid import uuid4
 
-from workflows_dagster.lib.errors import ConflictError, IntegrityError, NotPublishedError, StoreError
-from workflows_dagster.lib.hashing import digest_folder, digest_record
+from workflows_dagster.lib.errors import (
+    AlreadyRunningError,
+    ConflictError,
+    IntegrityError,
+    NotPublishedError,
+    StoreError,
+)
+from workflows_dagster.lib.hashing import digest_folder, digest_record, digest_text
+from workflows_dagster.lib.process_guard import LOCK_FILE, exclusive
+from workflows_dagster.lib.store.durable import TEMPORARY_PREFIX, damaged_record, read_record, seal, sync, write_record
 from workflows_dagster.lib.store.interface import Commit, Transaction
+
+OUTPUT_FOLDER: Final = "output"
+"""What a transaction writes into, beside the lock that shows that it is alive."""
+
+MAX_NAME_CHARACTERS: Final = 180
+"""Longer names are shortened: file systems take 255 bytes, of which records and temporary files need some."""
+
+_logger = logging.getLogger(__name__)
 
 
 class DirectoryStore:
@@ -40,36 +57,45 @@ class DirectoryStore:
     def transaction(
         self, path: str, message: str, *, branch: str, metadata: Mapping[str, str]
     ) -> Generator[Transaction]:
-        """Opens a transaction; see `VersionedStore.transaction`."""
-        staged = self._root / "staging" / _file_name(branch)
-        # A branch belongs to one attempt of one step: what is there is an earlier life of the same attempt.
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir(parents=True)
+        """Opens a transaction; see `VersionedStore.transaction`.
+
+        Raises:
+            AlreadyRunningError: Another transaction with this branch is under way.
+        """
+        place = self._root / "staging" / _file_name(branch)
         before = self.head(path)
-        transaction = Transaction(branch, staged, dict(metadata))
-        yield transaction
-        transaction.commit = self._publish(path, message, transaction, before)
+        with ExitStack() as alive:
+            with self._lock():
+                alive.enter_context(exclusive(place))
+                # A branch belongs to one attempt of one step: what is there is an earlier life of the same attempt.
+                _remove(place / OUTPUT_FOLDER)
+                (place / OUTPUT_FOLDER).mkdir()
+            transaction = Transaction(branch, place / OUTPUT_FOLDER, dict(metadata))
+            yield transaction
+            transaction.commit = self._publish(path, message, transaction, before)
+            with self._lock():
+                # It is published: what cannot be removed now is left to the next sweep.
+                shutil.rmtree(place, ignore_errors=True)
 
     def head(self, path: str) -> Commit | None:
         """The newest published version of a path, or None."""
-        try:
-            text = (self._root / "heads" / f"{_file_name(path)}.json").read_text("utf-8")
-        except FileNotFoundError:
-            return None
-        return self.commit(json.loads(text)["commit"])
+        record = self._root / "heads" / f"{_file_name(path)}.json"
+        return self.commit(read_record(record)["commit"]) if record.exists() else None
 
     def commit(self, commit_id: str) -> Commit:
         """The record of one commit; see `VersionedStore.commit`."""
-        try:
-            record = (self._root / "commits" / f"{_file_name(commit_id)}.json").read_text("utf-8")
-        except FileNotFoundError as error:
+        record = self._root / "commits" / f"{_file_name(commit_id)}.json"
+        if not record.exists():
             raise NotPublishedError(
                 f"the store in {self._root} holds no such commit",
                 given=commit_id,
                 expected="the id of a commit of this store",
                 remedy="check that the store setting is the one the asset was published with, or materialize it again",
-            ) from error
-        return Commit(**json.loads(record))
+            )
+        fields = read_record(record)
+        if digest_record({**fields, "id": ""}) != commit_id:
+            raise damaged_record(record)
+        return Commit(**fields)
 
     def folder(self, commit_id: str) -> Path:
         """Read-only folder of a commit, checked; see `VersionedStore.folder`."""
@@ -82,7 +108,7 @@ class DirectoryStore:
                 f"{commit.path} at {commit.id[:12]} is not what was published",
                 given=f"other content in {wrong}",
                 expected="files with their recorded digests",
-                remedy=f"delete {folder} and materialize {commit.path} again",
+                remedy=f"materialize {commit.path} again: equal content takes the place of {folder}",
             )
         return folder
 
@@ -94,15 +120,29 @@ class DirectoryStore:
             commit = self.commit(commit.parent) if commit.parent else None
 
     def sweep(self, older_than_s: float) -> list[str]:
-        """Removes unfinished transactions older than that, and names their branches."""
-        staging = self._root / "staging"
+        """Removes unfinished transactions that nobody has written to for that long, and names their branches.
+
+        What a crash left elsewhere, and no commit refers to, goes too. A transaction under way stays, however old.
+        """
         limit = time.time() - older_than_s
-        stale = [entry for entry in sorted(staging.glob("*")) if entry.stat().st_mtime < limit]
-        for entry in stale:
-            shutil.rmtree(entry)
+        with self._lock():
+            stale = [entry for entry in sorted((self._root / "staging").glob("*")) if _abandoned(entry, limit)]
+            left_over = [entry for entry in self._unreferenced() if _is_older(entry, limit)]
+            for entry in [*stale, *left_over]:
+                _remove(entry)
+        if left_over:
+            _logger.info("Removed what crashes left in %s: %s", self._root, [entry.name for entry in left_over])
         return [unquote(entry.name) for entry in stale]
 
+    def _unreferenced(self) -> Iterator[Path]:
+        """Records that were not written to their end, and versions that no commit is of."""
+        for folder in ("commits", "heads"):
+            yield from (self._root / folder).glob(f"{TEMPORARY_PREFIX}*")
+        known = {read_record(record)["digest"] for record in (self._root / "commits").glob("*.json")}
+        yield from (entry for entry in (self._root / "versions").glob("*") if entry.name not in known)
+
     def _publish(self, path: str, message: str, transaction: Transaction, before: Commit | None) -> Commit:
+        seal(transaction.folder)
         files = digest_folder(transaction.folder)
         if not files:
             raise StoreError(
@@ -116,7 +156,7 @@ class DirectoryStore:
         with self._lock():
             now = self.head(path)
             if now is not None and now.digest == digest:
-                shutil.rmtree(transaction.folder)
+                self._keep_version(transaction.folder, digest)
                 return now
             if (now and now.id) != (before and before.id):
                 raise ConflictError(
@@ -138,19 +178,21 @@ class DirectoryStore:
                 size_bytes=size_bytes,
             )
             commit = replace(nameless, id=digest_record(asdict(nameless)))
-            self._write(self._root / "commits" / f"{commit.id}.json", asdict(commit))
-            self._write(self._root / "heads" / f"{_file_name(path)}.json", {"commit": commit.id})
+            write_record(self._root / "commits" / f"{commit.id}.json", asdict(commit))
+            write_record(self._root / "heads" / f"{_file_name(path)}.json", {"commit": commit.id})
         return commit
 
     def _keep_version(self, staged: Path, digest: str) -> None:
+        """Has the staged content stand under its digest; damaged content of that name does not survive."""
         version = self._version(digest)
         version.parent.mkdir(parents=True, exist_ok=True)
-        if version.exists() and digest_record(digest_folder(version)) == digest:
-            shutil.rmtree(staged)
-            return
-        # Damaged or half-deleted content of the same name must not survive a publication.
-        shutil.rmtree(version, ignore_errors=True)
+        if version.exists():
+            if digest_record(digest_folder(version)) == digest:
+                return
+            # Set aside by one rename, since a removal that is interrupted would leave half of it under its name.
+            version.rename(self._root / "staging" / f"damaged-{digest}-{uuid4().hex}")
         staged.rename(version)
+        sync(version.parent)
 
     def _version(self, digest: str) -> Path:
         return self._root / "versions" / digest
@@ -162,17 +204,30 @@ class DirectoryStore:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    @staticmethod
-    def _write(path: Path, record: object) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1, sort_keys=True)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+
+def _abandoned(place: Path, limit: float) -> bool:
+    """Whether no process works in a folder of staging, and nothing was written there since `limit`."""
+    if not place.is_dir() or not _is_older(place, limit):
+        return False
+    try:
+        with exclusive(place):
+            return all(_is_older(path, limit) for path in place.rglob("*") if path.name != LOCK_FILE)
+    except AlreadyRunningError:
+        return False
+
+
+def _is_older(path: Path, limit: float) -> bool:
+    return path.lstat().st_mtime < limit
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _file_name(path: str) -> str:
     """One safe file name for a path; a leading dot would collide with temporary files."""
-    return quote(path, safe="").replace(".", "%2E")
+    name = quote(path, safe="").replace(".", "%2E")
+    return name if len(name) <= MAX_NAME_CHARACTERS else f"{name[:100]}~{digest_text(path)}"
