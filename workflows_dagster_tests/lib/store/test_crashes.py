@@ -157,3 +157,78 @@ def test_full_disk_leaves_the_published_version(tmp_path: Path, files: int, limi
     assert [path.name for path in root.glob("*/.*")] == []
     assert len(list((root / "versions").iterdir())) == 1
     assert list((root / "staging").iterdir()) == []
+
+
+KILLED_AT_EACH_STEP: Final = '''
+import os, shutil, signal, sys
+from pathlib import Path
+from workflows_dagster.lib.store.directory import DirectoryStore
+
+root, work = Path(sys.argv[1]), sys.argv[2]
+
+
+def publish(store, text):
+    with store.transaction("a", "m", branch="a/0", metadata={}) as transaction:
+        (transaction.folder / "deep").mkdir()
+        (transaction.folder / "x").write_text(text)
+        (transaction.folder / "deep" / "y").write_text(text)
+    return transaction.commit
+
+
+def work_killed_at(step, root):
+    """Does the work in a fork that kills itself before its n-th change of a file or folder."""
+    child = os.fork()
+    if child:
+        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    changes = iter(range(step))
+
+    def count(event, arguments):
+        changing = event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate")
+        if (changing or event == "open") and next(changes, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+    store = DirectoryStore(root)
+    store.sweep(older_than_s=-1) if work == "sweep" else publish(store, "old" if work == "heal" else "new")
+    os._exit(0)
+
+
+step = killed = 0
+while True:
+    place = root / str(step)
+    store = DirectoryStore(place)
+    old = publish(store, "old")
+    if work == "heal":
+        (store.folder(old.id) / "x").chmod(0o644)
+        (store.folder(old.id) / "x").write_text("damaged")
+    if work == "sweep":
+        (place / "versions" / "orphan" / "deep").mkdir(parents=True)
+        (place / "staging" / "left" / "output").mkdir(parents=True)
+        (place / "heads" / ".half").write_text("{")
+    was_killed = work_killed_at(step, place)
+    killed += was_killed
+    head = store.head("a")
+    if work == "heal":
+        publish(store, "old")
+    texts = {path.read_text() for path in store.folder(head.id).rglob("*") if path.is_file()}
+    assert texts in ([{"old"}] if work in ("heal", "sweep") else [{"old"}, {"new"}]), (step, texts)
+    assert was_killed or work != "publish" or texts == {"new"}
+    again = publish(store, "again")
+    assert (again.parent, store.head("a")) == (head.id, again), step
+    store.sweep(older_than_s=-1)
+    assert not [*(place / "staging").iterdir(), *place.glob("*/.*")], step
+    store.folder(old.id)
+    shutil.rmtree(place)
+    if not was_killed:
+        break
+    step += 1
+print(killed)
+'''
+
+
+@pytest.mark.parametrize(("work", "steps"), [("publish", 30), ("heal", 25), ("sweep", 10)])
+def test_store_is_whole_after_a_kill_before_any_change_of_a_file(tmp_path: Path, work: str, steps: int) -> None:
+    process = start(KILLED_AT_EACH_STEP, tmp_path, work)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    assert int(output) >= steps
