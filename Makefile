@@ -8,7 +8,7 @@ RUN := $(UV) run --frozen
 export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo dev test test-slow check lock clean
+.PHONY: help setup demo dev test test-slow check docs lock clean
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ check: setup ## Formatting, lint, types, import directions, definitions.
 	$(RUN) lint-imports
 	$(RUN) dagster definitions validate
 	$(RUN) dg check defs
+
+docs: setup ## Draw the asset graph and write the tables of the documentation anew.
+	$(RUN) python -m workflows_dagster_tests.readme
 
 lock: ## Bring uv.lock up to date with pyproject.toml.
 	$(UV) lock

@@ -1,0 +1,247 @@
+"""What the documentation says, held against what there is."""
+
+import gzip
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import dagster as dg
+import polars as pl
+import pytest
+import typer
+import yaml
+
+from workflows_dagster.cli import app
+from workflows_dagster.definitions import build_definitions
+from workflows_dagster.lib import schema
+from workflows_dagster.lib.cleaning.settings import RejectReason as CleaningReason
+from workflows_dagster.lib.ingest.catalog import Batching, Columns, Source
+from workflows_dagster.lib.ingest.loading import load_catalog
+from workflows_dagster.lib.ingest.locations import list_files
+from workflows_dagster.lib.ingest.manifests import Manifest
+from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch
+from workflows_dagster.lib.ingest.reasons import RejectReason as IngestReason
+from workflows_dagster.lib.store.directory import DirectoryStore
+from workflows_dagster.settings import Settings
+from workflows_dagster_tests.readme.document import DOCUMENTS, PICTURE, ROOT, names_of_blocks, with_blocks
+from workflows_dagster_tests.readme.graph import Graph
+from workflows_dagster_tests.readme.picture import draw
+from workflows_dagster_tests.readme.tables import blocks, variable
+
+README = (ROOT / "README.md").read_text("utf-8")
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in [*DOCUMENTS, ROOT / "CHANGELOG.md"]}
+USERS_FILES = {"sources.yaml", "run.yaml", ".env"}
+"""Names that stand for a file of the reader."""
+STORED = (".workflows_dagster", ".dagster_home", ".venv", ".uv", "annotation/<", "docs/<", "store/")
+"""Beginnings of paths that are there only once something has run, or that stand for any of a kind."""
+EXAMPLE_VARIABLES = {"REVIEW_BUCKET", "REVIEW_BUCKET_KEY", "REVIEW_BUCKET_SECRET"}
+TESTS_VARIABLES = {"WORKFLOWS_DAGSTER_REAL_DATA"}
+
+documents = pytest.mark.parametrize("name", TEXTS)
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    """The definitions of a deployment that has stored nothing yet."""
+    return build_definitions(Settings(home=tmp_path_factory.mktemp("home")))
+
+
+# What is generated
+
+
+def test_picture_shows_the_assets_and_edges_of_the_definitions(definitions: dg.Definitions) -> None:
+    graph = Graph(definitions)
+    drawn = ElementTree.parse(PICTURE).getroot()
+    assert [node.attrib["data-asset"] for node in drawn.iter() if "data-asset" in node.attrib] == list(graph.specs)
+    edges = [(path.attrib["data-from"], path.attrib["data-to"]) for path in drawn.iter() if "data-from" in path.attrib]
+    assert len(edges) == len(set(edges))
+    assert set(edges) == graph.edges
+    assert PICTURE.read_text("utf-8") == draw(graph), "the picture is out of date: run make docs"
+
+
+def test_generated_tables_are_up_to_date(definitions: dg.Definitions) -> None:
+    made = blocks(definitions)
+    stale = [path.name for path in DOCUMENTS if with_blocks(path.read_text("utf-8"), made) != path.read_text("utf-8")]
+    assert stale == [], "run make docs"
+
+
+def test_every_generated_table_stands_in_one_place(definitions: dg.Definitions) -> None:
+    placed = [block for path in DOCUMENTS for block in names_of_blocks(path.read_text("utf-8"))]
+    assert sorted(placed) == sorted(blocks(definitions))
+
+
+def test_every_setting_is_named_by_the_variable_it_is_read_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, field in Settings.model_fields.items():
+        given = {"device": "cpu"}.get(name, f"value-of-{name}")
+        monkeypatch.setenv(variable(name, field), given)
+    settings = Settings()
+    assert settings.device == "cpu"
+    assert settings.alert_webhook_url is not None
+    assert settings.alert_webhook_url.get_secret_value() == "value-of-alert_webhook_url"
+    plain = {"home", "sources", "ui_url", "dagster_home"}
+    assert {name: str(getattr(settings, name)) for name in plain} == {name: f"value-of-{name}" for name in plain}
+
+
+# Names
+
+
+@documents
+def test_paths_are_there(name: str) -> None:
+    known = {path.name for folder in (ROOT / "workflows_dagster", ROOT / "docs") for path in folder.rglob("*")}
+    known |= {path.name for path in ROOT.iterdir()} | USERS_FILES
+    for path in set(paths(TEXTS[name])):
+        if path.startswith(STORED) or "<" in path:
+            continue
+        if "/" in path:
+            assert (ROOT / path).exists(), f"{name} names {path}"
+        else:
+            assert path in known, f"{name} names {path}"
+
+
+def paths(text: str) -> Iterator[str]:
+    """Paths in code spans, and files that a file name alone stands for."""
+    for span in spans(text):
+        if re.fullmatch(r"[\w.<>*-]+(/[\w.<>*-]*)+|[\w.-]*\.(py|md|ya?ml|toml|lock|svg|env)|\.env", span):
+            yield span
+
+
+@documents
+def test_links_lead_somewhere(name: str) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", TEXTS[name]):
+        assert target.startswith("https://") or ((ROOT / name).parent / target).exists(), target
+
+
+@documents
+def test_make_targets_are_there(name: str) -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
+    named = {
+        match for span in [*spans(TEXTS[name]), *commands(TEXTS[name])] for match in re.findall(r"^make (\S+)", span)
+    }
+    assert named <= targets
+
+
+@documents
+def test_commands_are_there(name: str) -> None:
+    installed = Path(sys.executable).parent
+    for line in commands(TEXTS[name]):
+        words = shlex.split(line)
+        words = words[2:] if words[:2] == ["uv", "run"] else words
+        assert words[0] == "make" or (installed / words[0]).exists() or shutil.which(words[0]), line
+
+
+def test_command_line_is_what_the_readme_says() -> None:
+    group: Any = typer.main.get_command(app)
+    lines = [line for text in TEXTS.values() for line in [*commands(text), *spans(text)]]
+    called = [shlex.split(line.partition("workflows-dagster ")[2]) for line in lines if "workflows-dagster " in line]
+    assert {words[0] for words in called} == {"demo", "run"}
+    for words in called:
+        context = group.commands[words[0]].make_context(words[0], words[1:])
+        assert context.command.name == words[0]
+    named = {option for line in lines for option in re.findall(r"^--[a-z]+$", line)}
+    options = {option for command in group.commands.values() for one in command.params for option in one.opts}
+    assert named <= options
+
+
+@documents
+def test_environment_variables_are_read_by_somebody(name: str) -> None:
+    deployment = set(re.findall(r"\{env: (\w+)\}", (ROOT / "dagster.yaml").read_text("utf-8")))
+    settings = {variable(field_name, field) for field_name, field in Settings.model_fields.items()}
+    schemas = set(vars(schema))
+    known = settings | deployment | EXAMPLE_VARIABLES | TESTS_VARIABLES | schemas
+    assert set(re.findall(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b", TEXTS[name])) <= known
+
+
+@documents
+def test_jobs_assets_and_sensors_are_there(name: str, definitions: dg.Definitions) -> None:
+    graph = Graph(definitions)
+    things = [*(definitions.jobs or []), *(definitions.sensors or []), *(definitions.schedules or [])]
+    checks = [check for asset in graph.specs for check in graph.checks(asset)]
+    known = {*graph.specs, *(thing.name for thing in [*things, *checks])}
+    kinds = r"(?:\w+_(?:reviews|corpus|job|sensor|nightly|weekly|adapter|labels|sample|request|responses))"
+    assert {span for span in spans(TEXTS[name]) if re.fullmatch(kinds, span)} <= known
+
+
+# Examples
+
+
+def test_sources_example_names_every_field() -> None:
+    document: dict[str, Any] = yaml.safe_load(example("sources.yaml"))
+    sources: list[dict[str, Any]] = document["sources"]
+    assert {name for source in sources for name in source} == set(Source.model_fields)
+    assert {name for source in sources for name in source["columns"]} == set(Columns.model_fields)
+    assert set(document["batching"]) == set(Batching.model_fields)
+
+
+def test_sources_example_is_loaded_and_reads_files(tmp_path: Path) -> None:
+    (tmp_path / "sources.yaml").write_text(example("sources.yaml"), "utf-8")
+    catalog = load_catalog(tmp_path / "sources.yaml", dict.fromkeys(EXAMPLE_VARIABLES, "anything"))
+    (tmp_path / "exports").mkdir()
+    header = "Review ID;Title;Review Text;Rating;SKU;Customer;Date\n"
+    rows = '1;Fine;"Fits; looks \\"good\\"";5;A1;me@example.org;31.12.2025\n2;Bad;It broke;9;A1;;\n'
+    (tmp_path / "exports" / "shop-1.csv.gz").write_bytes(gzip.compress((header + rows).encode("cp1252")))
+    (tmp_path / "survey.tsv").write_text("7\t2\tNever again\n8\t5\tSo so\n9\tten\tGreat\n", "utf-8")
+    shop = ingest(catalog.source("shop_reviews"), tmp_path / "shop")
+    survey = ingest(catalog.source("survey"), tmp_path / "survey")
+    assert shop == (1, {"invalid_stars": 1})
+    assert survey == (2, {"unknown_label": 1})
+
+
+def ingest(source: Source, folder: Path) -> tuple[int, dict[str, int]]:
+    """Rows kept, and rows rejected by reason."""
+    folder.mkdir()
+    report = read_batch(Manifest(source.name, tuple(list_files(source))), source, IngestSettings(), folder)
+    return report.total("rows_kept"), dict(report.reasons)
+
+
+def test_every_reject_reason_is_explained() -> None:
+    listed = re.findall(r"^\| `(\w+)` \| (?:has|holds|is|goes) ", README, re.MULTILINE)
+    assert listed == [*IngestReason, *CleaningReason]
+
+
+def test_run_configuration_example_is_valid(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def("training_job")
+    config = yaml.safe_load(example("run.yaml"))
+    checked = dg.validate_run_config(job, config)
+    assert checked["ops"]["lora_adapter"]["config"]["epochs"] == 1
+    assert checked["ops"]["pilot_sample"]["config"]["rows"] == 200
+
+
+def test_example_of_looking_at_the_store_prints_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKFLOWS_DAGSTER_HOME", str(tmp_path))
+    with DirectoryStore(tmp_path / "store").transaction("review_corpus", "-", branch="b", metadata={}) as transaction:
+        pl.DataFrame({"text": ["It broke."]}).write_parquet(transaction.folder / "reviews.parquet")
+    exec(compile(example("look.py"), "look.py", "exec"), {})
+    assert "It broke." in capsys.readouterr().out
+    assert {path.name for path in (tmp_path / "store").iterdir() if path.is_dir()} <= {
+        line.split("/")[1] for line in README.splitlines() if line.startswith("store/")
+    }
+
+
+def spans(text: str) -> list[str]:
+    """Code spans, outside of code blocks."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
+
+
+def commands(text: str) -> list[str]:
+    """Lines of shell blocks."""
+    return [
+        line
+        for block in re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+        for line in block.splitlines()
+    ]
+
+
+def example(name: str) -> str:
+    """The code block of the README that a comment names."""
+    match = re.search(rf"<!-- example: {re.escape(name)} -->\n\n```\w+\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    if match is None:
+        raise LookupError(f"README.md has no example {name}")
+    return match[1]
