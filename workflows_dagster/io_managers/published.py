@@ -29,7 +29,9 @@ class PublishedIOManager(dg.ConfigurableIOManager):
         """One artifact, or where the upstream is partitioned and the reader is not, those of all its partitions.
 
         Raises:
-            NotPublishedError: The upstream asset, or the one partition that is read, was never materialized.
+            NotPublishedError: The upstream asset, or the one partition that is read, was never materialized, or what
+                was last reported of it is no publication of this store.
+            IntegrityError: A file of it is no longer what was published.
         """
         key = context.asset_key
         asset = key.to_python_identifier()
@@ -87,5 +89,13 @@ def _latest_commits(
 
 
 def _commit_of(materialization: dg.AssetMaterialization) -> str:
-    value: Any = materialization.metadata[COMMIT_KEY].value
+    value: Any = materialization.metadata[COMMIT_KEY].value if COMMIT_KEY in materialization.metadata else None
+    if not value:
+        asset = materialization.asset_key.to_user_string()
+        raise NotPublishedError(
+            f"the newest materialization of {asset} published nothing: it was reported by hand or by another tool",
+            given=sorted(materialization.metadata),
+            expected=f"metadata with {COMMIT_KEY}",
+            remedy=f"materialize {asset} here",
+        )
     return str(value)

@@ -1,0 +1,352 @@
+"""Publishing from assets: what Dagster is told, and what readers can see."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from workflows_dagster.lib.artifact import Artifact, Markdown, write_table
+from workflows_dagster.lib.audit import Audit, Comparison, Verdict
+from workflows_dagster.lib.errors import DataContractError, SourceUnreadableError
+from workflows_dagster.lib.schema import REJECT
+from workflows_dagster.resources.store import (
+    COMMIT_KEY,
+    UPSTREAM_KEY,
+    Published,
+    StoreResource,
+    check_specs,
+    report_metadata,
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A report with given metadata."""
+
+    metadata: dict[str, object] = field(default_factory=dict[str, object])
+
+    def to_metadata(self) -> dict[str, object]:
+        return self.metadata
+
+
+def write(text: str, folder: Path) -> Found:
+    (folder / "note.txt").write_text(text)
+    return Found({"test/characters": len(text)})
+
+
+def says(text: str, folder: Path) -> Verdict:
+    found = (folder / "note.txt").read_text()
+    return Verdict(found == text, f"the note says {found}", {"test/found": found, "test/expected": text})
+
+
+SAYS_GOOD = Audit("note_says_good", "The note says good", partial(says, "good"))
+SAYS_GREAT = Audit("note_says_great", "The note says great", partial(says, "great"), blocking=False)
+Build = Callable[[Path], Found]
+
+
+def note_asset(
+    build: Build,
+    audits: list[Audit] | None = None,
+    *,
+    inputs: list[Artifact] | None = None,
+    retries: int = 0,
+) -> dg.AssetsDefinition:
+    audits = [SAYS_GOOD, SAYS_GREAT] if audits is None else audits
+
+    @dg.asset(
+        name="note",
+        code_version="7",
+        check_specs=check_specs("note", audits),
+        retry_policy=dg.RetryPolicy(max_retries=retries) if retries else None,
+    )
+    def note(context: dg.AssetExecutionContext, store: StoreResource) -> Published:
+        """A note."""
+        yield from store.publish(context, build, audits=audits, inputs=inputs or [])
+
+    return note
+
+
+@pytest.fixture
+def run(store: StoreResource, instance: dg.DagsterInstance) -> Callable[..., dg.ExecuteInProcessResult]:
+    """Materializes an asset and hands back the result, failed or not."""
+
+    def _run(asset: dg.AssetsDefinition, **arguments: Any) -> dg.ExecuteInProcessResult:
+        return dg.materialize([asset], instance=instance, resources={"store": store}, raise_on_error=False, **arguments)
+
+    return _run
+
+
+Run = Callable[..., dg.ExecuteInProcessResult]
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, tuple[bool, dg.AssetCheckSeverity]]:
+    return {check.check_name: (check.passed, check.severity) for check in result.get_asset_check_evaluations()}
+
+
+def metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
+    (event,) = result.asset_materializations_for_node("note")
+    return {key: value.value for key, value in event.metadata.items()}
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    assert not result.success
+    (event,) = result.get_step_failure_events()
+    failed = event.step_failure_data.user_failure_data
+    assert failed is not None, "not a dg.Failure"
+    return str(failed.description)
+
+
+def newest(store: StoreResource, path: str = "note") -> str | None:
+    head = store.store().head(path)
+    return None if head is None else (store.store().folder(head.id) / "note.txt").read_text()
+
+
+def test_checks_are_reported_before_the_materialization(run: Run, store: StoreResource) -> None:
+    result = run(note_asset(partial(write, "good")))
+    kinds = [event.event_type for event in result.all_node_events]
+    asset_events = [kind for kind in kinds if kind.value.startswith("ASSET_") and "PLANNED" not in kind.value]
+    assert asset_events == [
+        dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+        dg.DagsterEventType.ASSET_CHECK_EVALUATION,
+        dg.DagsterEventType.ASSET_MATERIALIZATION,
+    ]
+    assert newest(store) == "good"
+
+
+def test_failed_check_that_does_not_block_is_a_warning_of_a_published_version(run: Run, store: StoreResource) -> None:
+    result = run(note_asset(partial(write, "good")))
+    assert result.success
+    assert checks(result) == {
+        "note_says_good": (True, dg.AssetCheckSeverity.ERROR),
+        "note_says_great": (False, dg.AssetCheckSeverity.WARN),
+    }
+    assert newest(store) == "good"
+
+
+def test_failed_blocking_check_is_recorded_and_nothing_is_published(run: Run, store: StoreResource) -> None:
+    run(note_asset(partial(write, "good")))
+    before = store.store().head("note")
+
+    result = run(note_asset(partial(write, "bad")))
+
+    branch = f"note/{result.run_id}/0"
+    assert failure(result) == (
+        "note was not published: note_says_good failed. Given: 'the note says bad'. Expected: The note says good. "
+        f"Next: look at the staged output under the branch {branch}, mend its cause and run the asset again."
+    )
+    assert checks(result)["note_says_good"] == (False, dg.AssetCheckSeverity.ERROR)
+    assert result.asset_materializations_for_node("note") == []
+    assert store.store().head("note") == before
+    assert store.store().sweep(older_than_s=-1) == [branch]
+
+
+def test_check_carries_what_was_measured(run: Run) -> None:
+    result = run(note_asset(partial(write, "bad")))
+    check = next(check for check in result.get_asset_check_evaluations() if check.check_name == "note_says_good")
+    assert check.description == "the note says bad"
+    assert {key: value.value for key, value in check.metadata.items()} == {
+        "test/found": "bad",
+        "test/expected": "good",
+    }
+
+
+@pytest.mark.parametrize(("error", "retried"), [(DataContractError, False), (SourceUnreadableError, True)])
+def test_error_of_the_step_is_a_failure_that_is_retried_only_where_that_may_help(
+    run: Run, store: StoreResource, error: type[DataContractError | SourceUnreadableError], retried: bool
+) -> None:
+    calls: list[Path] = []
+
+    def build(folder: Path) -> Found:
+        calls.append(folder)
+        raise error("column text is missing", given=["a"], expected="text", remedy="map it")
+
+    result = run(note_asset(build, retries=2))
+    assert failure(result) == "column text is missing. Given: ['a']. Expected: text. Next: map it."
+    assert len(calls) == (3 if retried else 1)
+    assert len(set(calls)) == len(calls)
+    assert newest(store) is None
+    assert sorted(store.store().sweep(older_than_s=-1)) == [f"note/{result.run_id}/{n}" for n in range(len(calls))]
+
+
+def test_foreign_error_is_not_dressed_up_as_a_failure(run: Run, store: StoreResource) -> None:
+    def build(folder: Path) -> Found:
+        raise ZeroDivisionError
+
+    result = run(note_asset(build))
+    (event,) = result.get_step_failure_events()
+    assert event.step_failure_data.user_failure_data is None
+    assert newest(store) is None
+
+
+def test_retry_publishes_from_a_branch_of_its_own(run: Run, store: StoreResource) -> None:
+    calls: list[str] = []
+
+    def build(folder: Path) -> Found:
+        calls.append("call")
+        write("half", folder)
+        if len(calls) == 1:
+            raise SourceUnreadableError("gone for now", given="x", expected="y", remedy="wait")
+        return write("good", folder)
+
+    result = run(note_asset(build, retries=1))
+    assert result.success
+    assert newest(store) == "good"
+    assert store.store().sweep(older_than_s=-1) == [f"note/{result.run_id}/0"]
+
+
+def test_same_content_keeps_commit_and_data_version(
+    run: Run, store: StoreResource, instance: dg.DagsterInstance
+) -> None:
+    first, second = run(note_asset(partial(write, "good"))), run(note_asset(partial(write, "good")))
+    assert metadata(first)[COMMIT_KEY] == metadata(second)[COMMIT_KEY]
+    assert _data_version(first) == _data_version(second) == metadata(first)["store/digest"]
+    assert len(list(store.store().log("note"))) == 1
+    third = run(note_asset(partial(write, "better"), []))
+    assert _data_version(third) != _data_version(first)
+    assert [commit.id for commit in store.store().log("note")] == [
+        metadata(third)[COMMIT_KEY],
+        metadata(first)[COMMIT_KEY],
+    ]
+
+
+def test_materialization_names_commit_digest_size_files_and_upstream(run: Run, store: StoreResource) -> None:
+    inputs = [
+        Artifact("raw", "b-1", "c1", "d1", Path("unused")),
+        Artifact("corpus", None, "c2", "d2", Path("unused")),
+    ]
+    found = metadata(run(note_asset(partial(write, "good"), [], inputs=inputs)))
+    commit = store.store().commit(found[COMMIT_KEY])
+    assert found == {
+        "test/characters": 4,
+        COMMIT_KEY: commit.id,
+        "store/digest": commit.digest,
+        "store/size_bytes": 4,
+        "store/files": dict(commit.files),
+        UPSTREAM_KEY: {"raw/b-1": "c1", "corpus": "c2"},
+    }
+
+
+def test_commit_records_where_it_came_from(run: Run, store: StoreResource) -> None:
+    upstream = Artifact("raw", "b-1", "c1", "d1", Path("unused"))
+    result = run(note_asset(partial(write, "good"), [], inputs=[upstream]))
+    commit = store.store().commit(metadata(result)[COMMIT_KEY])
+    assert commit.path == "note"
+    assert commit.message == "Materialize note"
+    assert commit.metadata == {
+        "asset": "note",
+        "partition": "",
+        "run_id": result.run_id,
+        "code_version": "7",
+        "upstream/raw/b-1": "c1",
+    }
+
+
+def test_table_metadata_are_rows_and_columns(run: Run) -> None:
+    def build(folder: Path) -> Found:
+        row = {"source": "s", "batch": "b", "review_id": None, "file": "f", "row": 1, "line": 1}
+        table = pl.DataFrame([{**row, "reason": "r", "detail": None, "excerpt": None}] * 3)
+        write_table(folder / "reviews.parquet", table, REJECT)
+        return Found()
+
+    found = metadata(run(note_asset(build, [])))
+    assert found["dagster/row_count"] == 3
+    columns = {
+        column.name: (column.type, column.constraints.nullable) for column in found["dagster/column_schema"].columns
+    }
+    assert columns["source"] == ("string", False)
+    assert columns["row"] == ("int64", True)
+    assert list(columns) == REJECT.names
+
+
+def test_partition_is_a_path_of_its_own(run: Run, store: StoreResource) -> None:
+    @dg.asset(name="note", partitions_def=dg.StaticPartitionsDefinition(["x", "y"]))
+    def note(context: dg.AssetExecutionContext, store: StoreResource) -> Published:
+        """A note."""
+        yield from store.publish(context, partial(write, context.partition_key))
+
+    assert run(note, partition_key="x").success
+    assert run(note, partition_key="y").success
+    assert [newest(store, path) for path in ("note/x", "note/y", "note")] == ["x", "y", None]
+
+
+def test_asset_called_directly_publishes_under_a_branch_called_direct(store: StoreResource) -> None:
+    branches: list[str] = []
+
+    def build(folder: Path) -> Found:
+        branches.extend(entry.name for entry in (Path(store.root) / "staging").iterdir())
+        return write("good", folder)
+
+    events = list(note_asset(build)(dg.build_asset_context(), store=store))  # pyright: ignore[reportArgumentType]
+    assert [type(event).__name__ for event in events] == ["AssetCheckResult", "AssetCheckResult", "MaterializeResult"]
+    assert newest(store) == "good"
+    assert branches == ["note%2Fdirect%2F0"]
+
+
+def test_events_that_nobody_reads_on_publish_nothing(store: StoreResource) -> None:
+    events: Iterator[Any] = note_asset(partial(write, "good"))(dg.build_asset_context(), store=store)  # pyright: ignore[reportAssignmentType]
+    assert type(next(events)).__name__ == "AssetCheckResult"
+    events.close()  # pyright: ignore[reportAttributeAccessIssue]
+    assert newest(store) is None
+
+
+def test_conflict_is_a_failure_that_names_the_next_step(run: Run, store: StoreResource) -> None:
+    def build(folder: Path) -> Found:
+        with store.store().transaction("note", "m", branch="other", metadata={}) as transaction:
+            write("quicker", transaction.folder)
+        return write("good", folder)
+
+    assert "published by another run in between" in failure(run(note_asset(build)))
+    assert newest(store) == "quicker"
+
+
+def test_artifact_is_one_commit_of_an_asset(run: Run, store: StoreResource) -> None:
+    commit = metadata(run(note_asset(partial(write, "good"))))[COMMIT_KEY]
+    run(note_asset(partial(write, "better"), []))
+    artifact = store.artifact("note", None, commit)
+    assert artifact.file("note.txt").read_text() == "good"
+    assert (artifact.asset, artifact.partition, artifact.commit) == ("note", None, commit)
+    assert artifact.digest == store.store().commit(commit).digest
+
+
+def test_check_specs_are_those_of_the_audits() -> None:
+    beside = Comparison("note_beside", "Beside", lambda upstream, folder: Verdict(True, ""))
+    specs = check_specs("note", [SAYS_GOOD, SAYS_GREAT, beside])
+    assert [(spec.name, spec.blocking, spec.description) for spec in specs] == [
+        ("note_says_good", True, "The note says good"),
+        ("note_says_great", False, "The note says great"),
+        ("note_beside", True, "Beside"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("text", dg.MetadataValue.text("text")),
+        (True, dg.MetadataValue.bool(True)),
+        (3, dg.MetadataValue.int(3)),
+        (2 / 3, dg.MetadataValue.float(0.666667)),
+        (123_456_789.0, dg.MetadataValue.float(123_457_000.0)),
+        ({"a": 1}, dg.MetadataValue.json({"a": 1})),
+        ((1, 2), dg.MetadataValue.json([1, 2])),
+        (Markdown("**b**"), dg.MetadataValue.md("**b**")),
+    ],
+)
+def test_metadata_value_by_type(value: object, expected: dg.MetadataValue) -> None:
+    assert report_metadata(Found({"k": value})) == {"k": expected}
+
+
+@pytest.mark.parametrize("value", [None, b"bytes", Path("x"), {1}])
+def test_metadata_of_another_type_is_refused(value: object) -> None:
+    with pytest.raises(TypeError, match="expected str, int, float, bool, dict, list, Markdown"):
+        report_metadata(Found({"k": value}))
+
+
+def _data_version(result: dg.ExecuteInProcessResult) -> str:
+    (event,) = result.asset_materializations_for_node("note")
+    assert event.tags is not None
+    return event.tags["dagster/data_version"]
