@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -79,7 +80,8 @@ def sample(
 
 
 def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
-    logging.getLogger("dagster").setLevel(logging.ERROR)
+    # torchao registers classes in a way that torch 2.15 warns of; neither is this project's to mend.
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     definitions = build_definitions(settings)
     resources = definitions.resources or {}
     found, store = resources["sources"], resources["store"]
@@ -118,24 +120,29 @@ def _overview(summary: dict[str, Any]) -> Table:
     table.add_row("labels", ", ".join(f"{label} {rows:,}" for label, rows in summary["labels"].items()))
     table.add_row("label sources", ", ".join(f"{name} {rows:,}" for name, rows in summary["label_sources"].items()))
     table.add_row("macro-F1, model", _estimate(summary["macro_f1"]))
-    table.add_row(f"macro-F1, {summary['baseline']['name']}", _estimate(summary["baseline"]["macro_f1"]))
+    table.add_row(
+        "macro-F1, baseline", f"{_estimate(summary['baseline']['macro_f1'])}  ({summary['baseline']['name']})"
+    )
     return table
 
 
 def _exports(summary: dict[str, Any]) -> Table:
-    table = Table(title="Exports", title_justify="left")
-    for heading in ("technique", "size MB", "reviews/s", "speed ratio", "p50 ms", "peak MB", "macro-F1", "agreement"):
-        table.add_column(heading, justify="left" if heading == "technique" else "right", no_wrap=True)
-    for row in summary["techniques"]:
-        picked = " (pick)" if row["technique"] == summary["pick"] else ""
+    rows: list[dict[str, Any]] = summary["techniques"]
+    tested = f", n={rows[0]['macro_f1']['n']:,} test rows" if rows else ""
+    table = Table(title=f"Exports{tested} (* the pick)", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("technique", no_wrap=True)
+    for heading in ("MB", "rows/s", "speed", "p50 ms", "RAM MB", "macro-F1", "agrees"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        picked = " *" if row["technique"] == summary["pick"] else ""
         table.add_row(
             row["technique"] + picked,
             f"{row['size_bytes'] / 1e6:.1f}",
             f"{row['reviews_per_s']:.0f}",
-            f"{row['speed_ratio']:.2f}",
+            f"{row['speed_ratio']:.2f}x",
             f"{row['latency_p50_ms']:.1f}",
             f"{row['peak_memory_bytes'] / 1e6:.0f}",
-            _estimate(row["macro_f1"]),
+            _interval(row["macro_f1"]),
             f"{row['agreement']['value']:.3f}",
         )
     return table
@@ -144,7 +151,11 @@ def _exports(summary: dict[str, Any]) -> Table:
 def _estimate(estimate: dict[str, float] | None) -> str:
     if not estimate:
         return "unknown"
-    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}] n={estimate['n']:,.0f}"
+    return f"{_interval(estimate)} n={estimate['n']:,.0f}"
+
+
+def _interval(estimate: dict[str, float]) -> str:
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
 
 
 def _refuse(error: WorkflowError) -> NoReturn:

@@ -81,40 +81,33 @@ def benchmark_model(
         "threads": settings.threads,
         "batch_tokens": settings.batch_tokens,
     }
-    alone = _ask(common | _alone_request(texts, settings), settings)
-    paired = _ask(common | {"kind": "paired", "texts": texts, "block_rows": settings.block_rows}, settings)
-    record = _record(manifest, rows, settings, alone, paired)
+    request = common | _timed(texts, settings) | {"texts": texts, "block_rows": settings.block_rows}
+    measured = run_fresh(WORKER, request, timeout_s=settings.timeout_s, threads=settings.threads)
+    record = _record(manifest, rows, settings, measured)
     (folder / BENCHMARK_FILE).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", "utf-8")
-    _write_predictions(folder, manifest, rows, paired)
+    _write_predictions(folder, manifest, rows, measured)
     return BenchmarkReport(record)
 
 
-def _alone_request(texts: list[str], settings: BenchmarkSettings) -> dict[str, Any]:
+def _timed(texts: list[str], settings: BenchmarkSettings) -> dict[str, Any]:
     """Rows to time; where there are fewer than asked for, they are taken again from the start."""
     wanted = settings.warmup_rows + settings.latency_rows
-    singles = [texts[number % len(texts)] for number in range(wanted)]
     return {
-        "kind": "alone",
-        "singles": singles,
+        "singles": [texts[number % len(texts)] for number in range(wanted)],
         "warmup_rows": settings.warmup_rows,
-        "texts": texts[: settings.throughput_rows],
+        "timed": texts[: settings.throughput_rows],
         "repeats": settings.repeats,
     }
-
-
-def _ask(request: Mapping[str, Any], settings: BenchmarkSettings) -> dict[str, Any]:
-    return run_fresh(WORKER, request, timeout_s=settings.timeout_s, threads=settings.threads)
 
 
 def _record(
     manifest: ExportManifest,
     rows: pl.DataFrame,
     settings: BenchmarkSettings,
-    alone: Mapping[str, Any],
-    paired: Mapping[str, Any],
+    measured: Mapping[str, Any],
 ) -> dict[str, Any]:
     truth = class_ids(rows["label"].to_list())
-    before, after = (np.asarray(paired["probabilities"][name]).argmax(1) for name in ("merged", "exported"))
+    before, after = (np.asarray(measured["probabilities"][name]).argmax(1) for name in ("merged", "exported"))
     return {
         "technique": manifest.technique,
         "format": manifest.format,
@@ -132,15 +125,15 @@ def _record(
         "flips": int((before != after).sum()),
         "mended": int(((before != truth) & (after == truth)).sum()),
         "broken": int(((before == truth) & (after != truth)).sum()),
-        "latency": latency_of(alone["latencies_ms"], settings.warmup_rows),
-        "throughput": throughput_of(alone["reviews_per_s"], min(rows.height, settings.throughput_rows)),
-        "speed_ratio": speed_ratio(paired["seconds"]["merged"], paired["seconds"]["exported"]),
-        "load_s": alone["load_s"],
-        "peak_memory_bytes": alone["peak_memory_bytes"],
+        "latency": latency_of(measured["latencies_ms"], settings.warmup_rows),
+        "throughput": throughput_of(measured["reviews_per_s"], min(rows.height, settings.throughput_rows)),
+        "speed_ratio": speed_ratio(measured["seconds"]["merged"], measured["seconds"]["exported"]),
+        "load_s": measured["load_s"],
+        "peak_memory_bytes": measured["peak_memory_bytes"],
         "peak_memory_note": MEMORY_NOTE,
         "threads": settings.threads,
         "batch_tokens": settings.batch_tokens,
-        "machine": alone["machine"],
+        "machine": measured["machine"],
     }
 
 
@@ -172,8 +165,8 @@ def speed_ratio(reference_s: list[float], other_s: list[float]) -> dict[str, flo
     }
 
 
-def _write_predictions(folder: Path, manifest: ExportManifest, rows: pl.DataFrame, paired: Mapping[str, Any]) -> None:
-    merged, exported = (np.asarray(paired["probabilities"][name], np.float32) for name in ("merged", "exported"))
+def _write_predictions(folder: Path, manifest: ExportManifest, rows: pl.DataFrame, measured: Mapping[str, Any]) -> None:
+    merged, exported = (np.asarray(measured["probabilities"][name], np.float32) for name in ("merged", "exported"))
     rows.select("review_id", "source", "language", "label").with_columns(
         pl.Series("predicted", [manifest.labels[number] for number in exported.argmax(1)], dtype=pl.String),
         pl.Series("merged_predicted", [manifest.labels[number] for number in merged.argmax(1)], dtype=pl.String),
