@@ -17,9 +17,6 @@ from workflows_dagster.lib.schema import CORPUS_REVIEW
 from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
 
-# Dagster 1.13.27 calls its own deprecated property when a resource holds another one.
-pytestmark = pytest.mark.filterwarnings("ignore:InitResourceContext.dagster_run is deprecated:DeprecationWarning")
-
 ASSETS = [
     annotation.pilot_sample,
     annotation.pilot_annotation_request,

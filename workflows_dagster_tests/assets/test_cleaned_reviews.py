@@ -6,7 +6,6 @@ from pathlib import Path
 
 import dagster as dg
 import polars as pl
-import pytest
 
 from workflows_dagster.assets.cleaning import CleaningConfig, cleaned_reviews
 from workflows_dagster.io_managers.published import PublishedIOManager
@@ -14,9 +13,6 @@ from workflows_dagster.lib.artifact import write_table
 from workflows_dagster.lib.schema import RAW_REVIEW
 from workflows_dagster.partitions import BATCHES
 from workflows_dagster.resources.store import Published, StoreResource
-
-# dagster calls its own deprecated property when a resource holds another one.
-pytestmark = pytest.mark.filterwarnings("ignore:InitResourceContext.dagster_run is deprecated:DeprecationWarning")
 
 KEY = "shop-cleaning"
 

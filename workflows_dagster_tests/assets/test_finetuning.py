@@ -14,9 +14,6 @@ from workflows_dagster.resources.checkpoints import CheckpointsResource
 from workflows_dagster.resources.store import Published, StoreResource
 from workflows_dagster_tests.lib.finetuning.tiny import write_reviews, write_tiny_model
 
-# Dagster reads its own deprecated attribute when an IO manager holds a resource.
-pytestmark = pytest.mark.filterwarnings("ignore:InitResourceContext.dagster_run is deprecated:DeprecationWarning")
-
 
 class _Copied:
     def to_metadata(self) -> dict[str, object]:

@@ -61,8 +61,6 @@ def resources(tmp_path: Path, store: StoreResource) -> dict[str, object]:
     return {"store": store, "sources": sources, "io_manager": PublishedIOManager(store=store)}
 
 
-# Dagster 1.13 itself reads the deprecated attribute when a resource holds another.
-@pytest.mark.filterwarnings("ignore:InitResourceContext.dagster_run:DeprecationWarning")
 def test_review_corpus_holds_all_batches_of_the_catalog(resources: dict[str, object], store: StoreResource) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions("batch", list(SOURCE_OF))

@@ -22,9 +22,6 @@ from workflows_dagster.lib.schema import CORPUS_REVIEW, SYNTHETIC_REVIEW
 from workflows_dagster.resources.generator import RecombinationResource
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
 
-# Dagster 1.13.27 calls its own deprecated property when a resource holds another one.
-pytestmark = pytest.mark.filterwarnings("ignore:InitResourceContext.dagster_run is deprecated:DeprecationWarning")
-
 ASSETS = [
     synthesis.class_balance,
     synthesis.synthetic_reviews,
