@@ -4,9 +4,10 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
+import yaml
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -28,6 +29,13 @@ console = Console(soft_wrap=True)
 """Tables and paths are for reading and copying: they are not cut to the terminal's width."""
 
 
+DEMO: Final[dict[str, dict[str, Any]]] = {
+    "lora_adapter": {"max_train_rows": 3_500, "epochs": 2},
+    "technique_benchmarks": {"throughput_rows": 48, "latency_rows": 20},
+}
+"""Run configuration of the demo: what keeps it within four minutes on two cores."""
+
+
 @app.callback()
 def main() -> None:
     """Takes raw retail reviews to a benchmarked, quantized sentiment model."""
@@ -39,7 +47,7 @@ def demo() -> None:
     settings = load_settings().model_copy(update={"sources": None})
     report = write_sample(settings.sample, SampleSettings())
     console.print(f"Bundled sample: {sum(report.rows.values()):,} made-up reviews in {escape(str(settings.sample))}")
-    _run(settings, {})
+    _run(settings, DEMO)
 
 
 @app.command()
@@ -48,6 +56,9 @@ def run(
         Path | None, typer.Option(help="The sources.yaml. Default: the one that WORKFLOWS_DAGSTER_SOURCES names.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows to read of each file at most. Default: all.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML with run configuration by asset, as `lora_adapter: {epochs: 2}`.")
+    ] = None,
 ) -> None:
     """Run the whole chain on your own sources."""
     settings = load_settings()
@@ -61,8 +72,10 @@ def run(
                 remedy="pass --sources FILE or set WORKFLOWS_DAGSTER_SOURCES; `workflows-dagster demo` needs neither",
             )
         )
-    config = {"raw_reviews": {"limit": limit}} if limit else {}
-    _run(settings.model_copy(update={"sources": chosen}), config)
+    chosen_config = _read_config(config) if config else {}
+    if limit:
+        chosen_config["raw_reviews"] = {**chosen_config.get("raw_reviews", {}), "limit": limit}
+    _run(settings.model_copy(update={"sources": chosen}), chosen_config)
 
 
 @app.command()
@@ -87,6 +100,16 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
     found, store = resources["sources"], resources["store"]
     if not isinstance(found, SourcesResource) or not isinstance(store, StoreResource):
         raise TypeError("the registry holds other resources under the keys sources and store")
+    unknown = sorted(config.keys() - {key.to_user_string() for key in definitions.resolve_all_asset_keys()})
+    if unknown:
+        _refuse(
+            ConfigurationError(
+                "there are no assets of these names",
+                given=unknown,
+                expected="names of assets, as the Dagster UI shows them",
+                remedy="mend them in the file given by --config",
+            )
+        )
     try:
         with project_instance(settings) as instance, TerminalHandler(console):
             result = Chain(definitions, found, store, instance, config).run()
@@ -95,6 +118,23 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
     show(result)
     if result.failures:
         raise typer.Exit(1)
+
+
+def _read_config(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        found: Any = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        found = error
+    if not isinstance(found, dict) or not all(isinstance(config, dict) for config in found.values()):
+        _refuse(
+            ConfigurationError(
+                f"{path} is no run configuration",
+                given=found,
+                expected="YAML that maps names of assets to mappings of their settings",
+                remedy="see docs/run_configuration.md",
+            )
+        )
+    return found
 
 
 def show(result: ChainResult) -> None:

@@ -37,15 +37,17 @@ class FineTuningSettings(BaseModel):
         default=2, ge=1, description="Evaluations, each with a checkpoint, in one pass over the training rows."
     )
     batch_size: int = Field(
-        default=16, ge=1, description="Rows of one optimizer step, also where memory forces smaller batches."
+        default=8, ge=1, description="Rows of one optimizer step, also where memory forces smaller batches."
     )
-    learning_rate: float = Field(default=3e-4, gt=0, lt=1, description="Peak rate of the adapter.")
-    head_learning_rate: float = Field(default=3e-4, gt=0, lt=1, description="Peak rate of the classification head.")
+    learning_rate: float = Field(default=5e-4, gt=0, lt=1, description="Peak rate of the adapter.")
+    head_learning_rate: float = Field(default=2e-3, gt=0, lt=1, description="Peak rate of the classification head.")
     warmup_ratio: float = Field(default=0.1, ge=0, lt=1, description="Share of the steps over which the rate rises.")
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW weight decay.")
     rank: int = Field(default=16, ge=1, le=512, description="Rank of the adapter matrices.")
     alpha: int = Field(default=32, ge=1, description="Scale of the adapter: its output is multiplied by alpha / rank.")
-    dropout: float = Field(default=0.1, ge=0, lt=1, description="Dropout before the adapter matrices.")
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="Dropout before the adapter matrices; takes a third of the time on CPU."
+    )
     adapted_layers: int | None = Field(
         default=None, ge=1, description="Adapt only this many layers nearest the output, which is faster. Unset: all."
     )

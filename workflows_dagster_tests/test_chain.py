@@ -1,0 +1,84 @@
+"""The whole chain in one process, on the bundled sample made small, and the command line over it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from workflows_dagster import cli
+from workflows_dagster.lib.sample.settings import SampleSettings
+from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
+
+ROOT = Path(__file__).parents[1]
+QUICK: dict[str, dict[str, Any]] = {
+    "pilot_sample": {"rows": 20},
+    "lora_adapter": {"max_train_rows": 60, "epochs": 1, "max_validation_rows": 20, "max_test_rows": 40},
+    "technique_benchmarks": {"accuracy_rows": 20, "latency_rows": 4, "throughput_rows": 8, "repeats": 1},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory like a checkout, with a small sample in it and no variable set."""
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in ("DAGSTER_HOME", "WORKFLOWS_DAGSTER_HOME", "WORKFLOWS_DAGSTER_SOURCES"):
+        monkeypatch.delenv(name, raising=False)
+    write_sample(tmp_path / "reviews", SampleSettings(rows=600))
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_chain_goes_from_files_to_report_and_passes_over_a_broken_source(
+    folder: Path,
+) -> None:
+    (folder / "quick.yaml").write_text(yaml.safe_dump(QUICK), "utf-8")
+    catalog = folder / "reviews" / SOURCES_FILE
+    (folder / "reviews" / "hearth_survey.parquet").write_bytes(b"no parquet at all")
+    result = CliRunner().invoke(cli.app, ["run", "--sources", str(catalog), "--config", "quick.yaml"])
+    assert result.exit_code == 1, result.output
+    assert "ingest_job hearth_survey" in result.output
+    assert "✓ benchmark_report" in result.output
+    report = folder / result.output.rsplit("Report: ", 1)[1].strip()
+    assert report.read_text("utf-8").startswith("<!doctype html>")
+    summary = json.loads(report.with_name("summary.json").read_text("utf-8"))
+    assert summary["rows_in"] == summary["rows_kept"] + summary["rows_rejected"] + summary["rows_duplicate"]
+    assert [row["technique"] for row in summary["techniques"]] == ["torch-fp32", "torch-int8", "onnx-fp32", "onnx-int8"]
+
+
+def test_run_without_sources_says_what_to_name(folder: Path) -> None:
+    result = CliRunner().invoke(cli.app, ["run"])
+    assert result.exit_code == 2
+    assert "WORKFLOWS_DAGSTER_SOURCES" in result.output
+    assert not (folder / ".dagster_home").exists()
+
+
+def test_run_of_sources_without_files_says_which_location_is_empty(folder: Path) -> None:
+    for file in (folder / "reviews").glob("*.*"):
+        if file.name != SOURCES_FILE:
+            file.unlink()
+    result = CliRunner().invoke(cli.app, ["run", "--sources", str(folder / "reviews" / SOURCES_FILE)])
+    assert result.exit_code == 2
+    assert "no batch of reviews could be read" in result.output
+    assert "northgate_shop" in result.output
+
+
+def test_sample_is_written_where_it_is_asked_for(folder: Path) -> None:
+    result = CliRunner().invoke(cli.app, ["sample", str(folder / "made"), "--rows", "300"])
+    assert result.exit_code == 0
+    assert (folder / "made" / SOURCES_FILE).is_file()
+
+
+@pytest.mark.parametrize("content", ["- a list", "lora_adapter: 3", "a: {b: ", "no_such_asset: {x: 1}"])
+def test_unusable_run_configuration_is_refused_before_anything_runs(folder: Path, content: str) -> None:
+    (folder / "wrong.yaml").write_text(content, "utf-8")
+    sources = str(folder / "reviews" / SOURCES_FILE)
+    result = CliRunner().invoke(cli.app, ["run", "--sources", sources, "--config", "wrong.yaml"])
+    assert result.exit_code == 2
+    assert "ConfigurationError" in result.output
+    assert not (folder / ".dagster_home").exists()
