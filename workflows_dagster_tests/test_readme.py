@@ -1,10 +1,12 @@
 """What the documentation says, held against what there is."""
 
 import gzip
+import logging
 import re
 import shlex
 import shutil
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import polars as pl
 import pytest
 import typer
 import yaml
+from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 
 from workflows_dagster.cli import app
 from workflows_dagster.definitions import build_definitions
@@ -87,6 +90,32 @@ def test_every_setting_is_named_by_the_variable_it_is_read_from(monkeypatch: pyt
     assert {name: str(getattr(settings, name)) for name in plain} == {name: f"value-of-{name}" for name in plain}
 
 
+def test_newest_version_of_the_changelog_is_the_packages() -> None:
+    versions = re.findall(r"^## \[(.+)\]", TEXTS["CHANGELOG.md"], re.MULTILINE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert versions[:2] == ["Unreleased", project["version"]]
+
+
+def test_dagster_dev_keeps_runs_although_it_speaks_of_a_temporary_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    @dg.asset
+    def made() -> None:
+        """Something to find again."""
+
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    logger = logging.getLogger("the_command")
+    caplog.set_level(logging.INFO)
+    with get_possibly_temporary_instance_for_cli("dagster dev", logger=logger) as instance:
+        run_id = dg.materialize([made], instance=instance).run_id
+    assert "Using temporary directory" in caplog.text
+    with get_possibly_temporary_instance_for_cli("dagster dev", logger=logger) as instance:
+        assert instance.has_run(run_id)
+    assert {path.name for path in tmp_path.iterdir()} == {"dagster.yaml", ".dagster_home"}
+
+
 # Names
 
 
@@ -139,7 +168,7 @@ def test_command_line_is_what_the_readme_says() -> None:
     group: Any = typer.main.get_command(app)
     lines = [line for text in TEXTS.values() for line in [*commands(text), *spans(text)]]
     called = [shlex.split(line.partition("workflows-dagster ")[2]) for line in lines if "workflows-dagster " in line]
-    assert {words[0] for words in called} == {"demo", "run"}
+    assert {words[0] for words in called} == set(group.commands)
     for words in called:
         context = group.commands[words[0]].make_context(words[0], words[1:])
         assert context.command.name == words[0]
