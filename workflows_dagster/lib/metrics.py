@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from workflows_dagster.lib.errors import NotEnoughDataError
+from workflows_dagster.lib.errors import DataContractError, NotEnoughDataError
 
 Classes = npt.NDArray[np.int64]
 
@@ -34,7 +34,20 @@ class Estimate:
 
 
 def confusion(truth: Classes, predicted: Classes, classes: int) -> npt.NDArray[np.int64]:
-    """Counts `[true, predicted]`, shape (classes, classes)."""
+    """Counts `[true, predicted]`, shape (classes, classes).
+
+    Raises:
+        DataContractError: A class id is not below `classes`; it would be counted as another pair.
+    """
+    for name, ids in (("label", truth), ("prediction", predicted)):
+        wrong = ids[(ids < 0) | (ids >= classes)]
+        if wrong.size:
+            raise DataContractError(
+                f"a {name} is not a class id",
+                given=np.unique(wrong)[:10].tolist(),
+                expected=f"ids from 0 to {classes - 1}",
+                remedy="check the order and number of classes that the model was trained with",
+            )
     return np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
@@ -85,7 +98,8 @@ def bootstrap(
         confidence: Coverage of the interval (0-1).
 
     Raises:
-        NotEnoughDataError: There is no row.
+        NotEnoughDataError: There is no row, or not one prediction for each label.
+        DataContractError: A class id is not below `classes`.
     """
     truth_ids = np.asarray(truth, dtype=np.int64)
     predicted_ids = np.asarray(predicted, dtype=np.int64)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from workflows_dagster.lib.artifact import Artifact, Markdown, Report
 from workflows_dagster.lib.audit import Audit, Comparison, Verdict
-from workflows_dagster.lib.errors import QualityGateError, WorkflowError
+from workflows_dagster.lib.errors import ConflictError, QualityGateError, WorkflowError
 from workflows_dagster.lib.store.directory import DirectoryStore
 from workflows_dagster.lib.store.interface import Commit, VersionedStore
 
@@ -68,7 +68,9 @@ class StoreResource(dg.ConfigurableResource[VersionedStore]):
             yield from self._publish(context, build, audits, inputs)
         except WorkflowError as error:
             context.log.debug("the step failed", exc_info=error)
-            raise dg.Failure(description=str(error), allow_retries=isinstance(error, OSError)) from error
+            # What depends on the moment may go well at another; what depends on data or configuration will not.
+            passing = isinstance(error, OSError | ConflictError)
+            raise dg.Failure(description=str(error), allow_retries=passing) from error
 
     def _publish(
         self,

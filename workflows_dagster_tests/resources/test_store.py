@@ -304,6 +304,21 @@ def test_conflict_is_a_failure_that_names_the_next_step(run: Run, store: StoreRe
     assert newest(store) == "quicker"
 
 
+def test_retry_after_a_conflict_starts_from_the_newer_version(run: Run, store: StoreResource) -> None:
+    calls: list[str] = []
+
+    def build(folder: Path) -> Found:
+        calls.append("call")
+        if len(calls) == 1:
+            with store.store().transaction("note", "m", branch="other", metadata={}) as transaction:
+                write("quicker", transaction.folder)
+        return write("good", folder)
+
+    assert run(note_asset(build, retries=1)).success
+    assert newest(store) == "good"
+    assert len(list(store.store().log("note"))) == 2
+
+
 def test_artifact_is_one_commit_of_an_asset(run: Run, store: StoreResource) -> None:
     commit = metadata(run(note_asset(partial(write, "good"))))[COMMIT_KEY]
     run(note_asset(partial(write, "better"), []))
