@@ -78,11 +78,15 @@ class TextGenerator(Protocol):
         """Whether it stands in for a language model, and has to be labelled as such."""
         ...
 
+    def refusal(self, request: GenerationRequest) -> str | None:
+        """Why these parents are not enough to make such texts of, or None where they are."""
+        ...
+
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
         """The texts, exactly as many as asked, in the order of the requests.
 
         Raises:
-            GenerationError: A request cannot be fulfilled.
+            GenerationError: A request cannot be fulfilled; `refusal` tells beforehand.
         """
         ...
 

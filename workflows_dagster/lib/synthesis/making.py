@@ -46,6 +46,7 @@ class SyntheticReport:
         stand_in: Whether it stands in for a language model.
         rows: Rows made, by `label/source`.
         parents: Real rows that were used.
+        refused: What the generator could not make, and why.
         examples: Some of the texts.
     """
 
@@ -53,6 +54,7 @@ class SyntheticReport:
     stand_in: bool
     rows: Mapping[str, int]
     parents: int
+    refused: Sequence[str]
     examples: Sequence[str]
 
     def to_metadata(self) -> dict[str, object]:
@@ -63,6 +65,7 @@ class SyntheticReport:
             "synthesis/generator_is_stand_in": self.stand_in,
             "synthesis/rows_by_stratum": dict(self.rows),
             "synthesis/parents_rows": self.parents,
+            "synthesis/refused": list(self.refused),
             "synthesis/examples": list(self.examples),
         }
 
@@ -73,9 +76,11 @@ def build_synthetic_reviews(
     """Writes synthetic.parquet and the report.
 
     Raises:
-        GenerationError: The generator did not make what it was asked for.
+        GenerationError: The generator did not make what it had agreed to make.
     """
-    requests = [request for cell in read_cells(balance) for request in _requests(cell, training, settings)]
+    asked = [request for cell in read_cells(balance) for request in _requests(cell, training, settings)]
+    judged = [(request, generator.refusal(request)) for request in asked]
+    requests = [request for request, refusal in judged if refusal is None]
     generations = generator.generate(requests)
     check_generations(requests, generations)
     rows = pl.DataFrame(
@@ -89,6 +94,7 @@ def build_synthetic_reviews(
         stand_in=generator.stand_in,
         rows=dict(sorted(Counter(f"{row['label']}/{row['source']}" for row in rows.iter_rows(named=True)).items())),
         parents=rows["parent_ids"].explode(empty_as_null=True).n_unique() if rows.height else 0,
+        refused=[f"{request.rows} {request.label} of {request.source}: {why}" for request, why in judged if why],
         examples=rows["text"].head(5).to_list(),
     )
     write_report(
@@ -96,7 +102,8 @@ def build_synthetic_reviews(
         {
             "generator": report.generator,
             "generator_is_stand_in": report.stand_in,
-            "rows_wanted": sum(request.rows for request in requests),
+            "rows_wanted": sum(request.rows for request in asked),
+            "refused": list(report.refused),
             "rows": rows.height,
             "rows_by_stratum": dict(report.rows),
             "parents": report.parents,

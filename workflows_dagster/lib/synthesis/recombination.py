@@ -86,6 +86,10 @@ class RecombinationGenerator:
     def __init__(self, attempts: int = 12) -> None:
         self._attempts = attempts
 
+    def refusal(self, request: GenerationRequest) -> str | None:
+        """Why there is nothing to recombine, or None where there is."""
+        return _material(request).lack()
+
     def generate(self, requests: Sequence[GenerationRequest]) -> list[Generation]:
         """The texts; see `TextGenerator.generate`."""
         progress = Progress("recombining sentences", sum(request.rows for request in requests), "texts")
@@ -96,42 +100,61 @@ class RecombinationGenerator:
         return made
 
 
-def _fulfil(request: GenerationRequest, attempts: int) -> list[Generation]:
-    if not request.rows:
-        return []
+@dataclass(frozen=True)
+class _Material:
+    """What the parents of a request give to recombine."""
+
+    parents: int
+    reviews: Sequence[_Review]
+    pool: _Pool
+    brands: frozenset[str]
+
+    def lack(self) -> str | None:
+        """What is missing to make a text, or None."""
+        if len(self.reviews) >= 2 and self.pool:
+            return None
+        usable = sum(len(donations) for donations in self.pool.values())
+        return f"{self.parents} reviews with {usable} sentences that stand alone; at least 2 and 1 are needed"
+
+
+def _material(request: GenerationRequest) -> _Material:
     parents = sorted(request.parents, key=lambda parent: parent.review_id)
     brands = find_brands(parent.text for parent in parents)
     reviews = [review for parent in parents if (review := _cut(parent, brands)).sentences]
     lines = _lines(reviews)
     reviews = [_settled(review, lines) for review in reviews]
-    pool = _gather(reviews, lines)
-    if len(reviews) < 2 or not pool:
+    return _Material(len(parents), reviews, _gather(reviews, lines), brands)
+
+
+def _fulfil(request: GenerationRequest, attempts: int) -> list[Generation]:
+    if not request.rows:
+        return []
+    material = _material(request)
+    if (lack := material.lack()) is not None:
         raise GenerationError(
             f"too few sentences to recombine for {request.label} of {request.source}",
-            given=f"{len(parents)} reviews with {sum(len(donors) for donors in pool.values())} usable sentences",
-            expected="at least 2 reviews with a sentence that stands alone",
+            given=lack,
+            expected="a request that refusal() has no objection to",
             remedy="raise min_parents of class_balance, or use a language model as generator",
         )
     texts: set[str] = set()
-    return [_one(request, number, reviews, pool, brands, texts, attempts) for number in range(request.rows)]
+    return [_one(request, number, material, texts, attempts) for number in range(request.rows)]
 
 
 def _one(
     request: GenerationRequest,
     number: int,
-    reviews: Sequence[_Review],
-    pool: _Pool,
-    brands: frozenset[str],
+    material: _Material,
     texts: set[str],
     attempts: int,
 ) -> Generation:
     """One text, other than those made before as far as the reviews allow."""
     seed = int(digest_text(str(request.seed), request.label, request.source, str(number))[:12], 16)
     rng = random.Random(seed)  # nothing secret: the seed is there to repeat the choice
-    base, donors, text = reviews[0], [], ""
+    base, donors, text = material.reviews[0], [], ""
     for _ in range(attempts):
-        base = rng.choice(reviews)
-        sentences, donors = _recombine(base, pool, brands, rng)
+        base = rng.choice(material.reviews)
+        sentences, donors = _recombine(base, material.pool, material.brands, rng)
         text = " ".join(sentences)
         if donors and text not in texts:
             break
