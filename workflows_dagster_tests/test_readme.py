@@ -38,7 +38,7 @@ from workflows_dagster_tests.readme.tables import blocks, variable
 
 README = (ROOT / "README.md").read_text("utf-8")
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in [*DOCUMENTS, ROOT / "CHANGELOG.md"]}
-USERS_FILES = {"sources.yaml", "run.yaml", ".env"}
+USERS_FILES = {"sources.yaml", "run.yaml", "config.yaml", ".env"}
 """Names that stand for a file of the reader."""
 STORED = (".workflows_dagster", ".dagster_home", ".venv", ".uv", "annotation/<", "docs/<", "store/")
 """Beginnings of paths that are there only once something has run, or that stand for any of a kind."""
@@ -239,6 +239,14 @@ def test_run_configuration_example_is_valid(definitions: dg.Definitions) -> None
     checked = dg.validate_run_config(job, config)
     assert checked["ops"]["lora_adapter"]["config"]["epochs"] == 1
     assert checked["ops"]["pilot_sample"]["config"]["rows"] == 200
+
+
+def test_configuration_example_of_the_command_line_is_valid(definitions: dg.Definitions) -> None:
+    config: dict[str, dict[str, Any]] = yaml.safe_load(example("config.yaml"))
+    for asset, chosen in config.items():
+        job = definitions.resolve_job_def({"cleaned_reviews": "ingest_job", "lora_adapter": "training_job"}[asset])
+        checked = dg.validate_run_config(job, {"ops": {asset: {"config": chosen}}})
+        assert checked["ops"][asset]["config"].items() >= chosen.items()
 
 
 def test_example_of_looking_at_the_store_prints_a_table(

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import dagster as dg
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from workflows_dagster.cli import DEMO
 from workflows_dagster.lib.ingest.catalog import Batching, Columns, Source
 from workflows_dagster.settings import Settings
 from workflows_dagster_tests.readme.graph import Graph
@@ -23,6 +25,7 @@ def blocks(definitions: dg.Definitions) -> Mapping[str, str]:
         "schedules": schedules(definitions),
         "sensors": sensors(definitions),
         "settings": settings(),
+        "demo": demo(),
         "checks": checks(graph),
         "run-configuration": run_configuration(graph),
         "source-fields": fields(Source),
@@ -107,6 +110,11 @@ def settings() -> str:
             for name, field in Settings.model_fields.items()
         ),
     )
+
+
+def demo() -> str:
+    """The run configuration of the demo, as YAML by asset."""
+    return f"```yaml\n{yaml.safe_dump(DEMO, sort_keys=False)}```"
 
 
 def variable(name: str, field: FieldInfo) -> str:
