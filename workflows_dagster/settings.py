@@ -13,7 +13,13 @@ class Settings(BaseSettings):
     """What differs between a laptop, a GPU host and production; read from the environment and from `.env`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="WORKFLOWS_DAGSTER_", env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True
+        env_prefix="WORKFLOWS_DAGSTER_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        # A setting left blank in a template is unset: an empty path would mean the working directory.
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
     )
 
     home: Path = Field(

@@ -1,0 +1,87 @@
+"""Settings: where each value comes from, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from workflows_dagster.settings import Settings, environment, load_settings
+
+SECRET = "https://hooks.example.org/T0-very-secret"
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An environment without any setting, in a folder without `.env`."""
+    for name in environment():
+        if name.startswith("WORKFLOWS_DAGSTER_") or name == "DAGSTER_HOME":
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_defaults_need_nothing_but_the_working_directory(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert (settings.sources, settings.device, settings.alert_webhook_url, settings.dagster_home) == (
+        None,
+        "auto",
+        None,
+        None,
+    )
+    home = tmp_path / ".workflows_dagster"
+    folders = [settings.store_root, settings.manifests, settings.checkpoints, settings.annotation, settings.sample]
+    assert folders == [home / name for name in ("store", "manifests", "checkpoints", "annotation", "sample")]
+    assert not home.exists()
+
+
+def test_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text(
+        "WORKFLOWS_DAGSTER_HOME=from_file\nWORKFLOWS_DAGSTER_DEVICE=cpu\nDAGSTER_HOME=/dagster\nOTHER_TOOL=1\n"
+    )
+    monkeypatch.setenv("WORKFLOWS_DAGSTER_HOME", "/from/environment")
+    settings = load_settings()
+    assert settings.store_root == Path("/from/environment/store")
+    assert settings.device == "cpu"
+    assert settings.dagster_home == Path("/dagster")
+
+
+def test_folders_are_absolute_so_that_processes_elsewhere_find_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKFLOWS_DAGSTER_HOME", "relative")
+    assert load_settings().store_root == Path.cwd() / "relative" / "store"
+
+
+def test_setting_left_blank_counts_as_unset(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("WORKFLOWS_DAGSTER_SOURCES=\nWORKFLOWS_DAGSTER_ALERT_WEBHOOK_URL=\n")
+    settings = load_settings()
+    assert (settings.sources, settings.alert_webhook_url) == (None, None)
+
+
+def test_unknown_device_is_refused_with_the_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKFLOWS_DAGSTER_DEVICE", "tpu")
+    with pytest.raises(ValidationError, match=r"'auto', 'cpu', 'cuda' or 'mps'.*input_value='tpu'"):
+        load_settings()
+
+
+def test_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKFLOWS_DAGSTER_ALERT_WEBHOOK_URL", SECRET)
+    settings = load_settings()
+    assert SECRET not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    assert settings.alert_webhook_url is not None
+    assert settings.alert_webhook_url.get_secret_value() == SECRET
+
+
+def test_settings_do_not_change() -> None:
+    settings = load_settings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.device = "cpu"  # pyright: ignore[reportAttributeAccessIssue]  # that is the point
+
+
+def test_every_setting_is_described() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_environment_is_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "t")
+    before = environment()
+    monkeypatch.delenv("SHOP_TOKEN")
+    assert before["SHOP_TOKEN"] == "t"
+    assert "SHOP_TOKEN" not in environment()
