@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from workflows_dagster.lib.artifact import Artifact, Markdown, Report
 from workflows_dagster.lib.audit import Audit, Comparison, Verdict
-from workflows_dagster.lib.errors import ConflictError, QualityGateError, WorkflowError
+from workflows_dagster.lib.errors import ConfigurationError, ConflictError, QualityGateError, WorkflowError
 from workflows_dagster.lib.store.directory import DirectoryStore
 from workflows_dagster.lib.store.interface import Commit, VersionedStore
 
@@ -80,7 +80,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore]):
         inputs: Sequence[Artifact],
     ) -> Published:
         asset = context.asset_key.to_python_identifier()
-        partition = context.partition_key if context.has_partition_key else None
+        partition = _partition(context)
         path = f"{asset}/{partition}" if partition else asset
         branch = f"{path}/{_run_id(context)}/{_attempt(context)}"
         provenance = {
@@ -180,6 +180,21 @@ def _refuse(path: str, branch: str, verdicts: Sequence[tuple[Audit, Verdict]]) -
 
 def _label(artifact: Artifact) -> str:
     return f"{artifact.asset}/{artifact.partition}" if artifact.partition else artifact.asset
+
+
+def _partition(context: dg.AssetExecutionContext) -> str | None:
+    """Key of the one partition that the step makes; None where the asset has no partitions."""
+    if context.has_partition_key:
+        return context.partition_key
+    if context.assets_def.partitions_def is not None:
+        # Dagster would take the one version for a materialization of every partition of the range.
+        raise ConfigurationError(
+            f"{context.asset_key.to_user_string()} is published one partition at a time",
+            given="a run over a range of partitions, or over none",
+            expected="a run with one partition key",
+            remedy="launch a backfill with one run for each partition",
+        )
+    return None
 
 
 def _run_id(context: dg.AssetExecutionContext) -> str:

@@ -274,6 +274,17 @@ def test_partition_is_a_path_of_its_own(run: Run, store: StoreResource) -> None:
     assert [newest(store, path) for path in ("note/x", "note/y", "note")] == ["x", "y", None]
 
 
+def test_run_over_a_range_of_partitions_is_refused(run: Run, store: StoreResource) -> None:
+    @dg.asset(name="note", partitions_def=dg.StaticPartitionsDefinition(["x", "y"]))
+    def note(context: dg.AssetExecutionContext, store: StoreResource) -> Published:
+        """A note."""
+        yield from store.publish(context, partial(write, "both"))
+
+    edges = {"dagster/asset_partition_range_start": "x", "dagster/asset_partition_range_end": "y"}
+    assert "note is published one partition at a time" in failure(run(note, tags=edges))
+    assert newest(store) is None
+
+
 def test_asset_called_directly_publishes_under_a_branch_called_direct(store: StoreResource) -> None:
     branches: list[str] = []
 
