@@ -57,11 +57,7 @@ class DirectoryStore:
     def transaction(
         self, path: str, message: str, *, branch: str, metadata: Mapping[str, str]
     ) -> Generator[Transaction]:
-        """Opens a transaction; see `VersionedStore.transaction`.
-
-        Raises:
-            AlreadyRunningError: Another transaction with this branch is under way.
-        """
+        """Opens a transaction; see `VersionedStore.transaction`."""
         place = self._root / "staging" / _file_name(branch)
         before = self.head(path)
         with ExitStack() as alive:

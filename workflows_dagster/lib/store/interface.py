@@ -64,7 +64,8 @@ class VersionedStore(Protocol):
 
         Raises:
             ConflictError: Another writer published other content to the path in between.
-            StoreError: Nothing was written.
+            AlreadyRunningError: Another transaction with this branch is under way.
+            StoreError: Nothing was written, or something else than regular files.
         """
         ...
 
@@ -94,5 +95,8 @@ class VersionedStore(Protocol):
         ...
 
     def sweep(self, older_than_s: float) -> list[str]:
-        """Removes unfinished transactions older than that, and names their branches."""
+        """Removes unfinished transactions that nobody has written to for that long, and names their branches.
+
+        A transaction under way stays, however old.
+        """
         ...
