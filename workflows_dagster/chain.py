@@ -8,13 +8,15 @@ import dagster as dg
 
 from workflows_dagster.launcher import host_tags
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.errors import NotEnoughDataError, WorkflowError
+from workflows_dagster.lib.errors import ConfigurationError, NotEnoughDataError, WorkflowError
 from workflows_dagster.partitions import TECHNIQUES
 from workflows_dagster.recovery import end_lost_runs
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
 
 REPORT: Final = "benchmark_report"
+JOB_NAMES: Final = ("ingest_job", "training_job", "export_job", "report_job")
+"""The jobs of the chain, in their order."""
 
 
 class ChainFailedError(WorkflowError):
@@ -52,15 +54,44 @@ class Chain:
     instance: dg.DagsterInstance
     config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
+    def check_config(self) -> None:
+        """Makes sure that the run configuration fits the assets, before anything runs.
+
+        Raises:
+            ConfigurationError: An asset of that name, or a setting of it, is not there or has another type.
+        """
+        known = {key.to_user_string() for key in self.definitions.resolve_all_asset_keys()}
+        if unknown := sorted(self.config.keys() - known):
+            raise ConfigurationError(
+                "there are no assets of these names",
+                given=unknown,
+                expected="names of assets, as the Dagster UI shows them",
+                remedy="mend them in the run configuration",
+            )
+        for name in JOB_NAMES:
+            job = self.definitions.resolve_job_def(name)
+            try:
+                dg.validate_run_config(job, self._run_config(job))
+            except dg.DagsterInvalidConfigError as error:
+                raise ConfigurationError(
+                    "the run configuration does not fit the assets",
+                    given=[reason.message for reason in error.errors],
+                    expected=f"settings of the assets in {name}",
+                    remedy="see docs/run_configuration.md for their names and types",
+                ) from error
+
     def run(self) -> ChainResult:
         """Ingests every batch, trains, exports by every technique and reports.
 
         A batch, source or technique that fails is passed over and named in the result; the rest goes on.
 
         Raises:
+            ConfigurationError: The run configuration does not fit the assets.
+            KeyboardInterrupt: A run was interrupted; what was published before stays.
             NotEnoughDataError: No batch could be read.
             ChainFailedError: Training or the report failed.
         """
+        self.check_config()
         end_lost_runs(self.instance)
         plan = self.sources.collect(self.instance)
         failures = {f"source {name}": str(error) for name, error in plan.failures.items()}
@@ -97,15 +128,21 @@ class Chain:
 
     def _execute(self, job: str, partition: str | None) -> dg.ExecuteInProcessResult:
         definition = self.definitions.resolve_job_def(job)
-        names = {node.name for node in definition.nodes}
-        ops = {name: {"config": dict(config)} for name, config in self.config.items() if name in names}
-        return definition.execute_in_process(
+        result = definition.execute_in_process(
             instance=self.instance,
             partition_key=partition,
-            run_config={"ops": ops, "loggers": {"terminal": {}}},
+            run_config=self._run_config(definition),
             tags=host_tags(),
             raise_on_error=False,
         )
+        if _was_interrupted(result):
+            raise KeyboardInterrupt
+        return result
+
+    def _run_config(self, job: dg.JobDefinition) -> dict[str, Any]:
+        names = {node.name for node in job.nodes}
+        ops = {name: {"config": dict(config)} for name, config in self.config.items() if name in names}
+        return {"ops": ops, "loggers": {"terminal": {}}}
 
 
 def reason_of(result: dg.ExecuteInProcessResult) -> str:
@@ -116,3 +153,13 @@ def reason_of(result: dg.ExecuteInProcessResult) -> str:
             described = data.user_failure_data.description if data.user_failure_data else None
             return f"{event.step_key}: {described or (data.error.message.strip() if data.error else event.message)}"
     return "the run failed outside any step"
+
+
+def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a signal ended the run: Dagster makes a step failure of it."""
+    return any(
+        event.is_step_failure
+        and event.step_failure_data.error is not None
+        and event.step_failure_data.error.cls_name == dg.DagsterExecutionInterruptedError.__name__
+        for event in result.all_events
+    )

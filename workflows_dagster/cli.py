@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -24,13 +25,14 @@ from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import StoreResource
 from workflows_dagster.settings import Settings, load_settings
 
+PIPED_WIDTH: Final = 100
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console(soft_wrap=True)
-"""Tables and paths are for reading and copying: they are not cut to the terminal's width."""
+console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+"""Paths are for copying: they are not broken at the terminal's width."""
 
 
 DEMO: Final[dict[str, dict[str, Any]]] = {
-    "lora_adapter": {"max_train_rows": 3_500, "epochs": 2},
+    "lora_adapter": {"max_train_rows": 3_500, "epochs": 2, "evaluations_per_epoch": 1, "max_validation_rows": 250},
     "technique_benchmarks": {"throughput_rows": 48, "latency_rows": 20},
 }
 """Run configuration of the demo: what keeps it within four minutes on two cores."""
@@ -93,6 +95,8 @@ def sample(
 
 
 def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
+    # Dagster listens to these records; a root handler that a library sets up would print them once more.
+    logging.getLogger("workflows_dagster").propagate = False
     # torchao registers classes in a way that torch 2.15 warns of; neither is this project's to mend.
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     definitions = build_definitions(settings)
@@ -100,21 +104,14 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
     found, store = resources["sources"], resources["store"]
     if not isinstance(found, SourcesResource) or not isinstance(store, StoreResource):
         raise TypeError("the registry holds other resources under the keys sources and store")
-    unknown = sorted(config.keys() - {key.to_user_string() for key in definitions.resolve_all_asset_keys()})
-    if unknown:
-        _refuse(
-            ConfigurationError(
-                "there are no assets of these names",
-                given=unknown,
-                expected="names of assets, as the Dagster UI shows them",
-                remedy="mend them in the file given by --config",
-            )
-        )
     try:
         with project_instance(settings) as instance, TerminalHandler(console):
             result = Chain(definitions, found, store, instance, config).run()
     except WorkflowError as error:
         _refuse(error)
+    except KeyboardInterrupt:
+        console.print("[yellow]Interrupted.[/] What was published before stays; run again to go on.")
+        raise typer.Exit(130) from None
     show(result)
     if result.failures:
         raise typer.Exit(1)

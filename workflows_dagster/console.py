@@ -64,16 +64,16 @@ class TerminalHandler(logging.Handler):
         if step is None:
             return
         if event is not None:
-            self._draw_event(step, event)
+            self._draw_event(step, meta["job_tags"].get("dagster/partition"), event)
         elif hasattr(record, "done"):
             self._draw_progress(step, record)
         elif record.levelno >= logging.WARNING:
             self._console.print(f"[yellow]{step}: {meta['orig_message']}", highlight=False)
 
-    def _draw_event(self, step: str, event: dg.DagsterEvent) -> None:
+    def _draw_event(self, step: str, partition: str | None, event: dg.DagsterEvent) -> None:
         match event.event_type:
             case dg.DagsterEventType.STEP_START:
-                name = f"{step} {event.partition}" if event.partition else step
+                name = f"{step} {partition}" if partition else step
                 self._steps[step] = _Step(self._progress.add_task(name, total=None, state="", note=""))
             case dg.DagsterEventType.ASSET_MATERIALIZATION:
                 count = event.step_materialization_data.materialization.metadata.get("dagster/row_count")

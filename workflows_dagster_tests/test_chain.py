@@ -74,11 +74,13 @@ def test_sample_is_written_where_it_is_asked_for(folder: Path) -> None:
     assert (folder / "made" / SOURCES_FILE).is_file()
 
 
-@pytest.mark.parametrize("content", ["- a list", "lora_adapter: 3", "a: {b: ", "no_such_asset: {x: 1}"])
+@pytest.mark.parametrize(
+    "content", ["- a list", "lora_adapter: 3", "a: {b: ", "no_such_asset: {x: 1}", "lora_adapter: {epoch: 2}"]
+)
 def test_unusable_run_configuration_is_refused_before_anything_runs(folder: Path, content: str) -> None:
     (folder / "wrong.yaml").write_text(content, "utf-8")
     sources = str(folder / "reviews" / SOURCES_FILE)
     result = CliRunner().invoke(cli.app, ["run", "--sources", sources, "--config", "wrong.yaml"])
     assert result.exit_code == 2
     assert "ConfigurationError" in result.output
-    assert not (folder / ".dagster_home").exists()
+    assert not (folder / ".workflows_dagster").exists()

@@ -10,6 +10,7 @@ from workflows_dagster.lib.benchmark.measuring import benchmark_model
 from workflows_dagster.lib.benchmark.reporting import ReportInputs, build_report
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings, ReportSettings
 from workflows_dagster.partitions import TECHNIQUES
+from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import Published, StoreResource, check_specs
 
 
@@ -59,14 +60,15 @@ def benchmark_report(
     training_reviews: Artifact,
     validated_synthetic_reviews: Artifact,
     augmented_reviews: Artifact,
+    sources: SourcesResource,
     store: StoreResource,
 ) -> Published:
     """One page on the data, the model, its compressed forms and the pick; also as markdown and JSON."""
     inputs = ReportInputs(
         benchmarks=technique_benchmarks,
         adapter=lora_adapter,
-        raw=raw_reviews,
-        cleaned=cleaned_reviews,
+        raw=sources.current(raw_reviews),
+        cleaned=sources.current(cleaned_reviews),
         corpus=review_corpus,
         training=training_reviews,
         synthetic=validated_synthetic_reviews,

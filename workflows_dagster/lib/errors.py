@@ -12,7 +12,7 @@ class WorkflowError(Exception):
     """
 
     def __init__(self, problem: str, *, given: object, expected: str, remedy: str) -> None:
-        super().__init__(f"{problem}. Given: {given!r}. Expected: {expected}. Next: {remedy}.")
+        super().__init__(f"{problem}. Given: {given!r}. Expected: {expected.rstrip('.')}. Next: {remedy.rstrip('.')}.")
         self.problem = problem
         self.given = given
         self.expected = expected

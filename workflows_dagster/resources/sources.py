@@ -6,6 +6,7 @@ from typing import Final
 
 import dagster as dg
 
+from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.ingest.catalog import Catalog, Source
 from workflows_dagster.lib.ingest.discovery import Plan, plan_all, plan_settled
@@ -51,6 +52,11 @@ class SourcesResource(dg.ConfigurableResource["SourcesResource"]):
                 expected=f"one of {[source.name for source in catalog.sources]}",
                 remedy="put the source back, or delete the partition of this batch",
             ) from error
+
+    def current(self, batches: Sequence[Artifact]) -> list[Artifact]:
+        """Those batches whose source is in the catalog: an instance may hold batches of sources that left it."""
+        names = {source.name for source in self.catalog().sources}
+        return [batch for batch in batches if batch.partition and self.record().read(batch.partition).source in names]
 
     def collect(self, instance: dg.DagsterInstance) -> Plan:
         """Puts all files that are there into batches at once, settled or not, and registers their partitions.
