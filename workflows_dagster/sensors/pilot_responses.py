@@ -29,10 +29,15 @@ def pilot_responses_sensor(
         return dg.SkipReason(str(error))
     cursor = f"{round_id}:{status.digest}"
     if cursor == context.cursor:
-        return dg.SkipReason(
-            f"no new answers: {status.rows_answered} of {status.rows} reviews are answered in {status.where}"
-        )
-    return dg.SensorResult(asset_events=[_event(status)], cursor=cursor)
+        return dg.SkipReason(f"no new answers: {_progress(status)}")
+    event = _event(status)
+    done = "materialized" if isinstance(event, dg.AssetMaterialization) else "observed"
+    # A tick that requests no run shows as skipped, so its reason says what the tick did.
+    return dg.SensorResult(skip_reason=f"{done}: {_progress(status)}", asset_events=[event], cursor=cursor)
+
+
+def _progress(status: RoundStatus) -> str:
+    return f"{status.rows_answered} of {status.rows} reviews are answered in {status.where}"
 
 
 def _event(status: RoundStatus) -> dg.AssetObservation | dg.AssetMaterialization:

@@ -52,6 +52,8 @@ def test_sensor_observes_progress_once(desk: FileAnnotation) -> None:
     [event] = first.asset_events
     assert isinstance(event, dg.AssetObservation)
     assert event.metadata["annotation/answered_rows"].value == 1
+    assert first.skip_reason is not None
+    assert str(first.skip_reason.skip_message).startswith("observed: 1 of 2 reviews")
 
     again = tick(desk, "r1", first.cursor)
     assert isinstance(again, dg.SkipReason)
@@ -68,5 +70,7 @@ def test_sensor_materializes_a_complete_round_with_the_answers_as_data_version(d
         [event] = result.asset_events
         assert isinstance(event, dg.AssetMaterialization)
         assert event.asset_key == dg.AssetKey("pilot_responses")
+        assert result.skip_reason is not None
+        assert str(result.skip_reason.skip_message).startswith("materialized: 2 of 2 reviews")
         versions.append((event.tags or {})["dagster/data_version"])
     assert versions[0] != versions[1]
