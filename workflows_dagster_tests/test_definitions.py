@@ -111,10 +111,15 @@ def test_every_asset_is_audited_and_something_blocks(definitions: dg.Definitions
         assert all(check.name.startswith(f"{key.to_user_string()}_") and check.description for check in checks)
 
 
-def test_only_finetuning_waits_for_the_gpu_pool(definitions: dg.Definitions) -> None:
+def test_training_and_measuring_wait_for_their_pools(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     pooled = {key.to_user_string(): graph.get(key).pools for key in graph.executable_asset_keys if graph.get(key).pools}
-    assert pooled == {"lora_adapter": {"gpu"}, "merged_model": {"gpu"}}
+    assert pooled == {
+        "lora_adapter": {"gpu"},
+        "merged_model": {"gpu"},
+        "exported_models": {"benchmark"},
+        "technique_benchmarks": {"benchmark"},
+    }
 
 
 def test_partitioned_assets_are_cut_by_batch_or_technique(specs: dict[str, dg.AssetSpec]) -> None:

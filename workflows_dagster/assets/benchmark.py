@@ -27,6 +27,8 @@ class BenchmarkReportConfig(ReportSettings, dg.Config):
     kinds={"json", "parquet"},
     code_version="1",
     partitions_def=TECHNIQUES,
+    # Two at once would measure each other.
+    pool="benchmark",
     check_specs=check_specs("technique_benchmarks", TECHNIQUE_BENCHMARKS),
 )
 def technique_benchmarks(

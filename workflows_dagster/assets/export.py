@@ -21,6 +21,8 @@ class ExportConfig(ExportSettings, dg.Config):
     kinds={"onnx", "pytorch"},
     code_version="1",
     partitions_def=TECHNIQUES,
+    # An export beside a benchmark would be measured with it.
+    pool="benchmark",
     check_specs=check_specs("exported_models", EXPORTED_MODELS),
 )
 def exported_models(
