@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="Where models run. Anything but auto is an error where it is not there."
     )
+    threads: int = Field(
+        default=2, ge=1, description="CPU threads of training, at most. Small encoders gain little from more than two."
+    )
     alert_webhook_url: SecretStr | None = Field(
         default=None, description="URL that failed runs are posted to as JSON. Unset: failures are only logged."
     )

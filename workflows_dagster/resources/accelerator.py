@@ -18,6 +18,8 @@ class AcceleratorResource(dg.ConfigurableResource["AcceleratorResource"]):
         default="auto", description="Where models run. Anything but auto is an error where it is not there."
     )
 
+    threads: int = Field(default=accelerator.DEFAULT_THREADS, ge=1, description="CPU threads of torch, at most.")
+
     @contextmanager
     def session(self, context: dg.AssetExecutionContext) -> Generator[accelerator.Session]:
         """The device for the length of one piece of work.
@@ -26,7 +28,7 @@ class AcceleratorResource(dg.ConfigurableResource["AcceleratorResource"]):
             dg.Failure: The device that was asked for is not there.
         """
         try:
-            opened = accelerator.session(self.device)
+            opened = accelerator.session(self.device, self.threads)
             with opened as session:
                 chosen = session.accelerator
                 context.log.info("running on %s (%s, %s): %s", chosen.kind, chosen.name, chosen.dtype, chosen.reason)

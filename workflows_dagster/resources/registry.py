@@ -30,7 +30,7 @@ def build_resources(settings: Settings) -> dict[str, object]:
         "sources": SourcesResource(path=str(catalog.absolute()), manifests=str(settings.manifests)),
         "annotation_desk": FileAnnotation(root=str(settings.annotation)),
         "text_generator": RecombinationResource(),
-        "accelerator": AcceleratorResource(device=settings.device),
+        "accelerator": AcceleratorResource(device=settings.device, threads=settings.threads),
         "checkpoints": CheckpointsResource(root=str(settings.checkpoints)),
         "webhook": _webhook(settings),
     }

@@ -20,6 +20,7 @@ from workflows_dagster.lib.metrics import confusion, macro_f1_of
 from workflows_dagster.lib.schema import LABELS
 
 FINISHED_FILE: Final = "finished.json"
+SHAPE_TOKENS: Final = 8
 _logger = logging.getLogger(__name__)
 
 
@@ -131,7 +132,8 @@ def _trainer(
         args=_arguments(settings, accelerator, folder, rows_at_once, len(train_rows.tokens)),
         train_dataset=_dataset(train_rows),
         eval_dataset=_dataset(validation_rows),
-        data_collator=DataCollatorWithPadding(tokenizer),
+        # Few distinct shapes: oneDNN keeps a compiled kernel for each, which takes time to make and memory to keep.
+        data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=SHAPE_TOKENS),
         compute_loss_func=weighted_loss(weights, settings.label_smoothing),
         compute_metrics=_macro_f1,
         optimizers=(_optimizer(model, settings), None),
