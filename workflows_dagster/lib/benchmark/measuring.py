@@ -12,8 +12,10 @@ import polars as pl
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.benchmark.quality import CLASSES, class_ids, macro_f1_difference, quality
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings
+from workflows_dagster.lib.errors import IntegrityError
 from workflows_dagster.lib.export.agreement import agreement
 from workflows_dagster.lib.export.manifest import ExportManifest
+from workflows_dagster.lib.export.merged import MergedModel
 from workflows_dagster.lib.export.process import run_fresh
 from workflows_dagster.lib.export.rows import held_out_rows
 
@@ -68,10 +70,13 @@ def benchmark_model(
         folder: Where to write.
 
     Raises:
+        IntegrityError: The artefact was made from another model.
         NotEnoughDataError: There are no test rows.
         WorkerFailedError: A measuring process crashed or took too long.
     """
     manifest = ExportManifest.read(exported.folder)
+    model = MergedModel.open(merged.folder)
+    _require_same_model(manifest, model)
     rows = held_out_rows(reviews, settings.accuracy_rows)
     texts: list[str] = rows["text"].to_list()
     common = {
@@ -83,7 +88,7 @@ def benchmark_model(
     }
     request = common | _timed(texts, settings) | {"texts": texts, "block_rows": settings.block_rows}
     measured = run_fresh(WORKER, request, timeout_s=settings.timeout_s, threads=settings.threads)
-    record = _record(manifest, rows, settings, measured)
+    record = _record(manifest, model, rows, settings, measured)
     (folder / BENCHMARK_FILE).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", "utf-8")
     _write_predictions(folder, manifest, rows, measured)
     return BenchmarkReport(record)
@@ -100,8 +105,19 @@ def _timed(texts: list[str], settings: BenchmarkSettings) -> dict[str, Any]:
     }
 
 
+def _require_same_model(manifest: ExportManifest, model: MergedModel) -> None:
+    if manifest.merged_sha256 != model.sha256:
+        raise IntegrityError(
+            f"{manifest.technique} was not made from the merged model that it would be compared with",
+            given=f"an export of weights with sha256 {manifest.merged_sha256}",
+            expected=f"sha256 {model.sha256}",
+            remedy="materialize this partition of exported_models again, then measure it",
+        )
+
+
 def _record(
     manifest: ExportManifest,
+    model: MergedModel,
     rows: pl.DataFrame,
     settings: BenchmarkSettings,
     measured: Mapping[str, Any],
@@ -115,6 +131,8 @@ def _record(
         "size_bytes": manifest.size_bytes,
         "total_bytes": manifest.total_bytes,
         "sha256": manifest.sha256,
+        "merged_sha256": model.sha256,
+        "adapter_commit": model.adapter_commit,
         "details": manifest.details,
         "versions": manifest.versions,
         "rows": rows.height,

@@ -91,7 +91,9 @@ def build_report(inputs: ReportInputs, settings: ReportSettings, folder: Path) -
 def gather(inputs: ReportInputs, settings: ReportSettings) -> dict[str, Any]:
     """The content of report.json: every section, what is missing and where it all comes from."""
     missing = sections.Missing()
-    rows = _benchmarks(inputs.benchmarks)
+    rows, outdated = _benchmarks(inputs.benchmarks, inputs.adapter)
+    if outdated:
+        missing.note("compression", f"left out, because measured on another model: {', '.join(outdated)}")
     absent = sorted(REGISTRY.keys() - {row["technique"] for row in rows})
     if absent:
         missing.note("compression", f"not benchmarked yet: {', '.join(absent)}")
@@ -172,11 +174,16 @@ def summarize(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _benchmarks(artifacts: Sequence[Artifact]) -> list[dict[str, Any]]:
-    """Contents of benchmark.json in the order of the registry."""
+def _benchmarks(artifacts: Sequence[Artifact], adapter: Artifact | None) -> tuple[list[dict[str, Any]], list[str]]:
+    """Contents of benchmark.json in the order of the registry, and the techniques measured on another model.
+
+    A technique that fails for a new model leaves the benchmark of the model before it published.
+    """
     order = {name: number for number, name in enumerate(REGISTRY)}
     rows: list[dict[str, Any]] = [json.loads(one.file(BENCHMARK_FILE).read_text("utf-8")) for one in artifacts]
-    return sorted(rows, key=lambda row: (order.get(row["technique"], len(order)), row["technique"]))
+    rows.sort(key=lambda row: (order.get(row["technique"], len(order)), row["technique"]))
+    current = [row for row in rows if adapter is None or row.get("adapter_commit") == adapter.commit]
+    return current, [row["technique"] for row in rows if row not in current]
 
 
 def _origin(artifact: Artifact) -> dict[str, str | None]:

@@ -22,12 +22,14 @@ class MergedModel:
         sha256: Digest of its weights.
         max_length: Longest input in tokens, special tokens included.
         labels: Names of its outputs, in their order.
+        adapter_commit: Commit of the adapter that was merged into it; None where its reference does not say.
     """
 
     folder: Path
     sha256: str
     max_length: int
     labels: tuple[str, ...]
+    adapter_commit: str | None = None
 
     @classmethod
     def open(cls, artifact: Path) -> "MergedModel":
@@ -63,6 +65,7 @@ class MergedModel:
             str(reference["sha256"]),
             int(reference["max_length"]),
             tuple(labels[str(index)] for index in range(len(labels))),
+            reference.get("adapter_commit"),
         )
 
     def config(self) -> dict[str, Any]:

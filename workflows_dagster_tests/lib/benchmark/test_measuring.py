@@ -1,6 +1,7 @@
 """Measurements: the arithmetic by hand, and one artefact measured for real."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from workflows_dagster.lib.benchmark.quality import macro_f1_difference, quality
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings
 from workflows_dagster.lib.errors import IntegrityError, WorkerFailedError
 from workflows_dagster.lib.export.exporting import write_artefact
+from workflows_dagster.lib.export.manifest import ExportManifest
 from workflows_dagster.lib.export.merged import MergedModel
 from workflows_dagster.lib.export.registry import technique
 from workflows_dagster.lib.export.settings import ExportSettings
@@ -104,6 +106,15 @@ def test_a_worker_that_refuses_its_artefact_is_told_whole(
     broken = Artifact("exported_models", "onnx-int8", "e" * 40, "f" * 64, tmp_path)
     with pytest.raises(WorkerFailedError, match=IntegrityError.__name__):
         benchmark_model(broken, tiny_merged, tiny_reviews, QUICK, tmp_path)
+
+
+def test_an_export_of_another_model_is_refused(
+    exported: Artifact, tiny_merged: Artifact, tiny_reviews: Artifact, tmp_path: Path
+) -> None:
+    replace(ExportManifest.read(exported.folder), merged_sha256="0" * 64).write(tmp_path)
+    other = Artifact("exported_models", "onnx-int8", "e" * 40, "f" * 64, tmp_path)
+    with pytest.raises(IntegrityError, match="onnx-int8 was not made from the merged model"):
+        benchmark_model(other, tiny_merged, tiny_reviews, QUICK, tmp_path)
 
 
 def test_predictions_that_miss_a_row_are_noticed(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def estimate(value: float, low: float, high: float, n: int = 100) -> dict[str, A
 def benchmark(name: str, size: int, speed: float, agreement_low: float = 0.99, loss: float = -0.01) -> dict[str, Any]:
     return {
         "technique": name,
+        "adapter_commit": "c" * 40,
         "size_bytes": size,
         "speed_ratio": {"value": speed, "min": speed / 2, "max": speed * 2, "blocks": 4},
         "agreement": estimate(0.995, agreement_low, 1),
@@ -168,6 +169,16 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     page = (tmp_path / "report.html").read_text("utf-8")
     assert "Missing from this report" in page
     assert "No artefact has been benchmarked" in page
+
+
+def test_a_benchmark_of_an_earlier_model_is_left_out_and_named(inputs: ReportInputs, tmp_path: Path) -> None:
+    stale = inputs.benchmarks[1].folder / "benchmark.json"
+    stale.write_text(json.dumps(ROWS[1] | {"adapter_commit": "b" * 40}), "utf-8")
+    summary = build_report(inputs, ReportSettings(), tmp_path).summary
+    assert [row["technique"] for row in summary["techniques"]] == ["torch-fp32", "onnx-int8"]
+    assert summary["pick"] == "torch-fp32"
+    assert "compression: left out, because measured on another model: torch-int8" in summary["missing"]
+    assert "compression: not benchmarked yet: onnx-fp32, torch-int8" in summary["missing"]
 
 
 def test_a_report_without_the_expected_keys_is_said_to_lack_them(inputs: ReportInputs, tmp_path: Path) -> None:
