@@ -80,10 +80,10 @@ def test_every_generated_table_stands_in_one_place(definitions: dg.Definitions) 
 
 def test_every_setting_is_named_by_the_variable_it_is_read_from(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, field in Settings.model_fields.items():
-        given = {"device": "cpu"}.get(name, f"value-of-{name}")
+        given = {"device": "cpu", "threads": "7"}.get(name, f"value-of-{name}")
         monkeypatch.setenv(variable(name, field), given)
     settings = Settings()
-    assert settings.device == "cpu"
+    assert (settings.device, settings.threads) == ("cpu", 7)
     assert settings.alert_webhook_url is not None
     assert settings.alert_webhook_url.get_secret_value() == "value-of-alert_webhook_url"
     plain = {"home", "sources", "ui_url", "dagster_home"}
