@@ -140,7 +140,12 @@ def _mask_orders(texts: pl.Series, *, patterns: Sequence[str]) -> pl.Series:
 
 def _mask_cards(text: str) -> str:
     for shape in _CARDS:
-        text = shape.sub(lambda match: Mask.CARD.value if _is_card(match[0]) else match[0], text)
+        place = 0
+        while match := shape.search(text, place):
+            if _is_card(match[0]):
+                text = f"{text[: match.start()]}{Mask.CARD.value}{text[match.end() :]}"
+            # Not from the end of the match: a number before a card would take the card's first digits with it.
+            place = match.start() + 1
     return text
 
 

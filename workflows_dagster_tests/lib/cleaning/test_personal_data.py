@@ -27,6 +27,8 @@ def clean(text: str, given: CleaningSettings = SETTINGS) -> str:
         ("ring 020 7946 0958", "ring [PHONE]"),
         ("text me: 6178502220", "text me: [PHONE]"),
         ("card 4111 1111 1111 1111 22", "card [CARD] 22"),
+        ("pin 4111 5555-5555-5555-4444", "pin 4111 [CARD]"),
+        ("21704576141 3782 822463 10005", "21704576141 [CARD]"),
         ("card 4111-1111-1111-1111, amex 3782 822463 10005", "card [CARD], amex [CARD]"),
         ("paid with 5555555555554444.", "paid with [CARD]."),
         ("order #12345678 was late", "order #[ORDER] was late"),
