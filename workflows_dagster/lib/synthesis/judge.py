@@ -47,7 +47,7 @@ def judge(real: pl.DataFrame, texts: Sequence[str], labels: Sequence[str], folds
         folds: The fold that the parents of each are of.
 
     Raises:
-        NotEnoughDataError: A fold leaves fewer than two classes to fit on.
+        NotEnoughDataError: A fold with texts to judge leaves fewer than two classes to fit on.
     """
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
     from sklearn.metrics import f1_score
@@ -70,12 +70,16 @@ def judge(real: pl.DataFrame, texts: Sequence[str], labels: Sequence[str], folds
         inside, mine = real_folds == fold, text_folds == fold
         if not inside.any() and not mine.any():
             continue
+        if not mine.any() and len(set(truth[~inside])) < 2:
+            out_of_fold[inside] = ""  # nothing is asked of a model that cannot be fitted; its rows count as missed
+            continue
         model = _fit(features[~inside], truth[~inside], fold)
         if inside.any():
             out_of_fold[inside] = model.predict(features[inside])
         if mine.any():
             likeliest[mine], margin[mine] = _margins(model, asked[mine], wanted[mine])
-    macro_f1 = float(f1_score(truth, out_of_fold, average="macro", labels=[x for x in LABELS if x in set(truth)]))
+    present = [label for label in LABELS if label in set(truth)]
+    macro_f1 = float(f1_score(truth, out_of_fold, average="macro", labels=present, zero_division=0.0))  # pyright: ignore[reportArgumentType]  # its default decides the inferred type
     return Judgement(likeliest.tolist(), margin.tolist(), macro_f1, len(truth))
 
 
