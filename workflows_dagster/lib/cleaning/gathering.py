@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.cleaning.duplicates import COPY_COLUMNS, newest_first, trust_of
+from workflows_dagster.lib.cleaning.duplicates import COPY_COLUMNS, ExactCopies, newest_first, settle_copies, trust_of
 from workflows_dagster.lib.cleaning.labels import LabelSettings, label_columns
 from workflows_dagster.lib.cleaning.shingles import text_key
 from workflows_dagster.lib.cleaning.spill import Kinds, Spill, bucket_count
@@ -54,6 +54,17 @@ COPIES: Final[Kinds] = {
     "text_hash_b": pl.UInt64,
 }
 OLD_VERSIONS: Final[Kinds] = {"review_id": pl.String}
+CONFLICTS: Final[Kinds] = {
+    "row": pl.UInt32,
+    "review_ids": pl.List(pl.String),
+    "labels": pl.List(pl.String),
+    "label_sources": pl.List(pl.String),
+    "label": pl.String,
+    "rule": pl.String,
+}
+
+_ID_OF_TEXT: Final = r":~[0-9a-f]{24}$"
+"""Ids of rows that came without one are digests of their text: such rows are copies, not versions of one review."""
 
 
 @dataclass
@@ -64,6 +75,7 @@ class Gathered:
         reviews: Buckets of `NUMBERED`: each holds a range of ids, sorted; `row` counts on from bucket to bucket.
         copies: The same reviews without their text, in buckets by text.
         old_versions: Ids of older versions, in the buckets of `reviews`; once for each version.
+        conflicts: `CONFLICTS` of the reviews that came without an id, with one text and different labels; one bucket.
         starts: First row number of each bucket of `reviews`.
         rows_in: Reviews of all batches.
         left_out: Reviews of sources that are not in the catalog, by source.
@@ -72,6 +84,7 @@ class Gathered:
     reviews: Spill
     copies: Spill
     old_versions: Spill
+    conflicts: Spill
     starts: list[int] = field(default_factory=list[int])
     rows_in: int = 0
     left_out: dict[str, int] = field(default_factory=dict[str, int])
@@ -89,6 +102,7 @@ def gather(batches: Sequence[Artifact], sources: Collection[str], labels: LabelS
         Spill(scratch / "reviews", NUMBERED, chunks),
         Spill(scratch / "copies", COPIES, chunks),
         Spill(scratch / "old_versions", OLD_VERSIONS, chunks),
+        Spill(scratch / "conflicts_without_id", CONFLICTS, 1),
         rows_in=rows_in,
     )
     arrived = Spill(scratch / "arrived", CARRIED, chunks)
@@ -97,7 +111,7 @@ def gather(batches: Sequence[Artifact], sources: Collection[str], labels: LabelS
         for frame in _read(batches, rows_in):
             wanted = _of_sources(frame, sources, gathered.left_out)
             arrived.write(wanted, bounds.search_sorted(wanted["review_id"], side="right").to_numpy().astype(np.int64))
-    with gathered.reviews, gathered.copies, gathered.old_versions:
+    with gathered.reviews, gathered.copies, gathered.old_versions, gathered.conflicts:
         for chunk in range(chunks):
             _number(arrived.read(chunk), chunk, gathered, labels)
             arrived.drop(chunk)
@@ -139,17 +153,42 @@ def _of_sources(frame: pl.DataFrame, sources: Collection[str], left_out: dict[st
 def _number(arrived: pl.DataFrame, chunk: int, gathered: Gathered, labels: LabelSettings) -> None:
     first = gathered.reviews.rows
     gathered.starts.append(first)
-    versions = newest_first(arrived).with_columns(newest=pl.col("review_id").is_first_distinct())
+    versions = newest_first(arrived).with_columns(label_columns(labels)).with_row_index("place")
+    found = _settle_without_id(versions)
+    tied = found.conflicts.filter(pl.col("rule") == "tie")["row"]
+    versions = versions.with_columns(
+        pl.when(~pl.col("place").is_in(tied.implode())).then(name).alias(name) for name in ("label", "label_source")
+    )
+    newest = pl.when(_without_id()).then(~pl.col("place").is_in(found.dropped["row"].implode()))
+    versions = versions.with_columns(newest=newest.otherwise(pl.col("review_id").is_first_distinct()))
     here = np.full(versions.height, chunk)
     older = versions.filter(~pl.col("newest"))
     gathered.old_versions.write(older.select("review_id"), here[: older.height])
     reviews = (
         versions.filter("newest")
         .with_row_index("row", offset=first)
-        .with_columns(*label_columns(labels), key=text_key(pl.col("text")), length=pl.col("text").str.len_chars())
+        .with_columns(key=text_key(pl.col("text")), length=pl.col("text").str.len_chars())
         .with_columns(trust=trust_of(pl.col("label_source")))
     )
     gathered.reviews.write(reviews, here[: reviews.height])
+    disputed = found.conflicts.rename({"row": "place"}).join(reviews.select("place", "row"), on="place").sort("row")
+    gathered.conflicts.write(disputed, np.zeros(disputed.height, np.int64))
     copies = reviews.with_columns(text_hash_a=pl.col("key").hash(1), text_hash_b=pl.col("key").hash(2))
     buckets = (copies["text_hash_a"] % gathered.copies.buckets).cast(pl.Int64).to_numpy()
     gathered.copies.write(copies, buckets)
+
+
+def _without_id() -> pl.Expr:
+    return pl.col("review_id").str.contains(_ID_OF_TEXT)
+
+
+def _settle_without_id(versions: pl.DataFrame) -> ExactCopies:
+    """What is decided about the rows that came without an id and share their text; `row` is their `place`."""
+    copies = versions.filter(_without_id()).with_columns(
+        row="place",
+        length=pl.col("text").str.len_chars(),
+        trust=trust_of(pl.col("label_source")),
+        text_hash_a=pl.col("review_id").hash(1),
+        text_hash_b=pl.col("review_id").hash(2),
+    )
+    return settle_copies(copies)

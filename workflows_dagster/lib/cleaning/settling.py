@@ -7,18 +7,10 @@ from typing import Final
 import polars as pl
 
 from workflows_dagster.lib.cleaning.duplicates import settle_copies
-from workflows_dagster.lib.cleaning.gathering import Gathered
+from workflows_dagster.lib.cleaning.gathering import CONFLICTS, Gathered
 from workflows_dagster.lib.cleaning.spill import Kinds, Spill
 
 DROPPED: Final[Kinds] = {"row": pl.UInt32, "kept_row": pl.UInt32}
-CONFLICTS: Final[Kinds] = {
-    "row": pl.UInt32,
-    "review_ids": pl.List(pl.String),
-    "labels": pl.List(pl.String),
-    "label_sources": pl.List(pl.String),
-    "label": pl.String,
-    "rule": pl.String,
-}
 _LABEL_COLUMNS: Final[Kinds] = {"label": pl.String, "label_source": pl.String, "trust": pl.Int8}
 
 
@@ -56,9 +48,11 @@ def settle(gathered: Gathered, scratch: Path) -> Settled:
     dropped = Spill(scratch / "exact", DROPPED, chunks)
     conflicts = Spill(scratch / "conflicts", CONFLICTS, chunks)
     with dropped, conflicts:
+        for found in gathered.conflicts.slices(0):
+            conflicts.write(found, gathered.chunk_of(found["row"].to_numpy()))
         for bucket in range(gathered.copies.buckets):
-            found = settle_copies(gathered.copies.read(bucket))
-            dropped.write(found.dropped, gathered.chunk_of(found.dropped["row"].to_numpy()))
-            conflicts.write(found.conflicts, gathered.chunk_of(found.conflicts["row"].to_numpy()))
+            copies = settle_copies(gathered.copies.read(bucket))
+            dropped.write(copies.dropped, gathered.chunk_of(copies.dropped["row"].to_numpy()))
+            conflicts.write(copies.conflicts, gathered.chunk_of(copies.conflicts["row"].to_numpy()))
             gathered.copies.drop(bucket)
     return Settled(gathered, dropped, conflicts)

@@ -94,6 +94,25 @@ def test_corpus_keeps_newest_version_of_an_id(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("stars", "label", "rule"),
+    [([5, 5, 5, 1], "positive", "majority"), ([1, 5], None, "tie")],
+)
+def test_corpus_settles_labels_of_one_text_that_came_without_ids(
+    tmp_path: Path, stars: list[int], label: str | None, rule: str
+) -> None:
+    id_ = "shop:~" + "0a" * 12
+    rows = [{"review_id": id_, "text": DRESS, "stars": given} for given in stars]
+
+    out, report = build(tmp_path, [rows[1:], rows[:1]])
+
+    assert kept(out, "review_id", "label") == [(id_, label)]
+    assert report.rows_duplicate == {"same_id": len(stars) - 1, "exact": 0, "near": 0}
+    conflicts = pl.read_parquet(out / "conflicts.parquet")
+    assert conflicts.select("kept_id", "label", "rule").rows() == [(id_, label, rule)]
+    assert conflicts["review_ids"].to_list() == [[id_] * len(stars)]
+
+
+@pytest.mark.parametrize(
     ("copies", "best"),
     [
         ([{"stars": None}, {"stars": 4}], "b"),  # a label before none
