@@ -19,6 +19,9 @@ EXPORTS: Final = dg.AssetKey("exported_models")
 BENCHMARKS: Final = dg.AssetKey("technique_benchmarks")
 REPORT: Final = dg.AssetKey("benchmark_report")
 INTERVAL_S: Final = 60
+RUN_KEY_TAG: Final = "dagster/run_key"
+WILL_RETRY_TAG: Final = "dagster/will_retry"
+_ENDED: Final = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 
 
 @dg.sensor(
@@ -37,24 +40,30 @@ def export_new_model_sensor(context: dg.SensorEvaluationContext) -> dg.SensorRes
     missing = [name for name in _techniques() if _benchmark_of(context.instance, model, name) is None]
     if not missing:
         return dg.SkipReason(f"every technique is benchmarked for model {model.commit[:12]}")
-    requests = [dg.RunRequest(run_key=f"{model.commit}/{name}", partition_key=name) for name in missing]
+    requests = [dg.RunRequest(run_key=_run_key(model, name), partition_key=name) for name in missing]
     return dg.SensorResult(run_requests=requests)
 
 
 @dg.sensor(
     job_name="report_job",
     minimum_interval_seconds=INTERVAL_S,
-    description="Requests the report once every technique is benchmarked for the newest model, and once only.",
+    description="Requests the report, once, when each technique has a benchmark of the newest model or has failed.",
 )
 def report_new_benchmarks_sensor(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Requests the report once every technique is benchmarked for the newest model, and once only."""
+    """Requests the report, once, when each technique has a benchmark of the newest model or has failed.
+
+    What has failed is left out of the report, which names it. Mended and run again, it makes for another report.
+    """
     model = _newest(context.instance, MODEL)
     if model is None:
         return dg.SkipReason("no model was trained yet: materialize merged_model")
     benchmarks = {name: _benchmark_of(context.instance, model, name) for name in _techniques()}
-    waiting = [name for name, benchmark in benchmarks.items() if benchmark is None]
-    if waiting:
+    missing = [name for name, benchmark in benchmarks.items() if benchmark is None]
+    failed = [name for name in missing if _has_failed(context.instance, model, name)]
+    if waiting := [name for name in missing if name not in failed]:
         return dg.SkipReason(f"not benchmarked yet for model {model.commit[:12]}: {', '.join(waiting)}")
+    if len(failed) == len(benchmarks):
+        return dg.SkipReason(f"every technique failed for model {model.commit[:12]}: see the runs of export_job")
     commits = {f"{BENCHMARKS.to_user_string()}/{name}": made.commit for name, made in benchmarks.items() if made}
     report = _newest(context.instance, REPORT)
     if report is not None and commits.items() <= report.upstream.items():
@@ -87,6 +96,16 @@ def _benchmark_of(instance: dg.DagsterInstance, model: _Version, technique: str)
     if export is None or benchmark is None or export.upstream.get(MODEL.to_user_string()) != model.commit:
         return None
     return benchmark if benchmark.upstream.get(f"{EXPORTS.to_user_string()}/{technique}") == export.commit else None
+
+
+def _has_failed(instance: dg.DagsterInstance, model: _Version, technique: str) -> bool:
+    """Whether the export that was requested for this model has ended without a benchmark, for good."""
+    runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: _run_key(model, technique)}), limit=1)
+    return any(run.status in _ENDED and run.tags.get(WILL_RETRY_TAG) != "true" for run in runs)
+
+
+def _run_key(model: _Version, technique: str) -> str:
+    return f"{model.commit}/{technique}"
 
 
 def _techniques() -> list[str]:

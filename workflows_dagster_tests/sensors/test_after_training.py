@@ -8,7 +8,12 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from workflows_dagster.partitions import TECHNIQUES
 from workflows_dagster.resources.store import COMMIT_KEY, UPSTREAM_KEY
-from workflows_dagster.sensors.after_training import export_new_model_sensor, report_new_benchmarks_sensor
+from workflows_dagster.sensors.after_training import (
+    RUN_KEY_TAG,
+    WILL_RETRY_TAG,
+    export_new_model_sensor,
+    report_new_benchmarks_sensor,
+)
 
 NAMES = list(TECHNIQUES.get_partition_keys())
 
@@ -111,6 +116,61 @@ def test_report_waits_for_every_technique_and_names_the_missing(fresh: dg.Dagste
     for name in NAMES[1:]:
         publish_technique(fresh, name, "m1")
     assert skip_message(report_new_benchmarks_sensor, fresh) == f"not benchmarked yet for model m1: {NAMES[0]}"
+
+
+def end_export(
+    instance: dg.DagsterInstance, name: str, status: dg.DagsterRunStatus, tags: dict[str, str] | None = None
+) -> None:
+    """Records a run that export_new_model_sensor requested for model m1, and how it stands."""
+    run_tags = {RUN_KEY_TAG: f"m1/{name}", **(tags or {})}
+    instance.create_run_for_job(REPOSITORY.get_job("export_job"), status=status, tags=run_tags)
+
+
+def test_report_does_not_wait_for_techniques_that_failed(fresh: dg.DagsterInstance) -> None:
+    publish(fresh, "merged_model", "m1", {})
+    for name in NAMES[1:]:
+        publish_technique(fresh, name, "m1")
+    end_export(fresh, NAMES[0], dg.DagsterRunStatus.FAILURE)
+    first = requests(report_new_benchmarks_sensor, fresh)
+    assert len(first) == 1
+    publish(
+        fresh, "benchmark_report", "r1", {f"technique_benchmarks/{name}": f"benchmark-{name}-m1" for name in NAMES[1:]}
+    )
+    assert skip_message(report_new_benchmarks_sensor, fresh) == "the report of model m1 is there"
+    # Mended and run again by hand, it is reported after all.
+    publish_technique(fresh, NAMES[0], "m1")
+    assert requests(report_new_benchmarks_sensor, fresh) not in ([], first)
+
+
+@pytest.mark.parametrize(
+    ("status", "tags"),
+    [(dg.DagsterRunStatus.STARTED, {}), (dg.DagsterRunStatus.FAILURE, {WILL_RETRY_TAG: "true"})],
+    ids=["under way", "to be tried again"],
+)
+def test_report_waits_for_techniques_that_may_still_come(
+    status: dg.DagsterRunStatus, tags: dict[str, str], fresh: dg.DagsterInstance
+) -> None:
+    publish(fresh, "merged_model", "m1", {})
+    for name in NAMES[1:]:
+        publish_technique(fresh, name, "m1")
+    end_export(fresh, NAMES[0], status, tags)
+    assert skip_message(report_new_benchmarks_sensor, fresh) == f"not benchmarked yet for model m1: {NAMES[0]}"
+
+
+def test_report_waits_for_the_retry_of_a_technique(fresh: dg.DagsterInstance) -> None:
+    publish(fresh, "merged_model", "m1", {})
+    for name in NAMES[1:]:
+        publish_technique(fresh, name, "m1")
+    end_export(fresh, NAMES[0], dg.DagsterRunStatus.FAILURE)
+    end_export(fresh, NAMES[0], dg.DagsterRunStatus.STARTING)
+    assert skip_message(report_new_benchmarks_sensor, fresh) == f"not benchmarked yet for model m1: {NAMES[0]}"
+
+
+def test_no_report_where_every_technique_failed(fresh: dg.DagsterInstance) -> None:
+    publish(fresh, "merged_model", "m1", {})
+    for name in NAMES:
+        end_export(fresh, name, dg.DagsterRunStatus.FAILURE)
+    assert "every technique failed" in str(skip_message(report_new_benchmarks_sensor, fresh))
 
 
 def test_report_is_requested_once_for_a_set_of_benchmarks(fresh: dg.DagsterInstance) -> None:
