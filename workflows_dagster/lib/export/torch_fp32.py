@@ -32,8 +32,13 @@ class TorchNetwork:
             return self._model(input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask)).logits.numpy()
 
 
-def load_float32(folder: Path, attention: Literal["sdpa", "eager"] = "sdpa") -> "PreTrainedModel":
-    """The sequence classifier of a plain Hugging Face folder, in evaluation mode; nothing is fetched or unpickled."""
+def load_float32(folder: Path, attention: Literal["eager"] | None = None) -> "PreTrainedModel":
+    """The sequence classifier of a plain Hugging Face folder, in evaluation mode; nothing is fetched or unpickled.
+
+    Args:
+        folder: Holds config.json and model.safetensors.
+        attention: Its attention implementation; None for the fastest that its architecture has.
+    """
     from transformers import AutoModelForSequenceClassification
     from transformers.utils import logging
 
@@ -53,7 +58,7 @@ def write_folder(merged: MergedModel, folder: Path, settings: "ExportSettings") 
     del settings
     for name in ("config.json", WEIGHTS_FILE):
         shutil.copyfile(merged.folder / name, folder / name)
-    return {"weights": "float32", "attention": "sdpa"}
+    return {"weights": "float32"}
 
 
 TORCH_FP32 = Technique(

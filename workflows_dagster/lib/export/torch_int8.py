@@ -15,6 +15,7 @@ from workflows_dagster.lib.errors import IntegrityError
 from workflows_dagster.lib.export.merged import WEIGHTS_FILE, MergedModel
 from workflows_dagster.lib.export.technique import Details, Technique
 from workflows_dagster.lib.export.torch_fp32 import TorchNetwork, load_float32
+from workflows_dagster.lib.finetuning.classifier import encoder_linears
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,8 @@ def write_quantized(merged: MergedModel, folder: Path, settings: "ExportSettings
     from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
 
     model = load_float32(merged.folder)
-    quantize_(model, Int8DynamicActivationInt8WeightConfig(version=2), filter_fn=_is_encoder_linear)
+    encoder = frozenset(encoder_linears(model))
+    quantize_(model, Int8DynamicActivationInt8WeightConfig(version=2), filter_fn=lambda _, name: name in encoder)
     tensors: dict[str, torch.Tensor] = {}
     layers = 0
     for name, tensor in model.state_dict().items():
@@ -60,13 +62,15 @@ def open_quantized(folder: Path, threads: int) -> TorchNetwork:
         IntegrityError: The weights do not fit the configuration.
     """
     import torch
+    from accelerate import init_empty_weights
     from safetensors.torch import load_file
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     tensors = load_file(folder / WEIGHTS_FILE)
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    with torch.device("meta"):
-        model = AutoModelForSequenceClassification.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
+    # Buffers that are not stored, such as positions and rotary frequencies, are computed as the model is built.
+    with init_empty_weights(include_buffers=False):
+        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
     for stem in [name.removesuffix(QUANTIZED) for name in tensors if name.endswith(QUANTIZED)]:
         bias = tensors.pop(f"{stem}.bias", None)
         linear = _dynamic_linear(tensors.pop(stem + QUANTIZED), tensors.pop(stem + SCALE), bias)
@@ -75,16 +79,8 @@ def open_quantized(folder: Path, threads: int) -> TorchNetwork:
     return TorchNetwork(model, threads)
 
 
-def _is_encoder_linear(module: object, name: str) -> bool:
-    import torch
-
-    return isinstance(module, torch.nn.Linear) and ".layer." in f".{name}"
-
-
 def _load_rest(model: "torch.nn.Module", tensors: "dict[str, torch.Tensor]") -> None:
-    """Puts the float32 tensors in place and rebuilds the buffers that are not stored."""
-    import torch
-
+    """Puts the float32 tensors in place."""
     outcome = model.load_state_dict(tensors, strict=False, assign=True)
     left = [name for name, parameter in model.named_parameters() if parameter.is_meta]
     if left or outcome.unexpected_keys:
@@ -94,12 +90,6 @@ def _load_rest(model: "torch.nn.Module", tensors: "dict[str, torch.Tensor]") -> 
             expected="every tensor of the model once",
             remedy="materialize exported_models again with this version of the code",
         )
-    for module in model.modules():
-        for name, buffer in list(module.named_buffers(recurse=False)):
-            if buffer.is_meta:
-                # BERT's only unsaved buffers are position_ids and token_type_ids: 0..n-1 and zeros.
-                fresh = torch.arange(buffer.shape[-1]).expand(buffer.shape) if name == "position_ids" else None
-                setattr(module, name, fresh if fresh is not None else torch.zeros(buffer.shape, dtype=buffer.dtype))
 
 
 def _dynamic_linear(weight: "torch.Tensor", scale: "torch.Tensor", bias: "torch.Tensor | None") -> "torch.nn.Module":

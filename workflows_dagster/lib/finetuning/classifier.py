@@ -35,7 +35,8 @@ def load_classifier(source: ModelSource, accelerator: Accelerator, max_length: i
             id2label=dict(enumerate(LABELS)),
             label2id={label: index for index, label in enumerate(LABELS)},
             ignore_mismatched_sizes=True,
-            attn_implementation=accelerator.attention,
+            # sdpa is what transformers takes where an architecture has it; named, it refuses MPNet and DeBERTa.
+            attn_implementation=None if accelerator.attention == "sdpa" else accelerator.attention,
             dtype=torch.float32,
             use_safetensors=True,
         )
@@ -75,7 +76,18 @@ def with_adapter(model: Any, settings: FineTuningSettings) -> Any:
 
 
 def adapted_modules(model: Any, layers: int | None) -> list[str]:
-    """Names of the linear modules inside the numbered layers of the encoder, the last `layers` of them or all."""
+    """Names of the linear modules inside the encoder's layers: of the last `layers` of them, or of all."""
+    numbered = encoder_linears(model)
+    first = 0 if layers is None else max(numbered.values()) + 1 - layers
+    return [name for name, layer in numbered.items() if layer >= first]
+
+
+def encoder_linears(model: Any) -> dict[str, int]:
+    """The linear modules inside the numbered layers of the encoder: name to number of the layer.
+
+    Raises:
+        ModelReferenceError: There are none.
+    """
     from torch import nn
 
     inside = re.compile(rf"^{re.escape(model.base_model_prefix)}\..*?\.(\d+)\.")
@@ -88,8 +100,7 @@ def adapted_modules(model: Any, layers: int | None) -> list[str]:
             expected="a transformer whose layers are linear modules",
             remedy="choose another model",
         )
-    first = 0 if layers is None else max(numbered.values()) + 1 - layers
-    return [name for name, layer in numbered.items() if layer >= first]
+    return numbered
 
 
 def head_modules(model: Any) -> list[str]:
