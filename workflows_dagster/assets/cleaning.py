@@ -59,4 +59,5 @@ def review_corpus(
 
 
 def _build(batches: list[Artifact], sources: SourcesResource, settings: CorpusSettings, folder: Path) -> CorpusReport:
-    return build_corpus(batches, {source.name for source in sources.catalog().sources}, settings, folder)
+    names = {source.name for source in sources.catalog().sources}
+    return build_corpus(batches, names, settings, folder, sources.record().by_age())

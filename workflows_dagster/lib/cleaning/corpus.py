@@ -57,11 +57,16 @@ class CorpusSettings(LabelSettings, SplitSettings, NearDuplicateSettings):
 
 
 def build_corpus(
-    batches: Sequence[Artifact], sources: Collection[str], settings: CorpusSettings, folder: Path
+    batches: Sequence[Artifact],
+    sources: Collection[str],
+    settings: CorpusSettings,
+    folder: Path,
+    batch_order: Sequence[str] = (),
 ) -> CorpusReport:
     """Writes the corpus of all batches and returns what went into it.
 
-    The result depends on the set of reviews only, not on their order or on how they are spread over batches. Memory
+    The result depends on the set of reviews only, and where an id has several versions of one date, on the order of
+    their batches; not on the order of rows, or on how they are spread over batches. Memory
     does not grow with their number: everything but the pairs of near duplicates goes through a scratch folder beside
     `folder`, which is gone at the end.
 
@@ -74,13 +79,14 @@ def build_corpus(
         sources: Names of the sources of the present catalog; reviews of others are left out and counted.
         settings: Labels, splits and near duplicates.
         folder: Where reviews.parquet, duplicates.parquet, conflicts.parquet and report.json go.
+        batch_order: Keys of batches, oldest first: of versions of one review with one date, the latest batch's is kept.
 
     Raises:
         NotEnoughDataError: No batch holds a review of these sources.
     """
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-scratch-") as name:
         scratch = Path(name)
-        gathered = gather(batches, sources, settings, scratch)
+        gathered = gather(batches, sources, settings, scratch, batch_order)
         if not gathered.reviews.rows:
             raise NotEnoughDataError(
                 "there are no reviews to make a corpus of",

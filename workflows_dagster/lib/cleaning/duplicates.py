@@ -1,5 +1,6 @@
 """Copies of one review: several versions under one id, and several reviews with one text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,14 +23,20 @@ def trust_of(label_source: pl.Expr) -> pl.Expr:
     return label_source.replace_strict(TRUST, default=0, return_dtype=pl.Int8)
 
 
-def newest_first(frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows by id, the newest version of each id first: latest `created_at`, then greatest batch key.
+def newest_first(frame: pl.DataFrame, batch_order: Sequence[str] = ()) -> pl.DataFrame:
+    """The rows by id, the newest version of each id first: latest `created_at`, then latest batch.
 
     Versions that agree in both are ordered by their content, so that the order in which rows arrive does not matter.
+
+    Args:
+        frame: Reviews with `review_id`, `created_at` and `batch`.
+        batch_order: Keys of batches, oldest first. Those that are not named come before all others, in their order.
     """
+    ages = {key: age for age, key in enumerate(batch_order)}
+    age = pl.col("batch").replace_strict(ages, default=-1, return_dtype=pl.Int64)
     tie_breakers = [name for name in sorted(frame.columns) if name not in ("review_id", "created_at", "batch")]
-    by = ["review_id", "created_at", "batch", *tie_breakers]
-    return frame.sort(by, descending=[False, True, True, *[False] * len(tie_breakers)], nulls_last=True)
+    by = ["review_id", "created_at", age, "batch", *tie_breakers]
+    return frame.sort(by, descending=[False, True, True, True, *[False] * len(tie_breakers)], nulls_last=True)
 
 
 @dataclass(frozen=True)

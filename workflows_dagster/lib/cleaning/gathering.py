@@ -94,7 +94,13 @@ class Gathered:
         return np.searchsorted(np.asarray(self.starts), rows, side="right") - 1
 
 
-def gather(batches: Sequence[Artifact], sources: Collection[str], labels: LabelSettings, scratch: Path) -> Gathered:
+def gather(
+    batches: Sequence[Artifact],
+    sources: Collection[str],
+    labels: LabelSettings,
+    scratch: Path,
+    batch_order: Sequence[str] = (),
+) -> Gathered:
     """Reads all batches and puts the newest version of each review of the catalog's sources on disk."""
     rows_in = sum(pq.ParquetFile(batch.file(REVIEWS_FILE)).metadata.num_rows for batch in batches)
     chunks = bucket_count(rows_in, ROWS_PER_CHUNK)
@@ -113,7 +119,7 @@ def gather(batches: Sequence[Artifact], sources: Collection[str], labels: LabelS
             arrived.write(wanted, bounds.search_sorted(wanted["review_id"], side="right").to_numpy().astype(np.int64))
     with gathered.reviews, gathered.copies, gathered.old_versions, gathered.conflicts:
         for chunk in range(chunks):
-            _number(arrived.read(chunk), chunk, gathered, labels)
+            _number(newest_first(arrived.read(chunk), batch_order), chunk, gathered, labels)
             arrived.drop(chunk)
     return gathered
 
@@ -150,10 +156,10 @@ def _of_sources(frame: pl.DataFrame, sources: Collection[str], left_out: dict[st
     return frame.filter(known)
 
 
-def _number(arrived: pl.DataFrame, chunk: int, gathered: Gathered, labels: LabelSettings) -> None:
+def _number(versions: pl.DataFrame, chunk: int, gathered: Gathered, labels: LabelSettings) -> None:
     first = gathered.reviews.rows
     gathered.starts.append(first)
-    versions = newest_first(arrived).with_columns(label_columns(labels)).with_row_index("place")
+    versions = versions.with_columns(label_columns(labels)).with_row_index("place")
     found = _settle_without_id(versions)
     tied = found.conflicts.filter(pl.col("rule") == "tie")["row"]
     versions = versions.with_columns(

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from workflows_dagster.lib.ingest.locations import FileVersion, Identity
 
 KEY_CHARS = 12
 _LOOK_FILE = "last_look.json"
+_PLANNED = "planned_s"  # when it was put together; no part of its key
 _KEY = re.compile(r"[a-z0-9_]+-[0-9a-f]{12}")
 
 
@@ -61,9 +63,15 @@ class Manifests:
             yield
 
     def write(self, manifests: Iterable[Manifest]) -> None:
-        """Writes manifests, each atomically; writing one again changes nothing."""
+        """Writes manifests, each atomically, with the time; writing one again changes nothing but that."""
+        planned_s = time.time()
         for manifest in manifests:
-            self._replace(f"{manifest.key}.json", manifest.to_json())
+            self._replace(f"{manifest.key}.json", {**manifest.to_json(), _PLANNED: planned_s})
+
+    def by_age(self) -> list[str]:
+        """Keys of all batches, the one that was planned first first: a changed file is in a later one."""
+        documents = {path.stem: json.loads(path.read_text("utf-8")) for path in self._paths()}
+        return sorted(documents, key=lambda key: (documents[key].get(_PLANNED, 0.0), key))
 
     def read(self, key: str) -> Manifest:
         """The manifest of a batch.
@@ -100,8 +108,10 @@ class Manifests:
 
     def all(self) -> list[Manifest]:
         """Every manifest, sorted by key."""
-        paths = sorted(path for path in self._folder.glob("*-*.json") if _KEY.fullmatch(path.stem))
-        return [_from_json(json.loads(path.read_text("utf-8"))) for path in paths]
+        return [_from_json(json.loads(path.read_text("utf-8"))) for path in self._paths()]
+
+    def _paths(self) -> list[Path]:
+        return sorted(path for path in self._folder.glob("*-*.json") if _KEY.fullmatch(path.stem))
 
     def last_look(self) -> set[Identity]:
         """Identity of the files that were in no batch when `note_look` was last called; empty before that."""

@@ -93,6 +93,20 @@ def test_corpus_keeps_newest_version_of_an_id(tmp_path: Path) -> None:
     assert pl.read_parquet(out / "duplicates.parquet").rows() == [(id_, id_, "same_id", None) for id_ in "abc"]
 
 
+@pytest.mark.parametrize(("order", "text"), [(["shop-1", "shop-0"], "first"), (["shop-0", "shop-1"], "second")])
+def test_corpus_keeps_version_of_the_latest_batch_when_dates_are_equal(
+    tmp_path: Path, order: list[str], text: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    batches = [artifact(tmp_path, [{"review_id": "a", "text": text}], key) for key, text in
+               (("shop-0", "first"), ("shop-1", "second"))]  # fmt: skip
+
+    build_corpus(batches, {"shop"}, CorpusSettings(), out, order)
+
+    assert kept(out, "text") == [(text,)]
+
+
 @pytest.mark.parametrize(
     ("stars", "label", "rule"),
     [([5, 5, 5, 1], "positive", "majority"), ([1, 5], None, "tie")],

@@ -57,6 +57,16 @@ def test_manifest_is_read_back_and_named_by_its_content(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "manifests").iterdir()] == [f"{manifest.key}.json"]
 
 
+def test_batches_are_ordered_by_when_they_were_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifests = Manifests(tmp_path)
+    states = [Manifest("shop", (FileVersion("a.csv", size, str(size)),)) for size in range(4)]
+    for moment, manifest in zip((30.0, 10.0, 20.0, 10.0), states, strict=True):
+        monkeypatch.setattr("workflows_dagster.lib.ingest.manifests.time.time", lambda moment=moment: moment)
+        manifests.write([manifest])
+
+    assert manifests.by_age() == [*sorted([states[1].key, states[3].key]), states[2].key, states[0].key]
+
+
 def test_manifest_that_is_not_there_is_explained(tmp_path: Path) -> None:
     with pytest.raises(NotPublishedError, match="shop-000000000000"):
         Manifests(tmp_path).read("shop-000000000000")
