@@ -39,15 +39,7 @@ def confusion(truth: Classes, predicted: Classes, classes: int) -> npt.NDArray[n
     Raises:
         DataContractError: A class id is not below `classes`; it would be counted as another pair.
     """
-    for name, ids in (("label", truth), ("prediction", predicted)):
-        wrong = ids[(ids < 0) | (ids >= classes)]
-        if wrong.size:
-            raise DataContractError(
-                f"a {name} is not a class id",
-                given=np.unique(wrong)[:10].tolist(),
-                expected=f"ids from 0 to {classes - 1}",
-                remedy="check the order and number of classes that the model was trained with",
-            )
+    _require_classes(truth, predicted, classes)
     return np.bincount(truth * classes + predicted, minlength=classes * classes).reshape(classes, classes)
 
 
@@ -116,3 +108,65 @@ def bootstrap(
     values = metric(draws.reshape(resamples, classes, classes))
     low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Estimate(float(metric(matrix)), float(low), float(high), int(truth_ids.size), confidence)
+
+
+def paired_bootstrap(
+    truth: Sequence[int] | Classes,
+    first: Sequence[int] | Classes,
+    second: Sequence[int] | Classes,
+    metric: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]] = macro_f1_of,
+    *,
+    classes: int,
+    seed: int = 0,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+) -> Estimate:
+    """A metric of one model minus that of another, with its percentile bootstrap interval over rows.
+
+    Both see the same resampled rows: a resample is one multinomial draw over the cells (truth, first, second).
+
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
+
+    Args:
+        truth: Class ids, shape (n,).
+        first: Class ids that one model predicts for these rows, shape (n,).
+        second: Class ids that the other model predicts for them, shape (n,).
+        metric: Maps confusion matrices (..., classes, classes) to values (...).
+        classes: Number of classes.
+        seed: Seed of the resampling.
+        resamples: Number of resamples.
+        confidence: Coverage of the interval (0-1).
+
+    Raises:
+        NotEnoughDataError: There is no row, or not one prediction of each model for each label.
+        DataContractError: A class id is not below `classes`.
+    """
+    ids = [np.asarray(given, dtype=np.int64) for given in (truth, first, second)]
+    rows = ids[0].size
+    if rows == 0 or any(one.shape != ids[0].shape for one in ids):
+        raise NotEnoughDataError(
+            "a comparison needs as many predictions of each model as labels, and at least one",
+            given=f"{rows} labels, {ids[1].size} and {ids[2].size} predictions",
+            expected="equal numbers above 0",
+            remedy="predict with both models on the same labelled rows",
+        )
+    for predicted in ids[1:]:
+        _require_classes(ids[0], predicted, classes)
+    cells = np.bincount((ids[0] * classes + ids[1]) * classes + ids[2], minlength=classes**3)
+    draws = np.random.default_rng(seed).multinomial(rows, cells / rows, size=resamples)
+    counts = np.concatenate([cells[None], draws]).reshape(-1, classes, classes, classes)
+    differences = metric(counts.sum(-1)) - metric(counts.sum(-2))
+    low, high = np.quantile(differences[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Estimate(float(differences[0]), float(low), float(high), rows, confidence)
+
+
+def _require_classes(truth: Classes, predicted: Classes, classes: int) -> None:
+    for name, ids in (("label", truth), ("prediction", predicted)):
+        wrong = ids[(ids < 0) | (ids >= classes)]
+        if wrong.size:
+            raise DataContractError(
+                f"a {name} is not a class id",
+                given=np.unique(wrong)[:10].tolist(),
+                expected=f"ids from 0 to {classes - 1}",
+                remedy="check the order and number of classes that the model was trained with",
+            )

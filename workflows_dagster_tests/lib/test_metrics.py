@@ -17,6 +17,7 @@ from workflows_dagster.lib.metrics import (
     confusion,
     f1_per_class,
     macro_f1_of,
+    paired_bootstrap,
 )
 
 TRUTH = np.array([0, 0, 0, 0, 1, 1, 2, 2, 2, 2])
@@ -146,3 +147,23 @@ def test_id_that_is_no_class_is_refused(truth: list[int], predicted: list[int], 
 
 def test_estimate_reads_as_value_interval_and_rows() -> None:
     assert str(Estimate(0.61249, 0.5, 0.7, 12345)) == "0.612 [0.500, 0.700] n=12,345"
+
+
+def test_difference_of_two_models_is_paired() -> None:
+    truth, before, after = (np.asarray(ids) for ids in ([0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 2, 1]))
+    # After: F1 of class 0 is 1, of class 1 is 2*2/(2+3) = 0.8, of class 2 is 2*1/(2+1) = 0.6667: mean 0.82222.
+    found = paired_bootstrap(truth, after, before, classes=3)
+    assert found.value == pytest.approx(0.82222 - 1, abs=1e-4)
+    assert found.low <= found.value <= found.high <= 0
+    # Alike predictions differ in no resample; unpaired resamples of them would.
+    assert paired_bootstrap(truth, after, after, classes=3) == Estimate(0, 0, 0, 6)
+
+
+def test_difference_of_two_models_refuses_rows_that_one_did_not_predict() -> None:
+    with pytest.raises(NotEnoughDataError, match="3 labels, 3 and 2 predictions"):
+        paired_bootstrap([0, 1, 2], [0, 1, 2], [0, 1], classes=3)
+
+
+def test_difference_of_two_models_refuses_what_is_no_class() -> None:
+    with pytest.raises(DataContractError, match="a prediction is not a class id"):
+        paired_bootstrap([0, 1, 2], [0, 1, 2], [0, 1, 3], classes=3)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.benchmark.quality import CLASSES, class_ids, macro_f1_difference, quality
+from workflows_dagster.lib.benchmark.quality import CLASSES, class_ids, quality
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings
 from workflows_dagster.lib.errors import IntegrityError
 from workflows_dagster.lib.export.agreement import agreement
@@ -18,6 +18,8 @@ from workflows_dagster.lib.export.manifest import ExportManifest
 from workflows_dagster.lib.export.merged import MergedModel
 from workflows_dagster.lib.export.process import run_fresh
 from workflows_dagster.lib.export.rows import held_out_rows
+from workflows_dagster.lib.metrics import paired_bootstrap
+from workflows_dagster.lib.schema import LABELS
 
 BENCHMARK_FILE: Final = "benchmark.json"
 PREDICTIONS_FILE: Final = "predictions.parquet"
@@ -138,7 +140,7 @@ def _record(
         "rows": rows.height,
         "quality": quality(truth, after, rows["source"].to_list(), settings.seed),
         "merged_quality": quality(truth, before, rows["source"].to_list(), settings.seed),
-        "macro_f1_difference": macro_f1_difference(truth, before, after, settings.seed),
+        "macro_f1_difference": asdict(paired_bootstrap(truth, after, before, classes=len(LABELS), seed=settings.seed)),
         "agreement": asdict(agreement(before, after)),
         "flips": int((before != after).sum()),
         "mended": int(((before != truth) & (after == truth)).sum()),

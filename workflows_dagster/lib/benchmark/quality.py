@@ -1,4 +1,4 @@
-"""How good predictions are, overall and per source, with intervals; and how much two models differ on the same rows."""
+"""How good predictions are, overall, per class and per source, with intervals."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +17,6 @@ from workflows_dagster.lib.metrics import (
 from workflows_dagster.lib.schema import LABELS
 
 CLASSES: Final = {label: number for number, label in enumerate(LABELS)}
-RESAMPLES: Final = 1000
 
 
 def class_ids(labels: Sequence[str]) -> Classes:
@@ -53,18 +52,11 @@ def per_class(truth: Classes, predicted: Classes, seed: int) -> dict[str, Any]:
         if support == 0 and not (predicted == number).any():
             continue
         estimate = bootstrap(
-            truth, predicted, lambda matrix, c=number: np.nan_to_num(f1_per_class(matrix)[..., c]), classes=3, seed=seed
+            truth,
+            predicted,
+            lambda matrix, c=number: np.nan_to_num(f1_per_class(matrix)[..., c]),
+            classes=len(LABELS),
+            seed=seed,
         )
         found[label] = {**asdict(estimate), "n": support}
     return found
-
-
-def macro_f1_difference(truth: Classes, before: Classes, after: Classes, seed: int) -> dict[str, float | int]:
-    """Macro-F1 after minus before, with a paired bootstrap interval: both models see the same resampled rows."""
-    size = len(LABELS)
-    cells = np.bincount((truth * size + before) * size + after, minlength=size**3)
-    draws = np.random.default_rng(seed).multinomial(truth.size, cells / truth.size, size=RESAMPLES)
-    cube = np.concatenate([cells[None], draws]).reshape(-1, size, size, size)  # [draw, true, before, after]
-    gains = macro_f1_of(cube.sum(2)) - macro_f1_of(cube.sum(3))
-    low, high = np.quantile(gains[1:], [0.025, 0.975])
-    return {"value": float(gains[0]), "low": float(low), "high": float(high), "n": int(truth.size)}

@@ -12,7 +12,7 @@ from workflows_dagster.checks.benchmark import judge_rows
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.benchmark.machine import describe_machine, peak_memory_bytes
 from workflows_dagster.lib.benchmark.measuring import benchmark_model, latency_of, speed_ratio, throughput_of
-from workflows_dagster.lib.benchmark.quality import macro_f1_difference, quality
+from workflows_dagster.lib.benchmark.quality import quality
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings
 from workflows_dagster.lib.errors import IntegrityError, WorkerFailedError
 from workflows_dagster.lib.export.exporting import write_artefact
@@ -46,16 +46,6 @@ def test_throughput_is_the_median_with_its_range() -> None:
 def test_the_speed_ratio_is_the_median_of_the_blocks() -> None:
     # 2/1 = 2, 3/1 = 3, 4/4 = 1: a burst of other work in one block does not move the median.
     assert speed_ratio([2, 3, 4], [1, 1, 4]) == {"value": 2, "min": 1, "max": 3, "blocks": 3}
-
-
-def test_the_difference_of_macro_f1_is_paired() -> None:
-    truth, before, after = (np.asarray(ids) for ids in ([0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 2, 2], [0, 0, 1, 1, 2, 1]))
-    # After: F1 of class 0 is 1, of class 1 is 2*2/(2+3) = 0.8, of class 2 is 2*1/(2+1) = 0.6667: mean 0.82222.
-    found = macro_f1_difference(truth, before, after, seed=0)
-    assert found["value"] == pytest.approx(0.82222 - 1, abs=1e-4)
-    assert found["low"] <= found["value"] <= found["high"] <= 0
-    same = macro_f1_difference(truth, after, after, seed=0)
-    assert (same["value"], same["low"], same["high"]) == (0, 0, 0)
 
 
 def test_quality_is_told_per_class_and_source() -> None:
