@@ -82,6 +82,11 @@ class Session:
         """
         return _peak_bytes(self.accelerator)
 
+    def to_metadata(self) -> dict[str, int]:
+        """The peak as metadata: nothing where the device does not say."""
+        peak = self.peak_bytes()
+        return {} if peak is None else {"peak_memory_bytes": peak}
+
 
 def probe(asked: Device = "auto", threads: int = DEFAULT_THREADS) -> Accelerator:
     """The device to use; `auto` prefers cuda over mps over cpu and says why.

@@ -23,7 +23,7 @@ from workflows_dagster.lib.finetuning.quiet import quiet
 from workflows_dagster.lib.finetuning.sampling import Rows, choose_rows, class_ids, class_weights
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 from workflows_dagster.lib.finetuning.tokens import Truncation, encode, load_tokenizer, save_tokenizer
-from workflows_dagster.lib.finetuning.training import Encoded, TrainingRun, train
+from workflows_dagster.lib.finetuning.training import EVALUATED_AT_ONCE, Encoded, TrainingRun, train
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.process_guard import exclusive
 from workflows_dagster.lib.schema import LABELS
@@ -149,7 +149,13 @@ class _Step:
         train_s = time.monotonic() - started
         started = time.monotonic()
         probabilities = softmax(
-            logits(model, tokenizer, encoded["test"].tokens, EVALUATION_BATCH, "judging on the test rows")
+            logits(
+                model,
+                tokenizer,
+                encoded["test"].tokens,
+                min(EVALUATION_BATCH, EVALUATED_AT_ONCE * rows_at_once),
+                "judging on the test rows",
+            )
         )
         predictions = prediction_table(self.rows.test, probabilities)
         evaluation_s = time.monotonic() - started
@@ -174,8 +180,8 @@ class _Step:
                 "evaluation_s": evaluation_s,
                 "rows_per_s": seen / train_s,
                 "rows_at_once_count": rows_at_once,
-                "peak_memory_bytes": self.session.peak_bytes() or 0,
                 "resumed_from_step": run.resumed_from_step or 0,
+                **self.session.to_metadata(),
             },
         )
 

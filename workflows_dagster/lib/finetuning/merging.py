@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +33,7 @@ class MergedReport:
         parameters: Number of weights.
         size_bytes: Bytes of the weights file.
         max_length: Longest input in tokens.
-        peak_bytes: Most memory held; None where the device does not say.
+        memory: Most memory held; empty where the device does not say.
     """
 
     base: str
@@ -40,7 +41,7 @@ class MergedReport:
     parameters: int
     size_bytes: int
     max_length: int
-    peak_bytes: int | None
+    memory: Mapping[str, int]
 
     def to_metadata(self) -> dict[str, object]:
         """Metadata of the asset."""
@@ -50,7 +51,7 @@ class MergedReport:
             "finetuning/parameters_count": self.parameters,
             "finetuning/weights_size_bytes": self.size_bytes,
             "finetuning/max_length_tokens": self.max_length,
-            "finetuning/peak_memory_bytes": self.peak_bytes or 0,
+            **{f"finetuning/{key}": value for key, value in self.memory.items()},
         }
 
 
@@ -90,7 +91,7 @@ def build_merged(adapter: Artifact, session: Session, folder: Path) -> MergedRep
         parameters=sum(parameter.numel() for parameter in merged.parameters()),
         size_bytes=weights.stat().st_size,
         max_length=max_length,
-        peak_bytes=session.peak_bytes(),
+        memory=session.to_metadata(),
     )
     write_report(
         folder,

@@ -19,6 +19,9 @@ from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 from workflows_dagster.lib.metrics import confusion, macro_f1_of
 from workflows_dagster.lib.schema import LABELS
 
+EVALUATED_AT_ONCE: Final = 4
+"""Rows that fit in memory without gradients for each row that fits with them."""
+
 FINISHED_FILE: Final = "finished.json"
 SHAPE_TOKENS: Final = 8
 _logger = logging.getLogger(__name__)
@@ -80,7 +83,7 @@ def train(
         settings: The recipe.
         accelerator: Where to train.
         folder: Holds the checkpoints; an interrupted training with the same folder goes on from the last whole one.
-        rows_at_once: Rows on the device at once; a divisor of the batch size where memory is short.
+        rows_at_once: Most rows on the device at once, where memory is short; the rows of a step stay the same.
     """
     if (finished := finished_run(folder)) is not None:
         _logger.warning("training had ended before the interruption; its weights are taken from %s", finished.kept)
@@ -190,14 +193,16 @@ def _arguments(
 ) -> Any:
     from transformers import TrainingArguments
 
+    # Every small batch is whole, so that a step has the rows that were asked for.
+    whole = max(size for size in range(1, rows_at_once + 1) if settings.batch_size % size == 0)
     steps_per_epoch = -(-rows // settings.batch_size)
     every = max(1, steps_per_epoch // settings.evaluations_per_epoch)
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
-        per_device_train_batch_size=rows_at_once,
-        gradient_accumulation_steps=max(1, settings.batch_size // rows_at_once),
-        per_device_eval_batch_size=max(32, rows_at_once),
+        per_device_train_batch_size=whole,
+        gradient_accumulation_steps=settings.batch_size // whole,
+        per_device_eval_batch_size=EVALUATED_AT_ONCE * whole,
         warmup_steps=max(1, int(settings.warmup_ratio * settings.epochs * steps_per_epoch)),
         max_grad_norm=1.0,
         eval_strategy="steps",
@@ -219,6 +224,10 @@ def _arguments(
         seed=settings.seed,
         label_names=["labels"],
     )
+    if accelerator.kind == "cuda":
+        # The device that was probed: on several, the Trainer would multiply the rows of a step by their number.
+        arguments._n_gpu = 1  # noqa: SLF001 - there is no public way  # pyright: ignore[reportPrivateUsage]
+    return arguments
 
 
 def _optimizer(model: Any, settings: FineTuningSettings) -> Any:
