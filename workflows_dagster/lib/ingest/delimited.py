@@ -11,6 +11,9 @@ from workflows_dagster.lib.ingest.lines import MAX_RECORD_CHARS, UNDECODABLE_MAR
 from workflows_dagster.lib.ingest.reasons import RejectReason
 from workflows_dagster.lib.ingest.records import Broken, Record, excerpt
 
+_NAMES, _NAME_CHARS = 50, 40
+"""What an error shows of a header: of a file that has none, it is a row of data."""
+
 
 def read_delimited(stream: io.TextIOWrapper, source: Source, file: str) -> Iterator[Record | Broken]:
     r"""The rows of a csv or tsv file, in order.
@@ -89,7 +92,7 @@ def _picker(names: Sequence[str], source: Source, file: str) -> Callable[[Sequen
     if absent:
         raise SourceUnreadableError(
             f"{file} of source {source.name} lacks columns, or holds them more than once: {absent}",
-            given=list(names),
+            given=[name[:_NAME_CHARS] for name in names[:_NAMES]],
             expected=f"each of {wanted} once",
             remedy="correct columns, delimiter, quoting or header of the source in sources.yaml",
         )

@@ -162,11 +162,16 @@ def _refused(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
         pl.when(reason == RejectReason.MISSING_TEXT.value)
         .then(pl.lit(f"column {source.columns.text!r} is empty: expected the review"))
         .when(reason == RejectReason.INVALID_STARS.value)
-        .then(pl.format("{}: expected a whole number from 1 to 5", "stars_given"))
-        .otherwise(pl.concat_str("label_given", pl.lit(f": expected {wanted_label}")))
+        .then(pl.format("{}: expected a whole number from 1 to 5", _shortened("stars_given")))
+        .otherwise(pl.concat_str(_shortened("label_given"), pl.lit(f": expected {wanted_label}")))
         .alias("detail"),
         pl.col("text").str.slice(0, EXCERPT_CHARS).alias("excerpt"),
     )
+
+
+def _shortened(column: str) -> pl.Expr:
+    """Cells no longer than an excerpt: a column that is mapped wrongly may hold whole texts."""
+    return pl.col(column).str.slice(0, EXCERPT_CHARS)
 
 
 def _unread(broken: Iterable[Broken], source: Source, batch: str, file: str) -> pl.DataFrame:

@@ -128,3 +128,9 @@ def test_broken_header_is_refused() -> None:
 def test_unnamed_column_can_be_mapped() -> None:
     rows = read(b",text\n7,a\n", columns={"id": "", "text": "text"})
     assert rows == [Record(1, 2, ("a", "7"))]
+
+
+def test_error_on_a_missing_column_holds_no_whole_row_of_data() -> None:
+    with pytest.raises(SourceUnreadableError, match="lacks columns") as refused:
+        read(b"7," + b"x" * 100_000 + b"\n")
+    assert len(str(refused.value)) < 1_000

@@ -56,6 +56,12 @@ def test_reject_says_what_was_given_and_expected() -> None:
     assert detail == "7: expected a whole number from 1 to 5"
 
 
+@pytest.mark.parametrize("column", ["stars", "label"])
+def test_reject_holds_no_whole_text_when_a_column_is_mapped_wrongly(column: str) -> None:
+    (detail,) = mapped(source({column: "x"}), {"text": "t", "x": "x" * 10_000}).rejects["detail"]
+    assert detail.startswith("x" * 200 + ": expected")
+
+
 def test_labels_are_mapped_or_rejected() -> None:
     described = source({"label": "x"}, labels={0: "negative", "good": "positive"})
     assert values(described, "label", "0", "good", None) == ["negative", "positive", None]
