@@ -14,7 +14,7 @@ from workflows_dagster.lib.store.directory import DirectoryStore
 from workflows_dagster.lib.store.interface import Commit, VersionedStore
 
 Published = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
-"""What a publishing asset yields: the results of its audits, then its materialization."""
+"""What a publishing asset yields: its materialization and the results of its audits, or these alone if refused."""
 
 COMMIT_KEY = "store/commit_id"
 """Metadata key under which a materialization records the commit that readers read."""
@@ -94,15 +94,18 @@ class StoreResource(dg.ConfigurableResource[VersionedStore]):
             metadata = report_metadata(build(transaction.folder))
             metadata.update(_table_metadata(transaction.folder))
             verdicts = [(audit, audit.judge(transaction.folder)) for audit in audits]
-            for audit, verdict in verdicts:
-                yield _check_result(asset, audit, verdict)
-            _refuse(path, branch, verdicts)
+            results = [_check_result(asset, audit, verdict) for audit, verdict in verdicts]
+            if refusal := _refusal(path, branch, verdicts):
+                yield from results
+                raise refusal
         if transaction.commit is None:
             raise RuntimeError("a transaction that ended well has a commit")
         metadata.update(_commit_metadata(transaction.commit, inputs))
         yield dg.MaterializeResult(
             asset_key=context.asset_key, metadata=metadata, data_version=dg.DataVersion(transaction.commit.digest)
         )
+        # Afterwards, because Dagster takes a result for one of the version that was materialized last.
+        yield from results
 
 
 def report_metadata(report: Report) -> dict[str, dg.MetadataValue]:
@@ -167,15 +170,17 @@ def _check_result(asset: str, audit: Audit, verdict: Verdict) -> dg.AssetCheckRe
     )
 
 
-def _refuse(path: str, branch: str, verdicts: Sequence[tuple[Audit, Verdict]]) -> None:
+def _refusal(path: str, branch: str, verdicts: Sequence[tuple[Audit, Verdict]]) -> QualityGateError | None:
+    """Why the output must not be published, or None where every blocking audit was passed."""
     failed = [(audit, verdict) for audit, verdict in verdicts if audit.blocking and not verdict.passed]
-    if failed:
-        raise QualityGateError(
-            f"{path} was not published: {', '.join(audit.name for audit, _ in failed)} failed",
-            given="; ".join(verdict.description for _, verdict in failed),
-            expected="; ".join(audit.description for audit, _ in failed),
-            remedy=f"look at the staged output under the branch {branch}, mend its cause and run the asset again",
-        )
+    if not failed:
+        return None
+    return QualityGateError(
+        f"{path} was not published: {', '.join(audit.name for audit, _ in failed)} failed",
+        given="; ".join(verdict.description for _, verdict in failed),
+        expected="; ".join(audit.description for audit, _ in failed),
+        remedy=f"look at the staged output under the branch {branch}, mend its cause and run the asset again",
+    )
 
 
 def _label(artifact: Artifact) -> str:

@@ -1,11 +1,15 @@
 """Tells people that a run has failed."""
 
+import itertools
 import re
 from typing import Final
 
 import dagster as dg
 
 from workflows_dagster.resources.webhook import WebhookResource
+
+_LOST: Final = "This run has been marked as failed from outside the execution context."
+"""What Dagster says of a run whose process has died; an engine event before it says what became of the process."""
 
 _CREDENTIALS: Final = re.compile(r"//[^/@\s]+@")
 
@@ -37,8 +41,22 @@ def describe_failure(context: dg.RunFailureSensorContext) -> dict[str, str | Non
         "job": run.job_name,
         "partition": context.partition_key,
         "step": failed.step_key if failed else None,
-        "error": _first_line(_step_error(failed) if failed else context.failure_event.message or "no reason was given"),
+        "error": _first_line(_step_error(failed) if failed else _run_error(context)),
     }
+
+
+def _run_error(context: dg.RunFailureSensorContext) -> str:
+    """Why a run failed outside any step: what the failure says, or what was seen last where that says nothing."""
+    message = context.failure_event.message
+    if message and message != _LOST:
+        return message
+    run_id = context.dagster_run.run_id
+    seen = context.instance.all_logs(
+        run_id, of_type={dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE}
+    )
+    events = [entry.dagster_event for entry in seen if entry.dagster_event is not None]
+    before = itertools.takewhile(lambda event: event.event_type is dg.DagsterEventType.ENGINE_EVENT, events)
+    return next((event.message for event in reversed(list(before)) if event.message), message or "no reason was given")
 
 
 def _step_error(event: dg.DagsterEvent) -> str:

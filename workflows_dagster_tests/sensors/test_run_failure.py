@@ -79,6 +79,21 @@ def test_alert_names_run_job_partition_step_and_first_line_of_the_error(
     ]
 
 
+def test_alert_on_a_run_whose_process_died_says_what_became_of_it(
+    instance: dg.DagsterInstance, posted: list[Mapping[str, object]]
+) -> None:
+    run = instance.create_run_for_job(refusing_job, status=dg.DagsterRunStatus.STARTED)
+    instance.report_engine_event("Started process for run (pid: 17).", run)
+    instance.report_engine_event("The process was terminated by signal 9.", run)
+    event = instance.report_run_failed(run)
+    instance.report_engine_event("Retrying the run", run)
+    context = dg.build_run_status_sensor_context(
+        sensor_name="alert_on_failed_run", dagster_event=event, dagster_instance=instance, dagster_run=run
+    )
+    alert_on_failed_run(context.for_run_failure(), webhook=RecordingWebhook())
+    assert posted[0]["error"] == "The process was terminated by signal 9."
+
+
 def test_alert_hides_credentials_in_urls(instance: dg.DagsterInstance, posted: list[Mapping[str, object]]) -> None:
     alert_on_failed_run(failure_context(instance, crashing_job), webhook=RecordingWebhook())
     assert posted[0]["error"] == "ConnectionError: could not reach https://***@store.example/x"
