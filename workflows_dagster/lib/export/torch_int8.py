@@ -15,7 +15,6 @@ from workflows_dagster.lib.errors import IntegrityError
 from workflows_dagster.lib.export.merged import WEIGHTS_FILE, MergedModel
 from workflows_dagster.lib.export.technique import Details, Technique
 from workflows_dagster.lib.export.torch_fp32 import TorchNetwork, load_float32
-from workflows_dagster.lib.finetuning.classifier import encoder_linears
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +30,9 @@ def write_quantized(merged: MergedModel, folder: Path, settings: "ExportSettings
     del settings
     from safetensors.torch import save_file
     from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+
+    # Not above: a process that only serves an artefact loads this module too, and needs no settings of fine-tuning.
+    from workflows_dagster.lib.finetuning.classifier import encoder_linears
 
     model = load_float32(merged.folder)
     encoder = frozenset(encoder_linears(model))

@@ -1,6 +1,8 @@
 """Fresh processes: answers, progress, crashes and those that take too long."""
 
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,12 @@ def test_a_process_that_fails_raises_with_the_end_of_its_stderr(name: str, told:
 def test_a_process_that_takes_too_long_is_killed() -> None:
     with pytest.raises(WorkerFailedError, match=r"was stopped.*after 2 s.*raise timeout_s"):
         run_fresh("sleeping_worker", {}, timeout_s=2, threads=1)
+
+
+def test_a_serving_process_loads_only_what_serving_needs() -> None:
+    code = (
+        "import sys, workflows_dagster.lib.benchmark.worker;"
+        "print({'polars', 'pyarrow', 'pydantic', 'torch'} & {*sys.modules})"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "set()"
