@@ -95,6 +95,7 @@ class Chain:
         end_lost_runs(self.instance)
         plan = self.sources.collect(self.instance)
         failures = {f"source {name}": str(error) for name, error in plan.failures.items()}
+        failures |= {f"source {name}": "its location matches no file" for name in plan.empty}
         keys = [batch.key for batch in plan.batches]
         failures |= self._each("ingest_job", keys)
         if all(f"ingest_job {key}" in failures for key in keys):
@@ -146,13 +147,20 @@ class Chain:
 
 
 def reason_of(result: dg.ExecuteInProcessResult) -> str:
-    """Why a run failed: the first failed step and the message of its error."""
+    """Why a run failed: the first failed step, and the innermost of its errors."""
     for event in result.all_events:
         if event.is_step_failure:
             data = event.step_failure_data
             described = data.user_failure_data.description if data.user_failure_data else None
-            return f"{event.step_key}: {described or (data.error.message.strip() if data.error else event.message)}"
+            return f"{event.step_key}: {described or _innermost(data.error) or event.message}"
     return "the run failed outside any step"
+
+
+def _innermost(error: Any) -> str | None:
+    """Message of the error that all others wrap."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else None
 
 
 def _was_interrupted(result: dg.ExecuteInProcessResult) -> bool:

@@ -95,6 +95,9 @@ class StoreResource(dg.ConfigurableResource[VersionedStore]):
             metadata.update(_table_metadata(transaction.folder))
             verdicts = [(audit, audit.judge(transaction.folder)) for audit in audits]
             results = [_check_result(asset, audit, verdict) for audit, verdict in verdicts]
+            for audit, verdict in verdicts:
+                if not verdict.passed:
+                    context.log.warning("%s does not hold: %s", audit.name, verdict.description)
             if refusal := _refusal(path, branch, verdicts):
                 yield from results
                 raise refusal
