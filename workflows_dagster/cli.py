@@ -32,7 +32,13 @@ console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_W
 
 
 DEMO: Final[dict[str, dict[str, Any]]] = {
-    "lora_adapter": {"max_train_rows": 3_000, "epochs": 2, "evaluations_per_epoch": 1, "max_validation_rows": 250},
+    "lora_adapter": {
+        "max_train_rows": 3_000,
+        "epochs": 2,
+        "learning_rate": 8e-4,
+        "evaluations_per_epoch": 1,
+        "max_validation_rows": 250,
+    },
     "exported_models": {"parity_rows": 100},
     "technique_benchmarks": {"throughput_rows": 48, "latency_rows": 20},
 }
