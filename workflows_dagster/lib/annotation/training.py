@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from workflows_dagster.lib.annotation.consensus import LABELS_FILE
 from workflows_dagster.lib.annotation.desk import RoundState
 from workflows_dagster.lib.artifact import Artifact, conform, write_report
+from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 
 BATCH_ROWS = 65_536
@@ -116,7 +117,7 @@ def overlay(reviews: pl.DataFrame, human: pl.DataFrame) -> pl.DataFrame:
 
 
 def _batches(path: Path) -> Iterator[pl.DataFrame]:
-    for batch in pq.ParquetFile(path).iter_batches(BATCH_ROWS):
+    for batch in read_batches(pq.ParquetFile(path), rows=BATCH_ROWS):
         yield pl.DataFrame(pa.Table.from_batches([batch]))
 
 

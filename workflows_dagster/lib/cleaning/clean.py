@@ -22,6 +22,7 @@ from workflows_dagster.lib.cleaning.rejection import judge
 from workflows_dagster.lib.cleaning.rewriting import Rewritten, Rule, RuleGroup, rewrite_until_stable, spread
 from workflows_dagster.lib.cleaning.settings import CleaningSettings, RejectReason
 from workflows_dagster.lib.cleaning.text import form_rules, surface_rules
+from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.process_guard import die_with_parent
 from workflows_dagster.lib.progress import Progress
 from workflows_dagster.lib.schema import CLEAN_REVIEW, REJECT
@@ -143,7 +144,7 @@ def clean_batch(raw: Artifact, settings: CleaningSettings, folder: Path) -> Clea
             pq.ParquetWriter(folder / "rejects.parquet", REJECT, compression="zstd") as rejects,
             _mapper(workers) as in_order,
         ):
-            for cleaned in in_order(partial(clean_slice, settings=plain), source.iter_batches(SLICE_ROWS)):
+            for cleaned in in_order(partial(clean_slice, settings=plain), read_batches(source, rows=SLICE_ROWS)):
                 reviews.write_table(cleaned.kept)
                 rejects.write_table(cleaned.rejected)
                 counts += cleaned.counts

@@ -16,6 +16,7 @@ from workflows_dagster.lib.audit import Verdict
 from workflows_dagster.lib.cleaning.corpus import DUPLICATES_FILE
 from workflows_dagster.lib.cleaning.gathering import REVIEWS_FILE
 from workflows_dagster.lib.cleaning.shingles import band_hashes, band_layout, signatures, similarities, text_key
+from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS, SPLITS
 
 SAMPLE_ROWS: Final = 2_000
@@ -212,5 +213,5 @@ def _report(folder: Path) -> dict[str, Any]:
 
 def _read(folder: Path, columns: list[str]) -> Iterator[pl.DataFrame]:
     with pq.ParquetFile(folder / REVIEWS_FILE) as file:
-        for piece in file.iter_batches(columns=columns):
+        for piece in read_batches(file, columns):
             yield pl.DataFrame(pl.from_arrow(piece)).select(columns)

@@ -15,6 +15,7 @@ from workflows_dagster.lib.cleaning.duplicates import COPY_COLUMNS, ExactCopies,
 from workflows_dagster.lib.cleaning.labels import LabelSettings, label_columns
 from workflows_dagster.lib.cleaning.shingles import text_key
 from workflows_dagster.lib.cleaning.spill import Kinds, Spill, bucket_count
+from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.progress import Progress
 
 ROWS_PER_CHUNK: Final = 100_000
@@ -144,7 +145,7 @@ def _read(batches: Sequence[Artifact], rows: int) -> Iterator[pl.DataFrame]:
     progress = Progress("gathering reviews of all batches", rows, "rows")
     for batch in batches:
         file = pq.ParquetFile(batch.file(REVIEWS_FILE))
-        for piece in file.iter_batches(ROWS_PER_READ, columns=list(CARRIED)):
+        for piece in read_batches(file, list(CARRIED), ROWS_PER_READ):
             yield pl.DataFrame(pl.from_arrow(piece))
             progress.advance(piece.num_rows)
 

@@ -16,6 +16,7 @@ from workflows_dagster.lib.ingest.catalog import Source
 from workflows_dagster.lib.ingest.lines import MAX_RECORD_CHARS, UNDECODABLE_MARK, Lines, RecordTooLongError
 from workflows_dagster.lib.ingest.reasons import RejectReason
 from workflows_dagster.lib.ingest.records import Broken, Record, excerpt
+from workflows_dagster.lib.parquet import read_batches
 
 BATCH_ROWS = 8_192
 
@@ -61,7 +62,7 @@ def read_parquet(stream: BinaryIO, source: Source, file: str) -> Iterator[Record
     try:
         parquet = pq.ParquetFile(stream)
         _require_columns(parquet.schema_arrow.names, wanted, source, file)
-        for batch in parquet.iter_batches(BATCH_ROWS, columns=wanted):
+        for batch in read_batches(parquet, wanted, BATCH_ROWS):
             for values in zip(*(_values(batch.column(name)) for name in wanted), strict=True):
                 row += 1
                 try:

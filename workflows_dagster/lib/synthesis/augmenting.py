@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflows_dagster.lib.artifact import Artifact, conform, write_report
+from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 
 _BATCH_ROWS = 65_536
@@ -46,10 +47,10 @@ def build_augmented_reviews(training: Artifact, validated: Artifact, folder: Pat
     """Writes reviews.parquet and the report; real rows stream through unchanged, in their order."""
     real = synthetic = 0
     with pq.ParquetWriter(folder / "reviews.parquet", CORPUS_REVIEW, compression="zstd") as writer:
-        for batch in pq.ParquetFile(training.file("reviews.parquet")).iter_batches(_BATCH_ROWS):
+        for batch in read_batches(pq.ParquetFile(training.file("reviews.parquet")), rows=_BATCH_ROWS):
             writer.write_table(conform(pa.Table.from_batches([batch]), CORPUS_REVIEW))
             real += batch.num_rows
-        for batch in pq.ParquetFile(validated.file("reviews.parquet")).iter_batches(_BATCH_ROWS):
+        for batch in read_batches(pq.ParquetFile(validated.file("reviews.parquet")), rows=_BATCH_ROWS):
             writer.write_table(conform(pa.Table.from_batches([batch]), CORPUS_REVIEW))
             synthetic += batch.num_rows
     upstream, found = training.report(), validated.report()

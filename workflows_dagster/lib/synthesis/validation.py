@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from workflows_dagster.lib.artifact import Artifact, Markdown, write_report, write_table
 from workflows_dagster.lib.errors import DataContractError
 from workflows_dagster.lib.hashing import digest_text
+from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.schema import SYNTHETIC_REVIEW
 from workflows_dagster.lib.synthesis.folds import with_folds
 from workflows_dagster.lib.synthesis.judge import Judgement, judge
@@ -169,7 +170,7 @@ def _judge_rows(training: Artifact, most: int) -> pl.DataFrame:
 
 
 def _batches(path: Path, splits: list[str]) -> Iterator[pl.DataFrame]:
-    for batch in pq.ParquetFile(path).iter_batches(_BATCH_ROWS, columns=["review_id", "text", "split"]):
+    for batch in read_batches(pq.ParquetFile(path), ["review_id", "text", "split"], _BATCH_ROWS):
         yield pl.DataFrame(pa.Table.from_batches([batch])).filter(pl.col("split").is_in(splits))
 
 
