@@ -1,5 +1,6 @@
 """exported_models, technique_benchmarks and benchmark_report through Dagster, on a tiny model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -9,6 +10,7 @@ from workflows_dagster.assets.benchmark import benchmark_report, technique_bench
 from workflows_dagster.assets.export import exported_models
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
 
 TECHNIQUE = "onnx-int8"
@@ -32,6 +34,13 @@ class Given(dg.IOManager):
             return self._store.load_input(context)
         found = self._artifacts.get(asset, Artifact(asset, None, "0" * 40, "0" * 64, self._empty))
         return [found] if asset in PARTITIONED else found
+
+
+class EveryBatch(SourcesResource):
+    """A catalog that all batches are of."""
+
+    def current(self, batches: Sequence[Artifact]) -> list[Artifact]:
+        return list(batches)
 
 
 def specs(*assets: str) -> list[dg.AssetSpec]:
@@ -74,7 +83,11 @@ def test_export_benchmark_and_report_are_published(
     measured = artifact_of(result, store, "technique_benchmarks", TECHNIQUE)
     report = dg.materialize(
         [benchmark_report, *specs(*(key.to_python_identifier() for key in benchmark_report.dependency_keys))],
-        resources={"store": store, "io_manager": Given(store, {"technique_benchmarks": measured}, empty)},
+        resources={
+            "store": store,
+            "io_manager": Given(store, {"technique_benchmarks": measured}, empty),
+            "sources": EveryBatch(path="unused", manifests="unused"),
+        },
     )
     page = artifact_of(report, store, "benchmark_report", None)
     assert "onnx-int8" in page.file("report.html").read_text("utf-8")
