@@ -112,7 +112,7 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
     if not isinstance(found, SourcesResource) or not isinstance(store, StoreResource):
         raise TypeError("the registry holds other resources under the keys sources and store")
     try:
-        with project_instance(settings) as instance, TerminalHandler(console):
+        with project_instance(settings) as instance, TerminalHandler(_screen()):
             result = Chain(definitions, found, store, instance, config).run()
     except WorkflowError as error:
         _refuse(error)
@@ -122,6 +122,16 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
     show(result)
     if result.failures:
         raise typer.Exit(1)
+
+
+def _screen() -> Console:
+    """Where progress is drawn: the terminal itself, where there is one.
+
+    Dagster redirects standard output to its log while a step runs: bars drawn through it would break off and be kept.
+    """
+    if not sys.stdout.isatty():
+        return console
+    return Console(file=os.fdopen(os.dup(sys.stdout.fileno()), "w"), force_terminal=True)
 
 
 def _read_config(path: Path) -> dict[str, dict[str, Any]]:

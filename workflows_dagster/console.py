@@ -7,6 +7,7 @@ from typing import Any, Final
 import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 TERMINAL: Final = logging.getLogger("workflows_dagster_terminal")
 TERMINAL.propagate = False
@@ -38,13 +39,17 @@ class TerminalHandler(logging.Handler):
         self._steps: dict[str, _Step] = {}
         self._progress = Progress(
             SpinnerColumn(finished_text=" "),
-            TextColumn("{task.fields[state]}{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
-            TimeElapsedColumn(),
+            TextColumn("{task.fields[state]}{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=12, table_column=Column(min_width=12)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=11)),
+            # The only one that gives way in a narrow terminal.
+            TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+            expand=True,
             console=console,
             disable=not console.is_terminal,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
 
     def __enter__(self) -> "TerminalHandler":
@@ -89,8 +94,8 @@ class TerminalHandler(logging.Handler):
         if step not in self._steps:
             return
         done, total = getattr(record, "done", 0), getattr(record, "total", None)
-        note = " ".join(filter(None, [getattr(record, "stage", ""), getattr(record, "note", "")]))
-        self._progress.update(self._steps[step].task, completed=done, total=total, note=note[:60])
+        note = getattr(record, "note", "") or getattr(record, "stage", "")
+        self._progress.update(self._steps[step].task, completed=done, total=total, note=note)
 
     def _end(self, step: str, state: str) -> None:
         ended = self._steps.pop(step)
