@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from workflows_dagster.lib.accelerator import DEFAULT_THREADS
+
 
 class Settings(BaseSettings):
     """What differs between a laptop, a GPU host and production; read from the environment and from `.env`."""
@@ -34,7 +36,9 @@ class Settings(BaseSettings):
         default="auto", description="Where models run. Anything but auto is an error where it is not there."
     )
     threads: int = Field(
-        default=2, ge=1, description="CPU threads of training, at most. Small encoders gain little from more than two."
+        default=DEFAULT_THREADS,
+        ge=1,
+        description="CPU threads of training, at most. Small encoders gain little from more than two.",
     )
     alert_webhook_url: SecretStr | None = Field(
         default=None, description="URL that failed runs are posted to as JSON. Unset: failures are only logged."

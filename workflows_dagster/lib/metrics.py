@@ -33,6 +33,12 @@ class Estimate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] n={self.n:,}"
 
 
+def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Probabilities of the classes, shape (..., classes) as given, each row summing to 1."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
 def confusion(truth: Classes, predicted: Classes, classes: int) -> npt.NDArray[np.int64]:
     """Counts `[true, predicted]`, shape (classes, classes).
 

@@ -12,6 +12,7 @@ from workflows_dagster.lib.export.merged import MergedModel
 from workflows_dagster.lib.export.registry import REFERENCE, technique
 from workflows_dagster.lib.export.technique import Logits, Network
 from workflows_dagster.lib.export.tokens import encode, open_tokenizer, pad, plan_batches
+from workflows_dagster.lib.metrics import softmax
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -59,12 +60,6 @@ class Classifier:
     def predict(self, texts: Sequence[str]) -> Probabilities:
         """Probability of each label in the order of the texts, shape (texts, labels)."""
         return softmax(self.logits(texts))
-
-
-def softmax(logits: Logits) -> Probabilities:
-    """Probabilities of each row, shape as given."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def load_exported(folder: Path, *, threads: int = 2, batch_tokens: int = BATCH_TOKENS) -> Classifier:

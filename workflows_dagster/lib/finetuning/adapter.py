@@ -14,7 +14,7 @@ import polars as pl
 from workflows_dagster.lib.accelerator import Accelerator, Session, device_of, with_backoff
 from workflows_dagster.lib.artifact import Artifact, Markdown, write_report, write_table
 from workflows_dagster.lib.finetuning import baseline, checkpoints
-from workflows_dagster.lib.finetuning.classifier import load_classifier, logits, softmax, with_adapter
+from workflows_dagster.lib.finetuning.classifier import load_classifier, logits, with_adapter
 from workflows_dagster.lib.finetuning.curve import learning_curve
 from workflows_dagster.lib.finetuning.evaluation import PREDICTION, Scores, macro_f1_gain, prediction_table, score
 from workflows_dagster.lib.finetuning.golden import write_golden
@@ -24,7 +24,7 @@ from workflows_dagster.lib.finetuning.sampling import Rows, choose_rows, class_i
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 from workflows_dagster.lib.finetuning.tokens import Truncation, encode, load_tokenizer, save_tokenizer
 from workflows_dagster.lib.finetuning.training import EVALUATED_AT_ONCE, Encoded, TrainingRun, train
-from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.metrics import Estimate, softmax
 from workflows_dagster.lib.process_guard import exclusive
 from workflows_dagster.lib.schema import LABELS
 

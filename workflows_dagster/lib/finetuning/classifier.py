@@ -140,12 +140,6 @@ def logits(model: Any, tokenizer: Any, encoded: Sequence[Sequence[int]], batch_s
     return scores
 
 
-def softmax(scores: Probabilities) -> Probabilities:
-    """Probabilities of the classes, shape (rows, classes), each row summing to 1."""
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
 def load_adapted(base: Any, folder: Path, accelerator: Accelerator) -> Any:
     """The base model with a stored adapter on it."""
     from peft import PeftModel
