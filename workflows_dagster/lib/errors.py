@@ -55,6 +55,14 @@ class ConflictError(StoreError):
     """Another writer published the same path in between."""
 
 
+class StoreUnavailableError(StoreError, ConnectionError):
+    """The versioned store does not answer, or has no room left; trying again later may succeed."""
+
+
+class StorePermissionError(StoreError):
+    """The versioned store refused the credentials, or does not let them do what was asked."""
+
+
 class IntegrityError(StoreError):
     """Content whose digest is not the recorded one; it was not loaded."""
 
