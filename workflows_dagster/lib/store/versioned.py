@@ -1,0 +1,282 @@
+"""The versioned store behind every asset, whichever repository it stands on."""
+
+import logging
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflows_dagster.lib.errors import ConflictError, NotPublishedError, StoreError, WorkflowError
+from workflows_dagster.lib.store.cache import VersionCache
+from workflows_dagster.lib.store.naming import BRANCH_PREFIX, branch_name, branch_started
+from workflows_dagster.lib.store.repository import Change, Repository
+from workflows_dagster.lib.store.staging import Staging
+from workflows_dagster.lib.store.transaction import Transaction
+from workflows_dagster.lib.store.version import VERSION_FILE, FileStat, Version, content_digest, stat_folder
+
+_logger = logging.getLogger(__name__)
+
+
+class VersionedStore:
+    """Publishes folders atomically on a base branch, and reads them at any ref.
+
+    A ref is the name of a branch or tag, or the id of a commit. A path is `asset` or `asset/partition`, as
+    `naming.published_path` makes it. Besides what is listed, every method may raise StoreUnavailableError and
+    StorePermissionError.
+
+    Args:
+        repository: Where versions are kept for good.
+        work: Local folder for what is being written, and for copies of what was read.
+        base: Branch that is published to and, where no ref is given, read from.
+    """
+
+    def __init__(self, repository: Repository, work: Path, base: str = "main") -> None:
+        self.repository = repository
+        self.base = base
+        self._staging = Staging(work / "staging")
+        self._cache = VersionCache(work / "cache")
+
+    @contextmanager
+    def transaction(
+        self, path: str, message: str, *, label: Sequence[str], metadata: Mapping[str, str]
+    ) -> Generator[Transaction]:
+        """Opens a transaction on one path.
+
+        Leaving it normally publishes what was written in one atomic step, unless a blocking audit failed. Leaving it by
+        an exception publishes nothing, and keeps what was written on the branch that the exception's note names.
+        Content equal to the published version makes no new commit: the transaction then ends with that version.
+
+        Args:
+            path: What is published.
+            message: Why, one line.
+            label: What the branch is named after: asset, partition, run, retry.
+            metadata: Provenance; may be added to while the transaction is open.
+
+        Raises:
+            ConflictError: Another writer published other content to the path in between.
+            QualityGateError: A blocking audit of `Transaction.audit` failed.
+            StoreError: Nothing was written, or something else than regular files.
+        """
+        start = self.repository.prepare(self.base)
+        before = self._version_at(start, path)
+        branch = branch_name(label, datetime.now(UTC))
+        with self._staging.open(branch) as folder:
+            transaction = Transaction(path, branch, folder, dict(metadata))
+            try:
+                yield transaction
+                transaction.refuse_if_failed()
+                transaction.version = self._publish(transaction, message, start, before)
+            except Exception as error:
+                self._keep_for_inspection(transaction, start, before, error)
+                raise
+
+    def head(self, path: str) -> Version | None:
+        """The newest version of a path on the base branch, or None."""
+        try:
+            return self._version_at(self.base, path)
+        except NotPublishedError:
+            return None
+
+    def version(self, path: str, ref: str | None = None) -> Version:
+        """The version of a path that a ref holds.
+
+        Raises:
+            NotPublishedError: There is no such ref, it does not hold the path, or the version was pruned.
+            IntegrityError: Its record is damaged.
+        """
+        found = self._version_at(ref or self.base, path)
+        if found is None:
+            raise NotPublishedError(
+                f"{path} is not published at {ref or self.base}",
+                given=path,
+                expected=f"a path of {self.repository.describe()} at that ref",
+                remedy="check the store and base branch settings, or materialize it first",
+            )
+        return found
+
+    def folder(self, path: str, ref: str | None = None) -> Path:
+        """Local, read-only folder with the content of a path at a ref, each file checked against its digest.
+
+        Raises:
+            NotPublishedError: As `version`.
+            IntegrityError: A file is missing or not the one that was published.
+        """
+        version = self.version(path, ref)
+        return self._cache.folder(version, partial(self.repository.fetch, version.commit, path))
+
+    def file(self, path: str, name: str, ref: str | None = None) -> Path:
+        """Local, read-only path of one file, checked against its digest; others are not fetched for it.
+
+        Raises:
+            NotPublishedError: As `version`, or the version holds no such file.
+            IntegrityError: It is not the one that was published.
+        """
+        version = self.version(path, ref)
+        self._stat(version, name)
+        return self._cache.file(version, name, partial(self.repository.fetch, version.commit, path))
+
+    def table(self, path: str, name: str, ref: str | None = None) -> pa.Table:
+        """One Parquet file of a path as an Arrow table; errors as `file`."""
+        return pq.read_table(self.file(path, name, ref), memory_map=True)
+
+    def stat(self, path: str, name: str, ref: str | None = None) -> FileStat:
+        """Digest and size of one file; errors as `file`."""
+        return self._stat(self.version(path, ref), name)
+
+    def paths(self, ref: str | None = None) -> list[str]:
+        """The paths that a ref holds, sorted."""
+        return self.repository.paths(ref or self.base, VERSION_FILE)
+
+    def log(self, path: str, ref: str | None = None) -> Iterator[Version]:
+        """The versions of a path, newest first, as far back as they were not pruned."""
+        version = self._version_at(ref or self.base, path)
+        while version is not None:
+            yield version
+            try:
+                version = self._version_at(version.parent, path) if version.parent else None
+            except NotPublishedError:
+                return
+
+    def diff(self, before: str, after: str) -> Iterator[Change]:
+        """The files that two refs hold differently, sorted; records of versions left out."""
+        return (
+            change for change in self.repository.diff(before, after) if change.name.rpartition("/")[2] != VERSION_FILE
+        )
+
+    def tag(self, name: str, commit: str) -> None:
+        """Names a commit for good.
+
+        Raises:
+            ConflictError: The tag is there and names another commit.
+        """
+        self.repository.tag(name, commit)
+
+    def tags(self) -> Mapping[str, str]:
+        """Commit id of each tag, by its name, sorted."""
+        return self.repository.tags()
+
+    def sweep(self, older_than_s: float) -> list[str]:
+        """Removes the branches of transactions that failed or died, begun that long ago, and names them.
+
+        A transaction under way on this machine stays, however old.
+        """
+        limit = time.time() - older_than_s
+        swept = set(self._staging.sweep(older_than_s))
+        for branch in self.repository.branches(BRANCH_PREFIX):
+            started = branch_started(branch)
+            if started is not None and started.timestamp() < limit:
+                self.repository.drop_branch(branch)
+                swept.add(branch)
+        return sorted(swept)
+
+    def evict(self, unused_for_s: float) -> int:
+        """Removes local copies that were not read for that long; returns the bytes freed."""
+        return self._cache.evict(unused_for_s)
+
+    def link(self, ref: str) -> str:
+        """How a person looks at a commit or tag: an address of a web UI, or a command."""
+        return self.repository.link(ref)
+
+    def _version_at(self, ref: str, path: str) -> Version | None:
+        name = f"{path}/{VERSION_FILE}"
+        commit = self.repository.last_change(ref, name)
+        return Version.from_record(commit, path, self.repository.read(commit, name)) if commit else None
+
+    def _stat(self, version: Version, name: str) -> FileStat:
+        if name not in version.files:
+            raise NotPublishedError(
+                f"{version.path} at {version.commit[:12]} holds no file of that name",
+                given=name,
+                expected=f"one of: {', '.join(version.files)}",
+                remedy=f"materialize {version.path} again with this version of the code",
+            )
+        return version.files[name]
+
+    def _publish(self, transaction: Transaction, message: str, start: str, before: Version | None) -> Version:
+        version = _describe(transaction, message, before)
+        if before is None or before.digest != version.digest:
+            try:
+                version = self._commit(transaction, version, start, before)
+                self.repository.merge(transaction.branch, transaction.path, self.base)
+            except ConflictError:
+                # Two runs that made the same of the same are not in conflict.
+                now = self.head(transaction.path)
+                if now is None or now.digest != version.digest:
+                    raise
+                version = now
+            self._drop_branch(transaction.branch)
+        else:
+            version = before
+        self._cache.keep(transaction.folder, version.digest)
+        return version
+
+    def _commit(self, transaction: Transaction, version: Version, start: str, before: Version | None) -> Version:
+        record = transaction.folder / VERSION_FILE
+        record.write_bytes(version.to_record())
+        known = before.files if before else {}
+        try:
+            commit = self.repository.stage(
+                transaction.branch,
+                start,
+                transaction.path,
+                transaction.folder,
+                unchanged={name for name, stat in version.files.items() if known.get(name) == stat},
+                message=version.message,
+                metadata=version.metadata,
+            )
+        finally:
+            record.unlink()
+        transaction.staged = True
+        return replace(version, commit=commit)
+
+    def _keep_for_inspection(
+        self, transaction: Transaction, start: str, before: Version | None, error: Exception
+    ) -> None:
+        """Leaves what was written on the transaction's branch, or if that fails in its local folder."""
+        if not transaction.folder.exists() or not any(transaction.folder.iterdir()):
+            return
+        try:
+            if not transaction.staged:
+                version = _describe(transaction, f"Refused: {transaction.path}", before)
+                self._commit(transaction, version, start, before)
+            error.add_note(f"What was written is on the branch {transaction.branch}: {self.link(transaction.branch)}")
+        except WorkflowError as further:
+            _logger.warning("The branch %s could not be kept: %s", transaction.branch, further)
+            error.add_note(f"What was written is in {transaction.folder}")
+            return
+        transaction.clear()
+
+    def _drop_branch(self, branch: str) -> None:
+        try:
+            self.repository.drop_branch(branch)
+        except StoreError as error:
+            # It is merged: the branch is only a name that the next sweep removes.
+            _logger.warning("The branch %s could not be removed: %s", branch, error)
+
+
+def _describe(transaction: Transaction, message: str, before: Version | None) -> Version:
+    """The version that was written, not committed yet."""
+    files = stat_folder(transaction.folder)
+    if not files or VERSION_FILE in files:
+        raise StoreError(
+            f"nothing that can be published was written for {transaction.path}",
+            given=sorted(files),
+            expected=f"at least one file, and none named {VERSION_FILE}",
+            remedy="fix the step that writes it",
+        )
+    return Version(
+        commit="",
+        path=transaction.path,
+        digest=content_digest(files),
+        files=files,
+        message=message,
+        metadata=transaction.metadata,
+        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        parent=before.commit if before else None,
+    )
