@@ -1,4 +1,4 @@
-"""What Dagster and the store would keep for ever, removed after a while: the records of old runs, unfinished work."""
+"""What Dagster and the store would keep for ever, removed after a while: old runs, unfinished work, unread copies."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,25 +9,20 @@ import dagster as dg
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from pydantic import Field
 
+from workflows_dagster.resources.retention import RetentionResource
 from workflows_dagster.resources.store import StoreResource
 
 FINISHED: Final = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 PAGE: Final = 500
 """Runs read at once."""
 
+DAY_S: Final = 86_400
+
 
 class RunRetention(dg.Config):
     """How long finished runs are kept."""
 
     older_than_days: int = Field(default=30, ge=1, description="Runs that ended longer ago than this are removed.")
-
-
-class StagingRetention(dg.Config):
-    """How long unfinished transactions of the store are kept."""
-
-    older_than_days: int = Field(
-        default=7, ge=1, description="Outputs that failed their audits longer ago than this are removed."
-    )
 
 
 @dg.op
@@ -46,18 +41,19 @@ def delete_old_runs(context: dg.OpExecutionContext, config: RunRetention) -> Non
 
 
 @dg.op
-def sweep_staging(context: dg.OpExecutionContext, config: StagingRetention, store: StoreResource) -> None:
-    """Removes unfinished transactions of the store that nobody has looked at for long."""
-    branches = store.store().sweep(older_than_s=config.older_than_days * 86_400)
-    context.log.info("Removed %d unfinished transactions: %s", len(branches), branches[:10])
-    context.add_output_metadata({"maintenance/branches_removed": len(branches)})
+def sweep_store(context: dg.OpExecutionContext, store: StoreResource, retention: RetentionResource) -> None:
+    """Removes the branches of refused and lost outputs, and local copies that nothing has read for long."""
+    branches = store.store().sweep(older_than_s=retention.stale_branch_days * DAY_S)
+    freed_bytes = store.store().evict(unused_for_s=retention.unused_copy_days * DAY_S)
+    context.log.info("Removed %d branches: %s; freed %d bytes of copies", len(branches), branches[:10], freed_bytes)
+    context.add_output_metadata({"maintenance/branches_removed": len(branches), "maintenance/freed_bytes": freed_bytes})
 
 
-@dg.job(description="Removes old runs and unfinished outputs. Dagster's own retention removes ticks only.")
+@dg.job(description="Removes old runs, stale branches and unread copies. Dagster's own retention removes ticks only.")
 def maintenance_job() -> None:
-    """Both clean-ups, independent of each other."""
+    """All clean-ups, independent of each other."""
     delete_old_runs()
-    sweep_staging()
+    sweep_store()
 
 
 def holds_current_version(instance: dg.DagsterInstance, run_id: str) -> bool:

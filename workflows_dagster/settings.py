@@ -44,17 +44,52 @@ class Settings(BaseSettings):
         default=None, description="URL that failed runs are posted to as JSON. Unset: failures are only logged."
     )
 
-    ui_url: str = Field(default="http://127.0.0.1:3000", description="Address of the Dagster UI as alerts link to it.")
+    ui_url: str = Field(
+        default="http://127.0.0.1:3000", description="Address of the Dagster UI as alerts and commits link to it."
+    )
     dagster_home: Path | None = Field(
         default=None,
         validation_alias="dagster_home",
         description="Dagster's own DAGSTER_HOME. Unset: the dagster.yaml of the working directory counts.",
     )
 
-    @property
-    def store_root(self) -> Path:
-        """Folder of the embedded versioned store."""
-        return self.home.absolute() / "store"
+    store: Literal["embedded", "lakefs"] = Field(
+        default="embedded",
+        description="Where outputs are published: a git repository in the home folder, or a lakeFS server. "
+        "Never guessed: lakeFS is used where it is named here, and nowhere else.",
+    )
+    base_branch: str = Field(
+        default="main",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        description="Branch that is published to and read from. A developer's own branch leaves main untouched.",
+    )
+    keep_versions: int = Field(
+        default=10, ge=1, description="Versions of each asset and partition that pruning keeps, besides released ones."
+    )
+    stale_branch_days: int = Field(
+        default=7, ge=1, description="Days after which maintenance removes the branches of refused and lost outputs."
+    )
+    unused_copy_days: int = Field(
+        default=30, ge=1, description="Days after which maintenance removes local copies that nothing has read."
+    )
+
+    lakefs_endpoint: str | None = Field(
+        default=None,
+        validation_alias="lakefs_endpoint",
+        description="Address of the lakeFS server, for the store and for lakefs:// locations of sources.",
+    )
+    lakefs_access_key_id: SecretStr | None = Field(
+        default=None, validation_alias="lakefs_access_key_id", description="Key that lakeFS knows this deployment by."
+    )
+    lakefs_secret_access_key: SecretStr | None = Field(
+        default=None, validation_alias="lakefs_secret_access_key", description="The secret that belongs to the key."
+    )
+    lakefs_repository: str | None = Field(default=None, description="Repository on the lakeFS server.")
+    lakefs_storage_namespace: str | None = Field(
+        default=None,
+        description="Where lakeFS keeps the repository's objects, as s3://bucket/prefix. Needed to make it.",
+    )
+    lakefs_create: bool = Field(default=False, description="Whether the repository is made where it is missing.")
 
     @property
     def manifests(self) -> Path:

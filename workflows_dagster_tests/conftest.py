@@ -11,7 +11,7 @@ import pytest
 from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.hashing import digest_file
 from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
-from workflows_dagster.resources.store import StoreResource
+from workflows_dagster.resources.store import EmbeddedStore, StoreResource
 
 REAL_DATA = "WORKFLOWS_DAGSTER_REAL_DATA"
 
@@ -30,7 +30,7 @@ def real_data() -> Path:
 @pytest.fixture
 def store(tmp_path: Path) -> StoreResource:
     """An embedded store of its own."""
-    return StoreResource(root=str(tmp_path / "store"))
+    return EmbeddedStore(home=str(tmp_path))
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import pytest
 
 from workflows_dagster import maintenance
 from workflows_dagster.maintenance import holds_current_version, maintenance_job
+from workflows_dagster.resources.retention import RetentionResource
 from workflows_dagster.resources.store import StoreResource
 
 PARTS = dg.StaticPartitionsDefinition(["a", "b"])
@@ -84,7 +85,7 @@ def test_maintenance_deletes_superseded_runs_with_their_files_and_sweeps_the_sto
     _let_days_pass(monkeypatch, 31)
 
     result = maintenance_job.execute_in_process(
-        instance=sqlite, resources={"store": store, "io_manager": RefusingIOManager()}
+        instance=sqlite, resources={"store": store, "retention": RetentionResource(), "io_manager": RefusingIOManager()}
     )
 
     assert result.success
@@ -104,7 +105,7 @@ def test_maintenance_keeps_runs_that_ended_lately(
     superseded = materialize(sqlite, whole)
     materialize(sqlite, whole)
     _let_days_pass(monkeypatch, 29)
-    maintenance_job.execute_in_process(instance=sqlite, resources={"store": store})
+    maintenance_job.execute_in_process(instance=sqlite, resources={"store": store, "retention": RetentionResource()})
     assert sqlite.get_run_by_id(superseded) is not None
 
 
@@ -114,13 +115,13 @@ def test_maintenance_reads_every_page_of_old_runs(
     runs = [materialize(sqlite, whole) for _ in range(5)]
     monkeypatch.setattr(maintenance, "PAGE", 2)
     _let_days_pass(monkeypatch, 31)
-    maintenance_job.execute_in_process(instance=sqlite, resources={"store": store})
+    maintenance_job.execute_in_process(instance=sqlite, resources={"store": store, "retention": RetentionResource()})
     assert [run for run in runs if sqlite.get_run_by_id(run)] == runs[-1:]
 
 
 def _staged(store: StoreResource, branch: str, age_days: float) -> Path:
     """An unfinished transaction that was last touched so many days ago."""
-    folder = Path(store.root) / "staging" / branch
+    folder = Path(store.home) / "work" / "staging" / branch
     folder.mkdir(parents=True)
     touched = time.time() - age_days * 86_400
     os.utime(folder, (touched, touched))

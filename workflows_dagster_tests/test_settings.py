@@ -28,8 +28,8 @@ def test_defaults_need_nothing_but_the_working_directory(tmp_path: Path) -> None
         None,
     )
     home = tmp_path / ".workflows_dagster"
-    folders = [settings.store_root, settings.manifests, settings.checkpoints, settings.annotation, settings.sample]
-    assert folders == [home / name for name in ("store", "manifests", "checkpoints", "annotation", "sample")]
+    folders = [settings.manifests, settings.checkpoints, settings.annotation, settings.sample]
+    assert folders == [home / name for name in ("manifests", "checkpoints", "annotation", "sample")]
     assert not home.exists()
 
 
@@ -39,14 +39,14 @@ def test_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.
     )
     monkeypatch.setenv("WORKFLOWS_DAGSTER_HOME", "/from/environment")
     settings = load_settings()
-    assert settings.store_root == Path("/from/environment/store")
+    assert settings.manifests == Path("/from/environment/manifests")
     assert settings.device == "cpu"
     assert settings.dagster_home == Path("/dagster")
 
 
 def test_folders_are_absolute_so_that_processes_elsewhere_find_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKFLOWS_DAGSTER_HOME", "relative")
-    assert load_settings().store_root == Path.cwd() / "relative" / "store"
+    assert load_settings().manifests == Path.cwd() / "relative" / "manifests"
 
 
 def test_setting_left_blank_counts_as_unset(tmp_path: Path) -> None:

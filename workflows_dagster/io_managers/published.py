@@ -1,13 +1,13 @@
 """Hands an asset the versions that its upstream assets published."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import dagster as dg
 
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import NotPublishedError
-from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
+from workflows_dagster.resources.store import BASE_KEY, COMMIT_KEY, KIND_KEY, StoreResource
 
 PAGE = 1000
 """Materialization events read at once."""
@@ -29,20 +29,19 @@ class PublishedIOManager(dg.ConfigurableIOManager):
         """One artifact, or where the upstream is partitioned and the reader is not, those of all its partitions.
 
         Raises:
-            NotPublishedError: The upstream asset, or the one partition that is read, was never materialized, or what
-                was last reported of it is no publication of this store.
+            NotPublishedError: The upstream asset, or the one partition that is read, was never materialized; what was
+                last reported of it is no publication, or one of another store or base branch.
             IntegrityError: A file of it is no longer what was published.
         """
         key = context.asset_key
         asset = key.to_python_identifier()
         if not context.has_asset_partitions:
-            commits: Mapping[str | None, str] = _latest_commits(context.instance, key, None)
-            return self._artifact(asset, None, commits)
+            return self._artifact(asset, None, _newest(context.instance, key, None))
         wanted = list(context.asset_partition_keys)
-        commits = _latest_commits(context.instance, key, wanted)
+        newest = _newest(context.instance, key, wanted)
         if context.has_partition_key and len(wanted) == 1:
-            return self._artifact(asset, wanted[0], commits)
-        missing = [partition for partition in wanted if partition not in commits]
+            return self._artifact(asset, wanted[0], newest)
+        missing = [partition for partition in wanted if partition not in newest]
         if missing:
             context.log.warning(
                 "%s: %d of %d partitions are not there and are left out: %s",
@@ -51,51 +50,71 @@ class PublishedIOManager(dg.ConfigurableIOManager):
                 len(wanted),
                 missing[:10],
             )
-        return [self._artifact(asset, partition, commits) for partition in sorted(set(wanted) - set(missing))]
+        return [self._artifact(asset, partition, newest) for partition in sorted(set(wanted) - set(missing))]
 
-    def _artifact(self, asset: str, partition: str | None, commits: Mapping[str | None, str]) -> Artifact:
-        if partition not in commits:
+    def _artifact(self, asset: str, partition: str | None, newest: Mapping[str | None, "_Publication"]) -> Artifact:
+        if partition not in newest:
             raise NotPublishedError(
                 f"{asset} has no published version",
                 given=f"partition {partition!r}" if partition else asset,
                 expected="a materialization of it",
                 remedy=f"materialize {asset} first",
             )
-        return self.store.artifact(asset, partition, commits[partition])
+        publication = newest[partition]
+        here = _Publication(publication.commit, self.store.store().repository.kind, self.store.base_branch)
+        if publication != here:
+            raise NotPublishedError(
+                f"the newest materialization of {asset} is not in the store that is in use",
+                given=f"commit {publication.commit[:12]} on branch {publication.base!r} of a {publication.kind} store",
+                expected=f"a commit on branch {here.base!r} of the {here.kind} store",
+                remedy=f"materialize {asset} here, or set WORKFLOWS_DAGSTER_STORE and WORKFLOWS_DAGSTER_BASE_BRANCH "
+                "to where it was published",
+            )
+        return self.store.artifact(asset, partition, publication.commit)
 
 
-def _latest_commits(
+@dataclass(frozen=True)
+class _Publication:
+    """What a materialization says of where its output is."""
+
+    commit: str
+    kind: str
+    base: str
+
+
+def _newest(
     instance: dg.DagsterInstance, key: dg.AssetKey, partitions: Sequence[str] | None
-) -> dict[str | None, str]:
-    """The commit of the newest materialization of each partition (None: of the unpartitioned asset)."""
+) -> dict[str | None, _Publication]:
+    """What the newest materialization of each partition published (None: of the unpartitioned asset)."""
     if partitions is None:
         event = instance.get_latest_materialization_event(key)
         materialization = event.asset_materialization if event else None
-        return {None: _commit_of(materialization)} if materialization else {}
-    commits: dict[str | None, str] = {}
+        return {None: _publication(materialization)} if materialization else {}
+    found: dict[str | None, _Publication] = {}
     cursor: str | None = None
     wanted = set(partitions)
-    while wanted - commits.keys():
+    while wanted - found.keys():
         page = instance.fetch_materializations(
             dg.AssetRecordsFilter(asset_key=key, asset_partitions=list(wanted)), limit=PAGE, cursor=cursor
         )
         for record in page.records:
-            if record.asset_materialization and record.partition_key not in commits:
-                commits[record.partition_key] = _commit_of(record.asset_materialization)
+            if record.asset_materialization and record.partition_key not in found:
+                found[record.partition_key] = _publication(record.asset_materialization)
         if not page.has_more:
             break
         cursor = page.cursor
-    return commits
+    return found
 
 
-def _commit_of(materialization: dg.AssetMaterialization) -> str:
-    value: Any = materialization.metadata[COMMIT_KEY].value if COMMIT_KEY in materialization.metadata else None
-    if not value:
+def _publication(materialization: dg.AssetMaterialization) -> _Publication:
+    said = {key: str(value.value) for key, value in materialization.metadata.items()}
+    missing = [key for key in (COMMIT_KEY, KIND_KEY, BASE_KEY) if not said.get(key)]
+    if missing:
         asset = materialization.asset_key.to_user_string()
         raise NotPublishedError(
             f"the newest materialization of {asset} published nothing: it was reported by hand or by another tool",
-            given=sorted(materialization.metadata),
-            expected=f"metadata with {COMMIT_KEY}",
+            given=sorted(said),
+            expected=f"metadata with {', '.join(missing)}",
             remedy=f"materialize {asset} here",
         )
-    return str(value)
+    return _Publication(said[COMMIT_KEY], said[KIND_KEY], said[BASE_KEY])

@@ -9,8 +9,9 @@ from workflows_dagster.resources.accelerator import AcceleratorResource
 from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.resources.checkpoints import CheckpointsResource
 from workflows_dagster.resources.generator import RecombinationResource
+from workflows_dagster.resources.retention import RetentionResource
 from workflows_dagster.resources.sources import SourcesResource
-from workflows_dagster.resources.store import StoreResource
+from workflows_dagster.resources.store import EmbeddedStore, StoreResource
 from workflows_dagster.resources.webhook import WebhookResource
 from workflows_dagster.settings import Settings
 
@@ -22,11 +23,16 @@ def build_resources(settings: Settings) -> dict[str, object]:
 
     Without a sources.yaml of its own, a deployment reads the bundled sample, once that was written.
     """
-    store = StoreResource(root=str(settings.store_root))
+    store = build_store(settings)
     catalog = settings.sources or settings.sample / SOURCES_FILE
     return {
         "store": store,
         "io_manager": PublishedIOManager(store=store),
+        "retention": RetentionResource(
+            keep_versions=settings.keep_versions,
+            stale_branch_days=settings.stale_branch_days,
+            unused_copy_days=settings.unused_copy_days,
+        ),
         "sources": SourcesResource(path=str(catalog.absolute()), manifests=str(settings.manifests)),
         "annotation_desk": FileAnnotation(root=str(settings.annotation)),
         "text_generator": RecombinationResource(),
@@ -34,6 +40,11 @@ def build_resources(settings: Settings) -> dict[str, object]:
         "checkpoints": CheckpointsResource(root=str(settings.checkpoints)),
         "webhook": _webhook(settings),
     }
+
+
+def build_store(settings: Settings) -> StoreResource:
+    """The store that the settings name."""
+    return EmbeddedStore(home=str(settings.home.absolute()), base_branch=settings.base_branch, ui_url=settings.ui_url)
 
 
 def _webhook(settings: Settings) -> ConfigurableResource[WebhookResource]:

@@ -1,17 +1,24 @@
 """The versioned store as a Dagster resource: write aside, audit, publish, report."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pyarrow.parquet as pq
+from pydantic import Field, PrivateAttr
 
-from workflows_dagster.lib.artifact import Artifact, Markdown, Report
-from workflows_dagster.lib.audit import Audit, Comparison, Verdict
-from workflows_dagster.lib.errors import ConfigurationError, ConflictError, QualityGateError, WorkflowError
-from workflows_dagster.lib.store.directory import DirectoryStore
-from workflows_dagster.lib.store.interface import Commit, VersionedStore
+from workflows_dagster.lib.artifact import Artifact, Report
+from workflows_dagster.lib.audit import Audit, Comparison
+from workflows_dagster.lib.errors import ConflictError, QualityGateError, WorkflowError
+from workflows_dagster.lib.store.git import GitRepository
+from workflows_dagster.lib.store.naming import published_path
+from workflows_dagster.lib.store.repository import Repository
+from workflows_dagster.lib.store.transaction import Transaction
+from workflows_dagster.lib.store.version import Version
+from workflows_dagster.lib.store.versioned import VersionedStore
+from workflows_dagster.resources.metadata import check_result, link_metadata, report_metadata, table_metadata
+from workflows_dagster.resources.step import Step
 
 Published = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
 """What a publishing asset yields: its materialization and the results of its audits, or these alone if refused."""
@@ -20,7 +27,13 @@ COMMIT_KEY = "store/commit_id"
 """Metadata key under which a materialization records the commit that readers read."""
 
 UPSTREAM_KEY = "store/upstream_commits"
-"""Metadata key of the commits that a version was made from, by `asset` or `asset/partition`."""
+"""Metadata key of the commits that a version was made from, by published path: `asset` or `asset/partition`."""
+
+KIND_KEY = "store/kind"
+"""Metadata key that says what kind of repository holds the commit: "git" is the embedded one."""
+
+BASE_KEY = "store/base_branch"
+"""Metadata key of the branch that the commit was published on."""
 
 
 def check_specs(asset: str, audits: Sequence[Audit | Comparison]) -> list[dg.AssetCheckSpec]:
@@ -31,19 +44,34 @@ def check_specs(asset: str, audits: Sequence[Audit | Comparison]) -> list[dg.Ass
     ]
 
 
-class StoreResource(dg.ConfigurableResource[VersionedStore]):
-    """Publishes what an asset writes; nothing that fails an audit becomes visible."""
+class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
+    """Publishes what an asset writes; nothing that fails an audit becomes visible. Which store is configuration."""
 
-    root: str
+    home: str = Field(
+        description="Folder of what this machine keeps: outputs in the making and copies of what is read."
+    )
+    base_branch: str = Field(default="main", description="Branch that is published to and read from.")
+    ui_url: str = Field(
+        default="http://127.0.0.1:3000", description="Address of the Dagster UI, for the link from a commit to its run."
+    )
+    _store: VersionedStore | None = PrivateAttr(default=None)
+
+    @abstractmethod
+    def repository(self) -> Repository:
+        """The repository that versions are kept in."""
 
     def store(self) -> VersionedStore:
-        """The store itself."""
-        return DirectoryStore(Path(self.root))
+        """The store itself; one for the life of this resource, so that its connections are used again."""
+        if self._store is None:
+            self._store = VersionedStore(self.repository(), Path(self.home) / "work", self.base_branch)
+        return self._store
 
     def artifact(self, asset: str, partition: str | None, commit_id: str) -> Artifact:
         """An asset as one commit published it."""
-        store = self.store()
-        return Artifact(asset, partition, commit_id, store.commit(commit_id).digest, store.folder(commit_id))
+        store, path = self.store(), published_path(asset, partition)
+        return Artifact(
+            asset, partition, commit_id, store.version(path, commit_id).digest, store.folder(path, commit_id)
+        )
 
     def publish(
         self,
@@ -70,7 +98,8 @@ class StoreResource(dg.ConfigurableResource[VersionedStore]):
             context.log.debug("the step failed", exc_info=error)
             # What depends on the moment may go well at another; what depends on data or configuration will not.
             passing = isinstance(error, OSError | ConflictError)
-            raise dg.Failure(description=str(error), allow_retries=passing) from error
+            description = "\n".join([str(error), *getattr(error, "__notes__", [])])
+            raise dg.Failure(description=description, allow_retries=passing) from error
 
     def _publish(
         self,
@@ -79,147 +108,57 @@ class StoreResource(dg.ConfigurableResource[VersionedStore]):
         audits: Sequence[Audit],
         inputs: Sequence[Artifact],
     ) -> Published:
-        asset = context.asset_key.to_python_identifier()
-        partition = _partition(context)
-        path = f"{asset}/{partition}" if partition else asset
-        branch = f"{path}/{_run_id(context)}/{_attempt(context)}"
-        provenance = {
-            "asset": asset,
-            "partition": partition or "",
-            "run_id": _run_id(context),
-            "code_version": _code_version(context) or "",
-            **{f"upstream/{_label(artifact)}": artifact.commit for artifact in inputs},
-        }
-        with self.store().transaction(path, f"Materialize {path}", branch=branch, metadata=provenance) as transaction:
-            metadata = report_metadata(build(transaction.folder))
-            metadata.update(_table_metadata(transaction.folder))
-            verdicts = [(audit, audit.judge(transaction.folder)) for audit in audits]
-            results = [_check_result(asset, audit, verdict) for audit, verdict in verdicts]
-            for audit, verdict in verdicts:
-                if not verdict.passed:
-                    context.log.warning("%s does not hold: %s", audit.name, verdict.description)
-            if refusal := _refusal(path, branch, verdicts):
-                yield from results
-                raise refusal
-        if transaction.commit is None:
-            raise RuntimeError("a transaction that ended well has a commit")
-        metadata.update(_commit_metadata(transaction.commit, inputs))
-        yield dg.MaterializeResult(
-            asset_key=context.asset_key, metadata=metadata, data_version=dg.DataVersion(transaction.commit.digest)
-        )
+        step = Step.of(context)
+        path = published_path(step.asset, step.partition)
+        provenance = step.provenance(self.ui_url) | {f"upstream/{_path(input_)}": input_.commit for input_ in inputs}
+        findings: list[dg.AssetCheckResult] = []
+        try:
+            with self.store().transaction(
+                path, f"Materialize {path}", label=step.label, metadata=provenance
+            ) as transaction:
+                metadata = report_metadata(build(transaction.folder)) | table_metadata(transaction.folder)
+                findings += _judge(context, transaction, audits)
+        except QualityGateError:
+            yield from findings
+            raise
+        if transaction.version is None:
+            raise RuntimeError("a transaction that ended well has a version")
+        metadata |= self._version_metadata(transaction.version, inputs)
+        data_version = dg.DataVersion(transaction.version.digest)
+        yield dg.MaterializeResult(asset_key=context.asset_key, metadata=metadata, data_version=data_version)
         # Afterwards, because Dagster takes a result for one of the version that was materialized last.
-        yield from results
+        yield from findings
+
+    def _version_metadata(self, version: Version, inputs: Sequence[Artifact]) -> dict[str, dg.MetadataValue]:
+        return {
+            COMMIT_KEY: dg.MetadataValue.text(version.commit),
+            "store/commit": link_metadata(self.store().link(version.commit)),
+            BASE_KEY: dg.MetadataValue.text(self.base_branch),
+            KIND_KEY: dg.MetadataValue.text(self.store().repository.kind),
+            "store/digest": dg.MetadataValue.text(version.digest),
+            "store/size_bytes": dg.MetadataValue.int(version.size_bytes),
+            "store/files": dg.MetadataValue.json({name: stat.sha256 for name, stat in version.files.items()}),
+            UPSTREAM_KEY: dg.MetadataValue.json({_path(input_): input_.commit for input_ in inputs}),
+        }
 
 
-def report_metadata(report: Report) -> dict[str, dg.MetadataValue]:
-    """A report's metadata as Dagster shows it; floats to six significant digits."""
-    return {key: _metadata_value(value) for key, value in report.to_metadata().items()}
+class EmbeddedStore(StoreResource):
+    """The store without a server: a bare git repository in the home folder. A stand-in, and labelled as such."""
+
+    def repository(self) -> Repository:
+        """The git repository."""
+        return GitRepository(Path(self.home) / "store.git")
 
 
-def _metadata_value(value: object) -> dg.MetadataValue:
-    match value:
-        case Markdown(text):
-            return dg.MetadataValue.md(text)
-        case bool():
-            return dg.MetadataValue.bool(value)
-        case float():
-            return dg.MetadataValue.float(float(f"{value:.6g}"))
-        case int():
-            return dg.MetadataValue.int(value)
-        case str():
-            return dg.MetadataValue.text(value)
-        case dict() | list() | tuple():
-            return dg.MetadataValue.json(list(value) if isinstance(value, tuple) else value)  # pyright: ignore[reportUnknownArgumentType]
-        case _:
-            raise TypeError(
-                f"metadata of type {type(value).__name__}: expected str, int, float, bool, dict, list, Markdown"
-            )
+def _judge(
+    context: dg.AssetExecutionContext, transaction: Transaction, audits: Sequence[Audit]
+) -> list[dg.AssetCheckResult]:
+    found = transaction.audit(audits)
+    for audit, verdict in found:
+        if not verdict.passed:
+            context.log.warning("%s does not hold: %s", audit.name, verdict.description)
+    return [check_result(context.asset_key, audit, verdict) for audit, verdict in found]
 
 
-def _table_metadata(folder: Path) -> dict[str, dg.MetadataValue]:
-    """Row count and columns of the main table, where the output is one."""
-    table = folder / "reviews.parquet"
-    if not table.exists():
-        return {}
-    file = pq.ParquetFile(table)
-    columns = [
-        dg.TableColumn(field.name, str(field.type), constraints=dg.TableColumnConstraints(nullable=field.nullable))
-        for field in file.schema_arrow
-    ]
-    return {
-        "dagster/row_count": dg.MetadataValue.int(file.metadata.num_rows),
-        "dagster/column_schema": dg.MetadataValue.table_schema(dg.TableSchema(columns)),
-    }
-
-
-def _commit_metadata(commit: Commit, inputs: Sequence[Artifact]) -> dict[str, dg.MetadataValue]:
-    return {
-        COMMIT_KEY: dg.MetadataValue.text(commit.id),
-        "store/digest": dg.MetadataValue.text(commit.digest),
-        "store/size_bytes": dg.MetadataValue.int(commit.size_bytes),
-        "store/files": dg.MetadataValue.json(dict(commit.files)),
-        UPSTREAM_KEY: dg.MetadataValue.json({_label(artifact): artifact.commit for artifact in inputs}),
-    }
-
-
-def _check_result(asset: str, audit: Audit, verdict: Verdict) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=asset,
-        check_name=audit.name,
-        passed=verdict.passed,
-        severity=dg.AssetCheckSeverity.ERROR if audit.blocking else dg.AssetCheckSeverity.WARN,
-        description=verdict.description,
-        metadata={key: _metadata_value(value) for key, value in verdict.metadata.items()},
-    )
-
-
-def _refusal(path: str, branch: str, verdicts: Sequence[tuple[Audit, Verdict]]) -> QualityGateError | None:
-    """Why the output must not be published, or None where every blocking audit was passed."""
-    failed = [(audit, verdict) for audit, verdict in verdicts if audit.blocking and not verdict.passed]
-    if not failed:
-        return None
-    return QualityGateError(
-        f"{path} was not published: {', '.join(audit.name for audit, _ in failed)} failed",
-        given="; ".join(verdict.description for _, verdict in failed),
-        expected="; ".join(audit.description for audit, _ in failed),
-        remedy=f"look at the staged output under the branch {branch}, mend its cause and run the asset again",
-    )
-
-
-def _label(artifact: Artifact) -> str:
-    return f"{artifact.asset}/{artifact.partition}" if artifact.partition else artifact.asset
-
-
-def _partition(context: dg.AssetExecutionContext) -> str | None:
-    """Key of the one partition that the step makes; None where the asset has no partitions."""
-    if context.has_partition_key:
-        return context.partition_key
-    if context.assets_def.partitions_def is not None:
-        # Dagster would take the one version for a materialization of every partition of the range.
-        raise ConfigurationError(
-            f"{context.asset_key.to_user_string()} is published one partition at a time",
-            given="a run over a range of partitions, or over none",
-            expected="a run with one partition key",
-            remedy="launch a backfill with one run for each partition",
-        )
-    return None
-
-
-def _run_id(context: dg.AssetExecutionContext) -> str:
-    """Id of the run; "direct" where the asset is called directly, outside a run."""
-    try:
-        return context.run.run_id
-    except dg.DagsterError:
-        return "direct"
-
-
-def _attempt(context: dg.AssetExecutionContext) -> int:
-    """Number of the retry; 0 where the asset is called directly, outside a run."""
-    try:
-        return context.retry_number
-    except AttributeError:
-        return 0
-
-
-def _code_version(context: dg.AssetExecutionContext) -> str | None:
-    return context.assets_def.get_asset_spec(context.asset_key).code_version
+def _path(artifact: Artifact) -> str:
+    return published_path(artifact.asset, artifact.partition)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import dagster as dg
 
 from workflows_dagster.lib.hashing import digest_text
+from workflows_dagster.lib.store.naming import published_path
 from workflows_dagster.partitions import TECHNIQUES
 from workflows_dagster.resources.store import COMMIT_KEY, UPSTREAM_KEY
 
@@ -64,7 +65,9 @@ def report_new_benchmarks_sensor(context: dg.SensorEvaluationContext) -> dg.RunR
         return dg.SkipReason(f"not benchmarked yet for model {model.commit[:12]}: {', '.join(waiting)}")
     if len(failed) == len(benchmarks):
         return dg.SkipReason(f"every technique failed for model {model.commit[:12]}: see the runs of export_job")
-    commits = {f"{BENCHMARKS.to_user_string()}/{name}": made.commit for name, made in benchmarks.items() if made}
+    commits = {
+        published_path(BENCHMARKS.to_user_string(), name): made.commit for name, made in benchmarks.items() if made
+    }
     report = _newest(context.instance, REPORT)
     if report is not None and commits.items() <= report.upstream.items():
         return dg.SkipReason(f"the report of model {model.commit[:12]} is there")
@@ -95,7 +98,11 @@ def _benchmark_of(instance: dg.DagsterInstance, model: _Version, technique: str)
     benchmark = _newest(instance, BENCHMARKS, technique)
     if export is None or benchmark is None or export.upstream.get(MODEL.to_user_string()) != model.commit:
         return None
-    return benchmark if benchmark.upstream.get(f"{EXPORTS.to_user_string()}/{technique}") == export.commit else None
+    return (
+        benchmark
+        if benchmark.upstream.get(published_path(EXPORTS.to_user_string(), technique)) == export.commit
+        else None
+    )
 
 
 def _has_failed(instance: dg.DagsterInstance, model: _Version, technique: str) -> bool:

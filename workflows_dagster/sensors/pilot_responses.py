@@ -5,7 +5,7 @@ import dagster as dg
 from workflows_dagster.lib.annotation.desk import RoundState, RoundStatus
 from workflows_dagster.lib.errors import RoundUnknownError
 from workflows_dagster.resources.annotation import AnnotationResource
-from workflows_dagster.resources.store import report_metadata
+from workflows_dagster.resources.metadata import report_metadata
 
 _REQUEST = dg.AssetKey("pilot_annotation_request")
 _RESPONSES = dg.AssetKey("pilot_responses")

@@ -91,7 +91,7 @@ def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
 
 
 def published(result: dg.ExecuteInProcessResult, store: StoreResource, asset: str) -> Path:
-    return store.store().folder(metadata(result, asset)[COMMIT_KEY])
+    return store.store().folder(asset, metadata(result, asset)[COMMIT_KEY])
 
 
 def answer(form: Path, labels: dict[int, str], annotator: str = "ann") -> dict[str, str]:

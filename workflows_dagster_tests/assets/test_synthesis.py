@@ -106,7 +106,7 @@ def materialize(store: StoreResource, instance: dg.DagsterInstance) -> Run:
 def folders(result: dg.ExecuteInProcessResult, store: StoreResource) -> dict[str, Path]:
     names = ["training_reviews", *(asset.key.to_python_identifier() for asset in ASSETS)]
     commits = {name: str(result.asset_materializations_for_node(name)[0].metadata[COMMIT_KEY].value) for name in names}
-    return {name: store.store().folder(commit) for name, commit in commits.items()}
+    return {name: store.store().folder(name, commit) for name, commit in commits.items()}
 
 
 def test_stage_adds_only_accepted_rows_to_train(materialize: Run, store: StoreResource) -> None:

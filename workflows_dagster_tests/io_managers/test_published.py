@@ -13,7 +13,7 @@ from workflows_dagster.io_managers import published
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import IntegrityError, NotPublishedError
-from workflows_dagster.resources.store import COMMIT_KEY, Published, StoreResource
+from workflows_dagster.resources.store import COMMIT_KEY, EmbeddedStore, Published, StoreResource
 
 PARTS = dg.StaticPartitionsDefinition(["a", "b", "c"])
 
@@ -101,7 +101,7 @@ def run(store: StoreResource, instance: dg.DagsterInstance) -> Run:
 
 def test_reader_gets_the_commit_that_upstream_recorded(run: Run, store: StoreResource) -> None:
     run(whole, text="recorded")
-    with store.store().transaction("whole", "m", branch="aside", metadata={}) as transaction:
+    with store.store().transaction("whole", "m", label=["aside"], metadata={}) as transaction:
         write("newest in the store", transaction.folder)
     assert run(reader_of_whole) == "recorded"
 
@@ -170,17 +170,44 @@ def test_materialization_that_was_reported_by_hand_is_refused(run: Run, instance
         run(reader_of_whole)
 
 
+def test_damaged_copy_is_fetched_again(run: Run, store: StoreResource) -> None:
+    run(whole)
+    forge(store.store().folder("whole") / "note.txt")
+    assert run(reader_of_whole) == "first"
+
+
 def test_damaged_upstream_is_not_loaded(run: Run, store: StoreResource) -> None:
     run(whole)
-    head = store.store().head("whole")
-    assert head is not None
-    file = store.store().folder(head.id) / "note.txt"
-    file.chmod(0o644)
-    file.write_text("forged")
-    with pytest.raises(IntegrityError, match=r"note\.txt"):
+    forge(store.store().folder("whole") / "note.txt")
+    objects = [path for path in Path(store.home, "store.git", "objects").rglob("*") if path.is_file()]
+    for path in objects:
+        if path.read_bytes().find(b"blob 5\0first") >= 0:
+            forge(path)
+    with pytest.raises(IntegrityError, match="whole"):
         run(reader_of_whole)
-    assert run(whole) == "first"
-    assert run(reader_of_whole) == "first"
+
+
+def forge(file: Path) -> None:
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes().replace(b"first", b"faked"))
+
+
+def test_materialization_of_another_base_branch_is_refused(
+    run: Run, store: StoreResource, instance: dg.DagsterInstance
+) -> None:
+    run(whole)
+    own = EmbeddedStore(home=store.home, base_branch="jane")
+    resources: dict[str, Any] = {"store": own, "io_manager": PublishedIOManager(store=own)}
+    with pytest.raises(NotPublishedError, match=r"on branch 'main' of a git store.*on branch 'jane'"):
+        dg.materialize(ASSETS, selection=[reader_of_whole], instance=instance, resources=resources)
+
+
+def test_materialization_of_another_store_is_refused(run: Run, tmp_path: Path, instance: dg.DagsterInstance) -> None:
+    run(whole)
+    other = EmbeddedStore(home=str(tmp_path / "other"))
+    resources: dict[str, Any] = {"store": other, "io_manager": PublishedIOManager(store=other)}
+    with pytest.raises(NotPublishedError, match=r"other/store\.git"):
+        dg.materialize(ASSETS, selection=[reader_of_whole], instance=instance, resources=resources)
 
 
 def test_commit_records_the_upstream_commits_of_all_partitions(run: Run, store: StoreResource) -> None:
@@ -191,7 +218,7 @@ def test_commit_records_the_upstream_commits_of_all_partitions(run: Run, store: 
     assert commit is not None
     heads = {part: store.store().head(f"parted/{part}") for part in "ab"}
     assert {key: value for key, value in commit.metadata.items() if key.startswith("upstream/")} == {
-        f"upstream/parted/{part}": head.id for part, head in heads.items() if head
+        f"upstream/parted/{part}": head.commit for part, head in heads.items() if head
     }
 
 

@@ -1,5 +1,6 @@
 """Publishing from assets: what Dagster is told, and what readers can see."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,13 +15,13 @@ from workflows_dagster.lib.artifact import Artifact, Markdown, write_table
 from workflows_dagster.lib.audit import Audit, Comparison, Verdict
 from workflows_dagster.lib.errors import DataContractError, SourceUnreadableError
 from workflows_dagster.lib.schema import REJECT
+from workflows_dagster.resources.metadata import report_metadata
 from workflows_dagster.resources.store import (
     COMMIT_KEY,
     UPSTREAM_KEY,
     Published,
     StoreResource,
     check_specs,
-    report_metadata,
 )
 
 
@@ -103,7 +104,11 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 def newest(store: StoreResource, path: str = "note") -> str | None:
     head = store.store().head(path)
-    return None if head is None else (store.store().folder(head.id) / "note.txt").read_text()
+    return None if head is None else (store.store().folder(path, head.commit) / "note.txt").read_text()
+
+
+def kept_branches(store: StoreResource) -> list[str]:
+    return store.store().repository.branches("tx-")
 
 
 def test_check_results_are_of_the_version_that_was_judged(run: Run, store: StoreResource) -> None:
@@ -130,15 +135,18 @@ def test_failed_blocking_check_is_recorded_and_nothing_is_published(run: Run, st
 
     result = run(note_asset(partial(write, "bad")))
 
-    branch = f"note/{result.run_id}/0"
+    (branch,) = kept_branches(store)
+    assert branch.startswith(f"tx-note-{result.run_id}-0-")
     assert failure(result) == (
         "note was not published: note_says_good failed. Given: 'the note says bad'. Expected: The note says good. "
-        f"Next: look at the staged output under the branch {branch}, mend its cause and run the asset again."
+        f"Next: look at the output on the branch {branch}, mend its cause and run the asset again.\n"
+        f"What was written is on the branch {branch}: git --git-dir {store.home}/store.git show {branch}"
     )
     assert checks(result)["note_says_good"] == (False, dg.AssetCheckSeverity.ERROR)
     assert result.asset_materializations_for_node("note") == []
     assert store.store().head("note") == before
-    assert store.store().sweep(older_than_s=-1) == [branch]
+    assert (store.store().folder("note", branch) / "note.txt").read_text() == "bad"
+    assert store.store().version("note", branch).metadata["audit/note_says_good"] == "failed"
 
 
 def test_check_carries_what_was_measured(run: Run) -> None:
@@ -166,7 +174,8 @@ def test_error_of_the_step_is_a_failure_that_is_retried_only_where_that_may_help
     assert len(calls) == (3 if retried else 1)
     assert len(set(calls)) == len(calls)
     assert newest(store) is None
-    assert sorted(store.store().sweep(older_than_s=-1)) == [f"note/{result.run_id}/{n}" for n in range(len(calls))]
+    # Nothing was written, so that there is nothing to look at.
+    assert kept_branches(store) == []
 
 
 def test_foreign_error_is_not_dressed_up_as_a_failure(run: Run, store: StoreResource) -> None:
@@ -192,7 +201,9 @@ def test_retry_publishes_from_a_branch_of_its_own(run: Run, store: StoreResource
     result = run(note_asset(build, retries=1))
     assert result.success
     assert newest(store) == "good"
-    assert store.store().sweep(older_than_s=-1) == [f"note/{result.run_id}/0"]
+    (branch,) = kept_branches(store)
+    assert branch.startswith(f"tx-note-{result.run_id}-0-")
+    assert (store.store().folder("note", branch) / "note.txt").read_text() == "half"
 
 
 def test_same_content_keeps_commit_and_data_version(
@@ -204,7 +215,7 @@ def test_same_content_keeps_commit_and_data_version(
     assert len(list(store.store().log("note"))) == 1
     third = run(note_asset(partial(write, "better"), []))
     assert _data_version(third) != _data_version(first)
-    assert [commit.id for commit in store.store().log("note")] == [
+    assert [version.commit for version in store.store().log("note")] == [
         metadata(third)[COMMIT_KEY],
         metadata(first)[COMMIT_KEY],
     ]
@@ -216,13 +227,16 @@ def test_materialization_names_commit_digest_size_files_and_upstream(run: Run, s
         Artifact("corpus", None, "c2", "d2", Path("unused")),
     ]
     found = metadata(run(note_asset(partial(write, "good"), [], inputs=inputs)))
-    commit = store.store().commit(found[COMMIT_KEY])
+    version = store.store().version("note", found[COMMIT_KEY])
     assert found == {
         "test/characters": 4,
-        COMMIT_KEY: commit.id,
-        "store/digest": commit.digest,
+        COMMIT_KEY: version.commit,
+        "store/commit": f"git --git-dir {store.home}/store.git show {version.commit}",
+        "store/kind": "git",
+        "store/base_branch": "main",
+        "store/digest": version.digest,
         "store/size_bytes": 4,
-        "store/files": dict(commit.files),
+        "store/files": {"note.txt": hashlib.sha256(b"good").hexdigest()},
         UPSTREAM_KEY: {"raw/b-1": "c1", "corpus": "c2"},
     }
 
@@ -230,14 +244,15 @@ def test_materialization_names_commit_digest_size_files_and_upstream(run: Run, s
 def test_commit_records_where_it_came_from(run: Run, store: StoreResource) -> None:
     upstream = Artifact("raw", "b-1", "c1", "d1", Path("unused"))
     result = run(note_asset(partial(write, "good"), [], inputs=[upstream]))
-    commit = store.store().commit(metadata(result)[COMMIT_KEY])
-    assert commit.path == "note"
-    assert commit.message == "Materialize note"
-    assert commit.metadata == {
+    version = store.store().version("note", metadata(result)[COMMIT_KEY])
+    assert version.message == "Materialize note"
+    assert version.metadata == {
         "asset": "note",
         "partition": "",
         "run_id": result.run_id,
+        "run_url": f"http://127.0.0.1:3000/runs/{result.run_id}",
         "code_version": "7",
+        "config": "",
         "upstream/raw/b-1": "c1",
     }
 
@@ -285,13 +300,13 @@ def test_asset_called_directly_publishes_under_a_branch_called_direct(store: Sto
     branches: list[str] = []
 
     def build(folder: Path) -> Found:
-        branches.extend(entry.name for entry in (Path(store.root) / "staging").iterdir())
+        branches.append(folder.parent.name)
         return write("good", folder)
 
     events = list(note_asset(build)(dg.build_asset_context(), store=store))  # pyright: ignore[reportArgumentType]
     assert [type(event).__name__ for event in events] == ["MaterializeResult", "AssetCheckResult", "AssetCheckResult"]
     assert newest(store) == "good"
-    assert branches == ["note%2Fdirect%2F0"]
+    assert [branch.rpartition("-")[0] for branch in branches] == ["tx-note-direct-0"]
 
 
 def test_events_of_refused_output_that_nobody_reads_on_publish_nothing(store: StoreResource) -> None:
@@ -303,11 +318,11 @@ def test_events_of_refused_output_that_nobody_reads_on_publish_nothing(store: St
 
 def test_conflict_is_a_failure_that_names_the_next_step(run: Run, store: StoreResource) -> None:
     def build(folder: Path) -> Found:
-        with store.store().transaction("note", "m", branch="other", metadata={}) as transaction:
+        with store.store().transaction("note", "m", label=["other"], metadata={}) as transaction:
             write("quicker", transaction.folder)
         return write("good", folder)
 
-    assert "published by another run in between" in failure(run(note_asset(build)))
+    assert "published on main by another writer" in failure(run(note_asset(build)))
     assert newest(store) == "quicker"
 
 
@@ -317,7 +332,7 @@ def test_retry_after_a_conflict_starts_from_the_newer_version(run: Run, store: S
     def build(folder: Path) -> Found:
         calls.append("call")
         if len(calls) == 1:
-            with store.store().transaction("note", "m", branch="other", metadata={}) as transaction:
+            with store.store().transaction("note", "m", label=["other"], metadata={}) as transaction:
                 write("quicker", transaction.folder)
         return write("good", folder)
 
@@ -332,7 +347,7 @@ def test_artifact_is_one_commit_of_an_asset(run: Run, store: StoreResource) -> N
     artifact = store.artifact("note", None, commit)
     assert artifact.file("note.txt").read_text() == "good"
     assert (artifact.asset, artifact.partition, artifact.commit) == ("note", None, commit)
-    assert artifact.digest == store.store().commit(commit).digest
+    assert artifact.digest == store.store().version("note", commit).digest
 
 
 def test_check_specs_are_those_of_the_audits() -> None:

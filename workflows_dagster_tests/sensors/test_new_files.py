@@ -13,7 +13,7 @@ from workflows_dagster.assets.ingest import raw_reviews
 from workflows_dagster.lib.errors import SourceUnreadableError
 from workflows_dagster.lib.ingest.manifests import Manifests
 from workflows_dagster.resources.sources import SourcesResource
-from workflows_dagster.resources.store import StoreResource
+from workflows_dagster.resources.store import EmbeddedStore
 from workflows_dagster.sensors.new_files import ingest_new_files_sensor
 
 CATALOG = """
@@ -39,7 +39,7 @@ class Deployment:
         self.inbox = folder / "inbox"
         self.inbox.mkdir()
         self.sources = SourcesResource(path=str(folder / "sources.yaml"), manifests=str(folder / "manifests"))
-        self.store = StoreResource(root=str(folder / "store"))
+        self.store = EmbeddedStore(home=str(folder))
         self.instance = instance
         self.cursor: str | None = None
         self.describe()
