@@ -50,7 +50,8 @@ class VersionedStore:
 
         Leaving it normally publishes what was written in one atomic step, unless a blocking audit failed. Leaving it by
         an exception publishes nothing, and keeps what was written on the branch that the exception's note names.
-        Content equal to the published version makes no new commit: the transaction then ends with that version.
+        Content equal to the published version's, made of the same inputs and with the same findings, makes no new
+        commit: the transaction then ends with that version.
 
         Args:
             path: What is published.
@@ -200,14 +201,14 @@ class VersionedStore:
 
     def _publish(self, transaction: Transaction, message: str, start: str, before: Version | None) -> Version:
         version = _describe(transaction, message, before)
-        if before is None or before.digest != version.digest:
+        if before is None or not _is_same(before, version):
             try:
                 version = self._commit(transaction, version, start, before)
                 self.repository.merge(transaction.branch, transaction.path, self.base)
             except ConflictError:
                 # Two runs that made the same of the same are not in conflict.
                 now = self.head(transaction.path)
-                if now is None or now.digest != version.digest:
+                if now is None or not _is_same(now, version):
                     raise
                 version = now
             self._drop_branch(transaction.branch)
@@ -258,6 +259,18 @@ class VersionedStore:
         except StoreError as error:
             # It is merged: the branch is only a name that the next sweep removes.
             _logger.warning("The branch %s could not be removed: %s", branch, error)
+
+
+def _is_same(one: Version, other: Version) -> bool:
+    """Whether two versions have the same content, the same inputs and the same findings of audits.
+
+    Of equal content that was made of other inputs a new record is kept: what a version says it was made of stays true.
+    """
+    return one.digest == other.digest and _evidence(one) == _evidence(other)
+
+
+def _evidence(version: Version) -> dict[str, str]:
+    return {name: value for name, value in version.metadata.items() if name.startswith(("upstream/", "audit/"))}
 
 
 def _describe(transaction: Transaction, message: str, before: Version | None) -> Version:
