@@ -29,8 +29,10 @@ class Repository(Protocol):
         StorePermissionError: The credentials do not suffice.
     """
 
-    kind: str
-    """What it is, as metadata shows it: "git" or "lakefs"."""
+    @property
+    def kind(self) -> str:
+        """What it is, as metadata shows it: "git" or "lakefs"."""
+        ...
 
     def describe(self) -> str:
         """Where it is, for messages; holds no secret."""

@@ -1,0 +1,430 @@
+"""A repository of a lakeFS server."""
+
+import importlib.util
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from workflows_dagster.lib.errors import (
+    ConfigurationError,
+    ConflictError,
+    MissingExtraError,
+    NotPublishedError,
+    StoreError,
+)
+from workflows_dagster.lib.store.lakefs_connection import LakeFSConnection
+from workflows_dagster.lib.store.lakefs_transfer import download, in_parallel, target_in, upload
+from workflows_dagster.lib.store.repository import Change
+
+if TYPE_CHECKING:
+    import lakefs
+
+_PAGE = 1000  # the most that the server gives, and deletes, at a time
+_COMMIT_ID = re.compile(r"[0-9a-f]{64}")
+_LONGEST_VALUE = 2000
+_BRANCH_TRIES = 3
+
+
+@dataclass(frozen=True)
+class LakeFSRepository:
+    """Branches, commits and tags of a lakeFS repository, by its API; implements `Repository`.
+
+    There is no `prune`: lakeFS frees the space of old versions by its own garbage collection (docs/lakefs.md).
+
+    Attributes:
+        endpoint: Address of the server, with or without /api/v1.
+        access_key_id: Key that names the user.
+        secret_access_key: Its secret.
+        repository: Name of the repository.
+        storage_namespace: Where a new repository keeps its objects, as s3://bucket/folder; needed with `create` only.
+        create: Whether a missing repository is made.
+        timeout_s: Longest wait for a connection, and for the next byte of an answer. Hooks run while lakeFS merges:
+            they have to end within it.
+        attempts: How often a request is made before the server counts as unavailable.
+        parallel: Most uploads or downloads at a time.
+        pause_s: Wait after the first failed attempt; doubled after each further one.
+
+    Raises:
+        MissingExtraError: The package lakefs is not installed.
+    """
+
+    endpoint: str
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    repository: str
+    storage_namespace: str | None = None
+    create: bool = False
+    timeout_s: float = 60.0
+    attempts: int = 5
+    parallel: int = 8
+    pause_s: float = 0.25
+
+    def __post_init__(self) -> None:
+        if importlib.util.find_spec("lakefs") is None:
+            raise MissingExtraError(
+                "publishing to lakeFS needs a package that is not installed",
+                given="lakefs",
+                expected="the extra [lakefs]",
+                remedy="pip install 'workflows-dagster[lakefs]'",
+            )
+
+    @cached_property
+    def _connection(self) -> LakeFSConnection:
+        return LakeFSConnection(
+            self.endpoint,
+            self.access_key_id,
+            self.secret_access_key,
+            timeout_s=self.timeout_s,
+            attempts=self.attempts,
+            parallel=self.parallel,
+            pause_s=self.pause_s,
+        )
+
+    @property
+    def kind(self) -> str:
+        """What it is, as metadata shows it."""
+        return "lakefs"
+
+    def describe(self) -> str:
+        """Repository and server."""
+        return f"lakefs://{self.repository} at {self._connection.address}"
+
+    def prepare(self, base: str) -> str:
+        """The newest commit of a base branch; a missing branch begins at the repository's default branch.
+
+        Raises:
+            NotPublishedError: The repository is missing and must not be made.
+            ConfigurationError: It is to be made, and its storage namespace is not known.
+        """
+        what = f"read the branch {base}"
+        try:
+            return self._connection.call(what, partial(self._head, base))
+        except NotPublishedError:
+            default = self._default_branch()
+        try:
+            if base != default:
+                self._connection.call(f"make the branch {base}", partial(self._branch(base).create, default))
+        except ConflictError:
+            pass  # somebody else made it just now, or the answer to our first attempt was lost
+        return self._connection.call(what, partial(self._head, base))
+
+    def resolve(self, ref: str) -> str:
+        """Id of the commit that a ref stands for."""
+        if not ref or re.search(r"\s", ref):
+            # The server has no better answer to these than 500.
+            raise NotPublishedError(
+                "no such ref", given=ref, expected="a branch, a tag or a commit id", remedy="check its spelling"
+            )
+        commits = self._connection.sdk.commits_api
+        found = self._connection.call(f"find {ref}", partial(commits.get_commit, self.repository, ref))
+        return str(found.id)
+
+    def last_change(self, ref: str, name: str) -> str | None:
+        """Id of the commit that gave a file, or the files below a folder, the content that a ref has; None: no such."""
+        commit = self._fixed(ref)
+        file = self._file(commit, name)
+        if file is not None:
+            return self._origin(commit, name, file, self._file, objects=[name])
+        below = self._below(commit, name)
+        if below:
+            return self._origin(commit, name, below, self._below, prefixes=[f"{name}/"])
+        return None
+
+    def stage(
+        self,
+        branch: str,
+        start: str,
+        path: str,
+        folder: Path,
+        *,
+        unchanged: Collection[str],
+        message: str,
+        metadata: Mapping[str, str],
+    ) -> str:
+        """Commits a local folder as the whole content of a path on a new branch; returns the id of the commit.
+
+        A branch of this name is a leftover of the same attempt: it is made anew. A folder whose content `start` has
+        already makes no commit: `start` is returned.
+        """
+        files = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.is_file()}
+        there = {name.removeprefix(f"{path}/") for name in self._names(start, f"{path}/")}
+        self._begin(branch, start)
+        self._delete(branch, [f"{path}/{name}" for name in sorted(there - files.keys())])
+        changed = [name for name in files if name not in unchanged or name not in there]
+        in_parallel(
+            self.parallel,
+            [
+                partial(upload, self._connection, self.repository, branch, f"{path}/{name}", files[name])
+                for name in changed
+            ],
+        )
+        return self._commit(branch, start, message, metadata)
+
+    def merge(self, branch: str, path: str, into: str) -> None:
+        """Brings the commit of `stage` into a base branch in one atomic step.
+
+        Raises:
+            ConflictError: The path was published on the base branch after the commit that `stage` started at.
+            QualityGateError: A hook of the repository refused it.
+        """
+        from lakefs.exceptions import BadRequestException, ConflictException
+
+        what = f"merge {branch} into {into}"
+        request = partial(self._branch(branch).merge_into, into, message=f"Merge {path} of {branch} into {into}")
+        with self._connection.naming_refusals(what):
+            try:
+                self._connection.attempt(what, request)
+            except ConflictException as error:
+                raise ConflictError(
+                    f"{path} was published on {into} by another writer since this transaction began",
+                    given=branch,
+                    expected=f"{path} as it was when the transaction began",
+                    remedy=f"run the step again on what is there now; the branch {branch} holds what was written",
+                ) from error
+            except BadRequestException:
+                # "no changes": an earlier attempt was carried out, and only its answer was lost.
+                if not self._is_merged(branch, into):
+                    raise
+
+    def drop_branch(self, branch: str) -> None:
+        """Removes a branch; a branch that is not there is no error."""
+        from lakefs.exceptions import NotFoundException
+
+        what = f"remove the branch {branch}"
+        with self._connection.naming_refusals(what):
+            try:
+                self._connection.attempt(what, self._branch(branch).delete)
+            except NotFoundException:
+                return
+
+    def branches(self, prefix: str) -> list[str]:
+        """Names of the branches that begin with a prefix, sorted."""
+        request = partial(self._connection.sdk.branches_api.list_branches, self.repository, prefix=prefix, amount=_PAGE)
+        found = self._connection.pages("list branches", lambda after: request(after=after))
+        return sorted(str(branch.id) for branch in found)
+
+    def read(self, commit: str, name: str) -> bytes:
+        """The content of one small file at a commit."""
+        objects = self._connection.sdk.objects_api
+        return bytes(
+            self._connection.call(
+                f"read {name} at {commit}", partial(objects.get_object, self.repository, commit, name)
+            )
+        )
+
+    def fetch(self, commit: str, path: str, names: Collection[str], folder: Path) -> None:
+        """Writes files of a path into a local folder under their names relative to the path."""
+        targets = {name: target_in(folder, name) for name in names}
+        in_parallel(
+            self.parallel,
+            [
+                partial(download, self._connection, self.repository, commit, f"{path}/{name}", target)
+                for name, target in targets.items()
+            ],
+        )
+
+    def paths(self, ref: str, marker: str) -> list[str]:
+        """The folders at a ref that hold a file of this name, sorted."""
+        suffix = f"/{marker}"
+        return sorted(name.removesuffix(suffix) for name in self._names(self._fixed(ref), "") if name.endswith(suffix))
+
+    def diff(self, before: str, after: str) -> Iterator[Change]:
+        """The files that two refs hold differently, sorted by name."""
+        request = partial(
+            self._connection.sdk.refs_api.diff_refs,
+            self.repository,
+            self._fixed(before),
+            self._fixed(after),
+            # Two dots: what differs. The default, three, leaves out what happened on the first ref's side.
+            type="two_dot",
+            amount=_PAGE,
+        )
+        for change in self._connection.pages(f"compare {before} with {after}", lambda offset: request(after=offset)):
+            yield Change(str(change.path), change.type)
+
+    def tag(self, name: str, commit: str) -> None:
+        """Names a commit for good.
+
+        Raises:
+            ConflictError: The tag is there and names another commit.
+        """
+        from lakefs.exceptions import ConflictException
+
+        what = f"tag {commit} as {name}"
+        with self._connection.naming_refusals(what):
+            try:
+                self._connection.attempt(what, partial(self._repository.tag(name).create, commit))
+            except ConflictException as error:
+                tags = self._connection.sdk.tags_api
+                known = self._connection.call(f"read the tag {name}", partial(tags.get_tag, self.repository, name))
+                if known.commit_id != commit:
+                    raise ConflictError(
+                        f"the tag {name} names another commit",
+                        given=commit,
+                        expected=str(known.commit_id),
+                        remedy="choose another name; a tag is never moved",
+                    ) from error
+
+    def tags(self) -> Mapping[str, str]:
+        """Commit id of each tag, by its name, sorted."""
+        request = partial(self._connection.sdk.tags_api.list_tags, self.repository, amount=_PAGE)
+        found = self._connection.pages("list tags", lambda after: request(after=after))
+        return dict(sorted((str(tag.id), str(tag.commit_id)) for tag in found))
+
+    def link(self, ref: str) -> str:
+        """The page of a commit in the lakeFS UI; of a tag or branch, the page of its files."""
+        page = f"commits/{ref}" if _COMMIT_ID.fullmatch(ref) else f"objects?ref={quote(ref, safe='')}"
+        return f"{self._connection.address}/repositories/{quote(self.repository, safe='')}/{page}"
+
+    @property
+    def _repository(self) -> "lakefs.Repository":
+        client = self._connection.client
+        from lakefs import Repository
+
+        return Repository(self.repository, client)
+
+    def _branch(self, name: str) -> "lakefs.Branch":
+        return self._repository.branch(name)
+
+    def _head(self, branch: str) -> str:
+        return str(self._connection.sdk.branches_api.get_branch(self.repository, branch).commit_id)
+
+    def _fixed(self, ref: str) -> str:
+        """A ref that does not move while pages are read, and that shows nothing uncommitted."""
+        return ref if _COMMIT_ID.fullmatch(ref) else self.resolve(ref)
+
+    def _default_branch(self) -> str:
+        repositories = self._connection.sdk.repositories_api
+        request = partial(repositories.get_repository, self.repository)
+        what = f"find the repository {self.repository}"
+        try:
+            return str(self._connection.call(what, request).default_branch)
+        except NotPublishedError as error:
+            if not self.create:
+                raise NotPublishedError(
+                    f"there is no repository {self.repository} at {self._connection.address}",
+                    given=self.repository,
+                    expected="a repository that exists, or leave to make it",
+                    remedy="make it in lakeFS, or set WORKFLOWS_DAGSTER_LAKEFS_CREATE=true",
+                ) from error
+        self._make_repository()
+        return str(self._connection.call(what, request).default_branch)
+
+    def _make_repository(self) -> None:
+        if not self.storage_namespace:
+            raise ConfigurationError(
+                f"the lakeFS repository {self.repository} is to be made, and there is no storage namespace for it",
+                given=self.storage_namespace,
+                expected="where its objects go, as s3://bucket/folder",
+                remedy="set WORKFLOWS_DAGSTER_LAKEFS_STORAGE_NAMESPACE",
+            )
+        # exist_ok: several processes may find it missing at the same time.
+        request = partial(self._repository.create, self.storage_namespace, default_branch="main", exist_ok=True)
+        self._connection.call(f"make the repository {self.repository}", request)
+
+    def _begin(self, branch: str, start: str) -> None:
+        """Makes the branch, without what an earlier attempt left on it."""
+        for _ in range(_BRANCH_TRIES - 1):
+            try:
+                self._connection.call(f"make the branch {branch}", partial(self._branch(branch).create, start))
+            except ConflictError:
+                self.drop_branch(branch)
+            else:
+                return
+        self._connection.call(f"make the branch {branch}", partial(self._branch(branch).create, start))
+
+    def _commit(self, branch: str, start: str, message: str, metadata: Mapping[str, str]) -> str:
+        from lakefs.exceptions import BadRequestException
+
+        what = f"commit the branch {branch}"
+        request = partial(
+            self._branch(branch).commit, message, {key: _shortened(value) for key, value in metadata.items()}
+        )
+        with self._connection.naming_refusals(what):
+            try:
+                return str(self._connection.attempt(what, request).id)
+            except BadRequestException as error:
+                # "no changes": an earlier attempt was carried out and only its answer was lost, or all was there.
+                head = self._connection.call(what, partial(self._head, branch))
+                if head == start and "no changes" not in str(error):
+                    raise
+                return head
+
+    def _is_merged(self, branch: str, into: str) -> bool:
+        head = self._connection.call(f"read the branch {branch}", partial(self._head, branch))
+        refs = self._connection.sdk.refs_api
+        common = self._connection.call(
+            f"compare {branch} with {into}", partial(refs.find_merge_base, self.repository, head, into)
+        )
+        return common.base_commit_id == head
+
+    def _names(self, commit: str, prefix: str) -> Iterator[str]:
+        return (str(entry.path) for entry in self._entries(commit, prefix))
+
+    def _entries(self, commit: str, prefix: str) -> Iterator[Any]:
+        objects = self._connection.sdk.objects_api
+        request = partial(
+            objects.list_objects, self.repository, commit, prefix=prefix, user_metadata=False, amount=_PAGE
+        )
+        return self._connection.pages(f"list the files of {commit}", lambda after: request(after=after))
+
+    def _delete(self, branch: str, names: list[str]) -> None:
+        from lakefs_sdk.models.path_list import PathList
+
+        objects = self._connection.sdk.objects_api
+        what = f"remove files from the branch {branch}"
+        for begin in range(0, len(names), _PAGE):
+            request = partial(
+                objects.delete_objects, self.repository, branch, PathList(paths=names[begin : begin + _PAGE])
+            )
+            # One answer for all: some may have been refused in an answer of 200.
+            for error in self._connection.call(what, request).errors:
+                raise StoreError(
+                    f"lakeFS could not {what}",
+                    given=f"{error.path}: {error.status_code} {error.message}",
+                    expected="that the files may be removed",
+                    remedy="read the answer above; docs/lakefs.md lists the permissions needed",
+                )
+
+    def _file(self, commit: str, name: str) -> object:
+        """What tells the content of a file from any other; None: there is no such file."""
+        objects = self._connection.sdk.objects_api
+        request = partial(objects.stat_object, self.repository, commit, name, user_metadata=False)
+        try:
+            file = self._connection.call(f"look at {name}", request)
+        except NotPublishedError:
+            return None
+        return file.checksum, file.size_bytes
+
+    def _below(self, commit: str, name: str) -> object:
+        """As `_file`, for all files below a folder."""
+        return [(entry.path, entry.checksum) for entry in self._entries(commit, f"{name}/")]
+
+    def _origin(
+        self, commit: str, name: str, content: object, look: Callable[[str, str], object], **named: list[str]
+    ) -> str:
+        """The newest commit in the history of another that changed what is named, and left it with this content."""
+        refs = self._connection.sdk.refs_api
+        request = partial(refs.log_commits, self.repository, commit, limit=True, amount=1, **named)
+        after = ""
+        while changes := self._connection.call(f"read the log of {name}", partial(request, after=after)).results:
+            after = str(changes[0].id)
+            # The server leaves merge commits out of such a log, and orders it by the commits' clocks: where those of
+            # several servers differ, the newest change need not come first.
+            if after == commit or look(after, name) == content:
+                return after
+        raise StoreError(
+            f"no commit of the log made {name} what it is",
+            given=commit,
+            expected="a commit, not a merge, that wrote the file",
+            remedy="look at the log of the file in the lakeFS UI",
+        )
+
+
+def _shortened(value: str) -> str:
+    """A value of commit metadata: DynamoDB, which may hold the commits of lakeFS, takes 400 KB for a whole commit."""
+    return value if len(value) <= _LONGEST_VALUE else f"{value[: _LONGEST_VALUE - 3]}..."

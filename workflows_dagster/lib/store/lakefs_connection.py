@@ -1,0 +1,206 @@
+"""Requests to a lakeFS server: each has a timeout, and is tried again after troubles of the transport only."""
+
+import logging
+import os
+import random
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import urllib3
+
+from workflows_dagster.lib.errors import ConfigurationError
+from workflows_dagster.lib.store.lakefs_errors import is_transient, not_lakefs, refused, unavailable
+
+if TYPE_CHECKING:
+    import lakefs
+    from lakefs_sdk.client import LakeFSClient
+
+_LOG = logging.getLogger(__name__)
+_LONGEST_PAUSE_S = 8.0
+_API = "/api/v1"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LakeFSConnection:
+    """Where a server is, who asks, and how patiently; plain values, so that it goes to other processes.
+
+    Attributes:
+        endpoint: Address of the server, with or without /api/v1.
+        access_key_id: Key that names the user.
+        secret_access_key: Its secret.
+        timeout_s: Longest wait for a connection, and for the next byte of an answer.
+        attempts: How often a request is made before the server counts as unavailable.
+        parallel: Most requests at a time.
+        pause_s: Wait after the first failed attempt; doubled after each further one.
+    """
+
+    endpoint: str
+    access_key_id: str = field(repr=False)
+    secret_access_key: str = field(repr=False)
+    timeout_s: float = 60.0
+    attempts: int = 5
+    parallel: int = 8
+    pause_s: float = 0.25
+
+    @property
+    def address(self) -> str:
+        """Address of the server's UI: no slash at the end, no /api/v1."""
+        return _address(self.endpoint)
+
+    @property
+    def api_url(self) -> str:
+        """Address that the paths of the API specification are relative to."""
+        return self.address + _API
+
+    @property
+    def client(self) -> "lakefs.Client":
+        """The wrapper's client; one for each process and server."""
+        return _client(
+            self.api_url, self.access_key_id, self.secret_access_key, self.timeout_s, self.parallel, os.getpid()
+        )
+
+    @property
+    def sdk(self) -> "LakeFSClient":
+        """The generated client, for what the wrapper lacks."""
+        return self.client.sdk_client
+
+    @property
+    def pool(self) -> urllib3.PoolManager:
+        """The connections of the client, for bodies that must not be held in memory."""
+        return self.sdk.objects_api.api_client.rest_client.pool_manager
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header that authenticates a request made on `pool`."""
+        return {"Authorization": str(self.client.config.get_basic_auth_token())}
+
+    def call(self, what: str, request: Callable[[], T]) -> T:
+        """The answer to one request.
+
+        Args:
+            what: The request in words that follow "lakeFS could not", for messages.
+            request: Makes it, by the wrapper, the generated client or `pool`. It is called again after transport
+                errors: it must do no harm when an earlier call has been carried out and only its answer was lost.
+
+        Raises:
+            StoreUnavailableError: No attempt got an answer.
+            StorePermissionError, NotPublishedError, ConflictError, QualityGateError, StoreError: The server refused.
+        """
+        with self.naming_refusals(what):
+            return self.attempt(what, request)
+
+    def pages(self, what: str, request: Callable[[str], Any]) -> Iterator[Any]:
+        """The results of all pages of a listing; `request` gets the offset that a page begins after."""
+        after = ""
+        while True:
+            page = self.call(what, partial(request, after))
+            yield from page.results
+            if not page.pagination.has_more:
+                return
+            after = page.pagination.next_offset
+
+    @contextmanager
+    def naming_refusals(self, what: str) -> Generator[None]:
+        """Turns refusals that `attempt` raises into the store's errors."""
+        from lakefs.exceptions import ServerException
+
+        try:
+            yield
+        except ServerException as error:
+            raise refused(what, error, address=self.address) from error
+
+    def attempt(self, what: str, request: Callable[[], T]) -> T:
+        """As `call`, but a refusal is raised as the wrapper's exception, for callers that know what to make of it.
+
+        Raises:
+            ServerException: The server refused; the subclass says how.
+            StoreUnavailableError: No attempt got an answer.
+        """
+        from lakefs.exceptions import ServerException, api_exception_handler
+
+        last: Exception | None = None
+        for number in range(self.attempts):
+            if last is not None:
+                self._pause(what, number, last)
+            try:
+                with api_exception_handler():
+                    return request()
+            except ServerException as error:
+                if not is_transient(error):
+                    raise
+                last = error
+            except urllib3.exceptions.HTTPError as error:
+                last = error
+            except ValueError as error:
+                # What the generated client raises for an answer of 2xx that is not of the API's schema.
+                raise not_lakefs(what, address=self.address) from error
+        raise unavailable(
+            what,
+            address=self.address,
+            attempts=self.attempts,
+            timeout_s=self.timeout_s,
+            last=last or RuntimeError("no attempt"),
+        ) from last
+
+    def _pause(self, what: str, failed: int, last: Exception) -> None:
+        longest_s = min(_LONGEST_PAUSE_S, self.pause_s * 2 ** (failed - 1))
+        # Writers that failed together must not come back together.
+        pause_s = random.uniform(longest_s / 2, longest_s)
+        _LOG.warning(
+            "lakeFS at %s could not %s, attempt %d of %d: %s; again in %.1f s",
+            self.address,
+            what,
+            failed,
+            self.attempts,
+            last,
+            pause_s,
+        )
+        time.sleep(pause_s)
+
+
+class _TimedPool(urllib3.PoolManager):
+    """Gives every request a timeout: most calls of the wrapper have no way to ask for one."""
+
+    def __init__(self, *, timeout_s: float, connections: int) -> None:
+        # urllib3's own retries would multiply with ours, and repeat requests whose outcome is not known.
+        super().__init__(num_pools=2, maxsize=connections, retries=False)
+        self._wait = urllib3.Timeout(connect=timeout_s, read=timeout_s)
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:
+        if kw.get("timeout") is None:
+            kw["timeout"] = self._wait
+        return super().urlopen(method, url, redirect=redirect, **kw)
+
+
+@lru_cache(maxsize=8)
+def _client(
+    api_url: str, access_key_id: str, secret_access_key: str, timeout_s: float, connections: int, process_id: int
+) -> "lakefs.Client":
+    """The client of one process: connections must not be shared with a forked one, hence the unused argument."""
+    import lakefs
+
+    client = lakefs.Client(host=api_url, username=access_key_id, password=secret_access_key)
+    rest = client.sdk_client.objects_api.api_client.rest_client
+    rest.pool_manager = _TimedPool(timeout_s=timeout_s, connections=connections)
+    return client
+
+
+def _address(endpoint: str) -> str:
+    address = endpoint.strip().rstrip("/").removesuffix(_API).rstrip("/")
+    parts = urlsplit(address)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        raise ConfigurationError(
+            "the address of the lakeFS server cannot be used",
+            # What stands before an @ may be a password.
+            given=endpoint if "@" not in endpoint else "an address that holds a user name or password",
+            expected="http://HOST:PORT or https://HOST, the credentials given separately",
+            remedy="correct LAKEFS_ENDPOINT",
+        )
+    return address

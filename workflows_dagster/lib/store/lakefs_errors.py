@@ -1,0 +1,108 @@
+"""What lakeFS answers, as the store's own errors; the status codes are those of pkg/api/controller.go of the server."""
+
+from typing import TYPE_CHECKING, cast
+
+from workflows_dagster.lib.errors import (
+    ConflictError,
+    NotPublishedError,
+    QualityGateError,
+    StoreError,
+    StorePermissionError,
+    StoreUnavailableError,
+    WorkflowError,
+)
+
+if TYPE_CHECKING:
+    from lakefs.exceptions import ServerException
+
+_TRANSIENT = {
+    0,  # the TLS handshake failed: no answer at all
+    408,
+    429,  # too many writers of one branch, or a rate limit
+    500,  # "branch is currently locked, try again later"
+    502,
+    503,  # the key-value store behind lakeFS throttles
+    504,
+}
+
+
+def is_transient(error: "ServerException") -> bool:
+    """Whether the same request may succeed later: a trouble of the transport or of the server, not of the request."""
+    return error.status_code in _TRANSIENT
+
+
+def answer_text(error: "ServerException") -> str:
+    """The status and the message of an answer, one line."""
+    # A proxy in between may answer with any JSON.
+    body = cast("object", error.body)
+    message = cast("dict[str, object]", body).get("message") if isinstance(body, dict) else None
+    return f"HTTP {error.status_code}: {message or error.reason or 'no message'}"
+
+
+def unavailable(what: str, *, address: str, attempts: int, timeout_s: float, last: Exception) -> StoreUnavailableError:
+    """The error for a server that did not answer, or only with troubles of its own."""
+    return StoreUnavailableError(
+        f"lakeFS could not {what}: {attempts} attempts at {address} failed",
+        given=_last_text(last),
+        expected=f"an answer without a pause of more than {timeout_s:g} s",
+        remedy="check LAKEFS_ENDPOINT and that the server is up and reachable from here, then run the step again",
+    )
+
+
+def not_lakefs(what: str, *, address: str) -> StoreError:
+    """The error for an answer that is not of the lakeFS API."""
+    return StoreError(
+        f"{address} answered, but not as lakeFS does, when asked to {what}",
+        given=address,
+        expected="the address of a lakeFS server, as http://host:8000",
+        remedy="check LAKEFS_ENDPOINT",
+    )
+
+
+def refused(what: str, error: "ServerException", *, address: str) -> WorkflowError:
+    """The named error for an answer that says no."""
+    answer = answer_text(error)
+    match error.status_code:
+        case 401 | 403:
+            return StorePermissionError(
+                f"lakeFS did not let these credentials {what}",
+                given=f"{answer} from {address}",
+                expected="an access key that may do this; docs/lakefs.md lists the actions needed",
+                remedy="check LAKEFS_ACCESS_KEY_ID and LAKEFS_SECRET_ACCESS_KEY, and the policies of their user",
+            )
+        case 404 | 410:
+            return NotPublishedError(
+                f"lakeFS could not {what}: there is no such thing, or garbage collection removed it",
+                given=f"{answer} from {address}",
+                expected="a repository, ref and file that exist",
+                remedy="check the names, and the retention rules of the repository (docs/lakefs.md)",
+            )
+        case 409:
+            return ConflictError(
+                f"lakeFS could not {what}: something else is there already",
+                given=f"{answer} from {address}",
+                expected="a name that is free",
+                remedy="run the step again",
+            )
+        case 412:
+            return QualityGateError(
+                f"a hook of the repository refused to {what}",
+                given=f"{answer} from {address}",
+                expected="data that the hooks of the repository let pass",
+                remedy="open the run of the hook under Actions in the lakeFS UI, correct the data, run the step again",
+            )
+        case _:
+            return StoreError(
+                f"lakeFS refused to {what}",
+                given=f"{answer} from {address}",
+                expected="a request that lakeFS takes",
+                remedy="read the answer above; the log of the lakeFS server says more",
+            )
+
+
+def _last_text(error: Exception) -> str:
+    from lakefs.exceptions import ServerException
+
+    if isinstance(error, ServerException):
+        return answer_text(error)
+    return f"{type(error).__name__}: {error}"

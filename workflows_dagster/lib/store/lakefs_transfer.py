@@ -1,0 +1,142 @@
+"""Files to and from a lakeFS server, in bounded memory.
+
+The bodies go over the client's connections directly. The generated client takes an upload as bytes and gives a download
+as bytes; the wrapper's writer copies the file once more and sends it without its length, which object stores behind
+lakeFS then have to buffer.
+"""
+
+import hashlib
+import json
+import mimetypes
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from workflows_dagster.lib.errors import IntegrityError
+from workflows_dagster.lib.store.lakefs_connection import LakeFSConnection
+
+if TYPE_CHECKING:
+    import urllib3
+
+_BLOCK_BYTES = 1 << 20
+_CONTENT_TYPES = {
+    ".parquet": "application/vnd.apache.parquet",
+    ".jsonl": "application/x-ndjson",
+    ".md": "text/markdown",
+}
+
+
+def upload(connection: LakeFSConnection, repository: str, branch: str, name: str, source: Path) -> None:
+    """Writes a local file to a branch.
+
+    Raises:
+        IntegrityError: The server received other bytes.
+    """
+    connection.call(f"take {name}", partial(_send, connection, repository, branch, name, source))
+
+
+def download(connection: LakeFSConnection, repository: str, commit: str, name: str, target: Path) -> None:
+    """Writes a file of a commit to a local file, which is there whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial_file = target.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        connection.call(f"give {name}", partial(_receive, connection, repository, commit, name, partial_file))
+        partial_file.replace(target)
+    finally:
+        partial_file.unlink(missing_ok=True)
+
+
+def target_in(folder: Path, name: str) -> Path:
+    """Where a file belongs below a folder.
+
+    Raises:
+        IntegrityError: The name leads out of the folder.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts:
+        raise IntegrityError(
+            "a stored name leads out of its folder",
+            given=name,
+            expected="a relative path without ..",
+            remedy="find out who wrote it; it was not fetched",
+        )
+    return folder.joinpath(*parts)
+
+
+def in_parallel(parallel: int, jobs: Iterable[Callable[[], None]]) -> None:
+    """Runs jobs in threads; the first error ends it, jobs that had not begun are not done."""
+    with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="lakefs") as pool:
+        running = [pool.submit(job) for job in jobs]
+        try:
+            for job in as_completed(running):
+                job.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _send(connection: LakeFSConnection, repository: str, branch: str, name: str, source: Path) -> None:
+    from lakefs.exceptions import handle_http_error
+
+    # What the server takes as the checksum of an upload.
+    md5 = hashlib.md5(usedforsecurity=False)
+    with source.open("rb") as stream:
+        response = connection.pool.request(
+            "POST",
+            f"{connection.api_url}/repositories/{quote(repository, safe='')}/branches/{quote(branch, safe='')}/objects"
+            f"?{urlencode({'path': name})}",
+            body=_blocks(stream.read, md5.update),
+            headers=connection.authorization
+            | {"Content-Type": _content_type(name), "Content-Length": str(source.stat().st_size)},
+            redirect=False,
+        )
+    handle_http_error(response)  # pyright: ignore[reportArgumentType]  # annotated with a subclass; reads status and data
+    stored = json.loads(response.data)
+    if stored["checksum"] != md5.hexdigest():
+        raise IntegrityError(
+            f"lakeFS received other bytes of {name} than were sent",
+            given=f"md5 {stored['checksum']}, {stored.get('size_bytes')} bytes",
+            expected=f"md5 {md5.hexdigest()}",
+            remedy="run the step again; if it comes back, look at proxies between here and the server",
+        )
+
+
+def _receive(connection: LakeFSConnection, repository: str, commit: str, name: str, target: Path) -> None:
+    from lakefs.exceptions import handle_http_error
+
+    response = connection.pool.request(
+        "GET",
+        f"{connection.api_url}/repositories/{quote(repository, safe='')}/refs/{quote(commit, safe='')}/objects"
+        f"?{urlencode({'path': name})}",
+        headers=connection.authorization,
+        preload_content=False,
+        redirect=False,
+    )
+    try:
+        handle_http_error(response)  # pyright: ignore[reportArgumentType]  # as above
+        with target.open("wb") as sink:
+            _drain(response, sink.write)
+    finally:
+        # Closed, not given back, when something was left unread.
+        response.release_conn() if response.closed else response.close()
+
+
+def _drain(response: "urllib3.BaseHTTPResponse", write: Callable[[bytes], object]) -> None:
+    """Reads the body to its end; urllib3 raises when it is shorter than its Content-Length."""
+    for block in response.stream(_BLOCK_BYTES, decode_content=False):
+        write(block)
+
+
+def _blocks(read: Callable[[int], bytes], look: Callable[[bytes], None]) -> Iterator[bytes]:
+    while block := read(_BLOCK_BYTES):
+        look(block)
+        yield block
+
+
+def _content_type(name: str) -> str:
+    suffix = PurePosixPath(name).suffix
+    return _CONTENT_TYPES.get(suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
