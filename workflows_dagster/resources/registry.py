@@ -5,13 +5,14 @@ from typing import Final
 from dagster import ConfigurableResource, EnvVar
 
 from workflows_dagster.io_managers.published import PublishedIOManager
+from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.resources.accelerator import AcceleratorResource
 from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.resources.checkpoints import CheckpointsResource
 from workflows_dagster.resources.generator import RecombinationResource
 from workflows_dagster.resources.retention import RetentionResource
 from workflows_dagster.resources.sources import SourcesResource
-from workflows_dagster.resources.store import EmbeddedStore, StoreResource
+from workflows_dagster.resources.store import EmbeddedStore, LakeFSStore, StoreResource
 from workflows_dagster.resources.webhook import WebhookResource
 from workflows_dagster.settings import Settings
 
@@ -43,8 +44,46 @@ def build_resources(settings: Settings) -> dict[str, object]:
 
 
 def build_store(settings: Settings) -> StoreResource:
-    """The store that the settings name."""
-    return EmbeddedStore(home=str(settings.home.absolute()), base_branch=settings.base_branch, ui_url=settings.ui_url)
+    """The store that the settings name.
+
+    Raises:
+        ConfigurationError: It is lakeFS, and settings that it needs are missing; they are named.
+    """
+    home, base, ui_url = str(settings.home.absolute()), settings.base_branch, settings.ui_url
+    if settings.store == "embedded":
+        return EmbeddedStore(home=home, base_branch=base, ui_url=ui_url)
+    if settings.lakefs_endpoint is None or settings.lakefs_repository is None or _missing(settings):
+        raise ConfigurationError(
+            "the store is lakeFS, and settings that it needs are missing",
+            given=f"nothing in {', '.join(_missing(settings))}",
+            expected="the address, keys and repository of a lakeFS server",
+            remedy="set them in the environment or in .env, or set WORKFLOWS_DAGSTER_STORE=embedded",
+        )
+    return LakeFSStore(
+        home=home,
+        base_branch=base,
+        ui_url=ui_url,
+        endpoint=settings.lakefs_endpoint,
+        # By name: the UI shows the configuration of resources, and these are secrets.
+        access_key_id=EnvVar("LAKEFS_ACCESS_KEY_ID"),
+        secret_access_key=EnvVar("LAKEFS_SECRET_ACCESS_KEY"),
+        repository_name=settings.lakefs_repository,
+        storage_namespace=settings.lakefs_storage_namespace,
+        create=settings.lakefs_create,
+    )
+
+
+def _missing(settings: Settings) -> list[str]:
+    """The variables that a lakeFS store needs and that are not set."""
+    needed = {
+        "LAKEFS_ENDPOINT": settings.lakefs_endpoint,
+        "LAKEFS_ACCESS_KEY_ID": settings.lakefs_access_key_id,
+        "LAKEFS_SECRET_ACCESS_KEY": settings.lakefs_secret_access_key,
+        "WORKFLOWS_DAGSTER_LAKEFS_REPOSITORY": settings.lakefs_repository,
+    }
+    if settings.lakefs_create:
+        needed["WORKFLOWS_DAGSTER_LAKEFS_STORAGE_NAMESPACE"] = settings.lakefs_storage_namespace
+    return [name for name, value in needed.items() if not value]
 
 
 def _webhook(settings: Settings) -> ConfigurableResource[WebhookResource]:

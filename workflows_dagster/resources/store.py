@@ -12,6 +12,7 @@ from workflows_dagster.lib.artifact import Artifact, Report
 from workflows_dagster.lib.audit import Audit, Comparison
 from workflows_dagster.lib.errors import ConflictError, QualityGateError, WorkflowError
 from workflows_dagster.lib.store.git import GitRepository
+from workflows_dagster.lib.store.lakefs import LakeFSRepository
 from workflows_dagster.lib.store.naming import published_path
 from workflows_dagster.lib.store.repository import Repository
 from workflows_dagster.lib.store.transaction import Transaction
@@ -143,11 +144,38 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
 
 
 class EmbeddedStore(StoreResource):
-    """The store without a server: a bare git repository in the home folder. A stand-in, and labelled as such."""
+    """The store without a server: a bare git repository in the home folder. A stand-in, labelled "git" in metadata."""
 
     def repository(self) -> Repository:
         """The git repository."""
         return GitRepository(Path(self.home) / "store.git")
+
+
+class LakeFSStore(StoreResource):
+    """The store on a lakeFS server."""
+
+    endpoint: str = Field(description="Address of the server.")
+    access_key_id: str = Field(description="Key; pass a dg.EnvVar, so that the UI shows its name only.")
+    secret_access_key: str = Field(description="Secret; pass a dg.EnvVar, so that the UI shows its name only.")
+    repository_name: str = Field(description="Name of the repository.")
+    storage_namespace: str | None = Field(default=None, description="Where lakeFS keeps a new repository's objects.")
+    create: bool = Field(default=False, description="Whether a missing repository is made.")
+
+    def repository(self) -> Repository:
+        """The lakeFS repository."""
+        return LakeFSRepository(
+            endpoint=self.endpoint,
+            access_key_id=_secret(self.access_key_id),
+            secret_access_key=_secret(self.secret_access_key),
+            repository=self.repository_name,
+            storage_namespace=self.storage_namespace,
+            create=self.create,
+        )
+
+
+def _secret(value: str) -> str:
+    """The value of a field that Dagster resolves within runs, and leaves to the caller outside of them."""
+    return value.get_value() or "" if isinstance(value, dg.EnvVar) else value
 
 
 def _judge(
