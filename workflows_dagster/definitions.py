@@ -4,6 +4,7 @@ import dagster as dg
 
 from workflows_dagster import assets, checks
 from workflows_dagster.assets.annotation import pilot_responses
+from workflows_dagster.automation import refresh_changed_data_sensor, with_automation
 from workflows_dagster.console import terminal_logger
 from workflows_dagster.execution import MULTIPROCESS
 from workflows_dagster.jobs import JOBS
@@ -31,6 +32,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             pilot_responses_sensor,
             export_new_model_sensor,
             report_new_benchmarks_sensor,
+            refresh_changed_data_sensor,
             alert_on_failed_run,
         ],
         resources=build_resources(settings),
@@ -42,7 +44,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
 def _owned(asset: object) -> dg.AssetsDefinition:
     if not isinstance(asset, dg.AssetsDefinition):
         raise TypeError(f"{asset!r}: expected an asset of this project's own making")
-    return asset.map_asset_specs(_owned_spec)
+    return asset.map_asset_specs(lambda spec: with_automation(_owned_spec(spec)))
 
 
 def _owned_spec(spec: dg.AssetSpec) -> dg.AssetSpec:

@@ -161,6 +161,7 @@ def test_names_of_jobs_schedules_and_sensors(definitions: dg.Definitions) -> Non
         "pilot_responses_sensor",
         "export_new_model_sensor",
         "report_new_benchmarks_sensor",
+        "refresh_changed_data_sensor",
         "alert_on_failed_run",
     }
 

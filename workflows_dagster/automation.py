@@ -1,0 +1,49 @@
+"""What follows by itself when data has changed, and why the rest does not.
+
+| assets | made again when | by |
+|---|---|---|
+| raw_reviews, cleaned_reviews | files or commits are new | the ingest sensors, one run for each batch |
+| review_corpus | at night | corpus_nightly: each of many batches of a day would make all of it anew |
+| annotation, synthesis | what they are made of has changed | `refresh_changed_data_sensor` |
+| finetuning | once a week | training_weekly: it takes hours, whatever has changed |
+| export, benchmark | a model is new | the sensors after training |
+
+A job that makes several of them makes them in one run: while that is under way, nothing is requested of what it will
+make, and afterwards they count as handled. So no schedule and this sensor ever start the same work.
+"""
+
+from typing import Final
+
+import dagster as dg
+
+FOLLOWING: Final = ("annotation", "synthesis")
+"""Groups whose assets follow what they are made of: minutes of work, in which people's answers should show at once."""
+
+_WORK_OF_PEOPLE: Final = dg.AssetSelection.assets("pilot_responses")
+
+ON_CHANGED_DATA: Final = (
+    dg.AutomationCondition.any_deps_match(
+        dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
+    ).since_last_handled()
+    # Until people have answered, the labels of the pilot are empty, and everything after them goes on without.
+    & ~dg.AutomationCondition.any_deps_missing().ignore(_WORK_OF_PEOPLE)
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
+    # It would fail again: a person has to look at it, or the next scheduled run brings other data.
+    & ~dg.AutomationCondition.execution_failed()
+    & dg.AutomationCondition.all_deps_blocking_checks_passed()
+).with_label("on_changed_data")
+"""The content of something upstream has changed. Materialized again with the same content, it requests nothing."""
+
+refresh_changed_data_sensor = dg.AutomationConditionSensorDefinition(
+    "refresh_changed_data_sensor",
+    target=dg.AssetSelection.groups(*FOLLOWING),
+    minimum_interval_seconds=30,
+    description="Makes annotation and synthesis anew when the content of what they are made of has changed, "
+    "as when annotators have finished.",
+)
+
+
+def with_automation(spec: dg.AssetSpec) -> dg.AssetSpec:
+    """The spec with the condition, where it is one that follows."""
+    return spec.replace_attributes(automation_condition=ON_CHANGED_DATA) if spec.group_name in FOLLOWING else spec
