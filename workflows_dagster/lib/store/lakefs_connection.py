@@ -125,6 +125,7 @@ class LakeFSConnection:
         """
         from lakefs.exceptions import ServerException, api_exception_handler
 
+        address = self.address
         last: Exception | None = None
         for number in range(self.attempts):
             if last is not None:
@@ -140,10 +141,10 @@ class LakeFSConnection:
                 last = error
             except ValueError as error:
                 # What the generated client raises for an answer of 2xx that is not of the API's schema.
-                raise not_lakefs(what, address=self.address) from error
+                raise not_lakefs(what, address=address) from error
         raise unavailable(
             what,
-            address=self.address,
+            address=address,
             attempts=self.attempts,
             timeout_s=self.timeout_s,
             last=last or RuntimeError("no attempt"),

@@ -6,21 +6,16 @@ lakeFS then have to buffer.
 """
 
 import hashlib
-import json
 import mimetypes
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from workflows_dagster.lib.errors import IntegrityError
 from workflows_dagster.lib.store.lakefs_connection import LakeFSConnection
-
-if TYPE_CHECKING:
-    import urllib3
 
 _BLOCK_BYTES = 1 << 20
 _CONTENT_TYPES = {
@@ -81,6 +76,7 @@ def in_parallel(parallel: int, jobs: Iterable[Callable[[], None]]) -> None:
 
 def _send(connection: LakeFSConnection, repository: str, branch: str, name: str, source: Path) -> None:
     from lakefs.exceptions import handle_http_error
+    from lakefs_sdk.models.object_stats import ObjectStats
 
     # What the server takes as the checksum of an upload.
     md5 = hashlib.md5(usedforsecurity=False)
@@ -95,11 +91,11 @@ def _send(connection: LakeFSConnection, repository: str, branch: str, name: str,
             redirect=False,
         )
     handle_http_error(response)  # pyright: ignore[reportArgumentType]  # annotated with a subclass; reads status and data
-    stored = json.loads(response.data)
-    if stored["checksum"] != md5.hexdigest():
+    stored = ObjectStats.parse_raw(response.data)
+    if stored.checksum != md5.hexdigest():
         raise IntegrityError(
             f"lakeFS received other bytes of {name} than were sent",
-            given=f"md5 {stored['checksum']}, {stored.get('size_bytes')} bytes",
+            given=f"md5 {stored.checksum}, {stored.size_bytes} bytes",
             expected=f"md5 {md5.hexdigest()}",
             remedy="run the step again; if it comes back, look at proxies between here and the server",
         )
@@ -119,16 +115,12 @@ def _receive(connection: LakeFSConnection, repository: str, commit: str, name: s
     try:
         handle_http_error(response)  # pyright: ignore[reportArgumentType]  # as above
         with target.open("wb") as sink:
-            _drain(response, sink.write)
+            # urllib3 raises when the body is shorter than its Content-Length.
+            for block in response.stream(_BLOCK_BYTES, decode_content=False):
+                sink.write(block)
     finally:
-        # Closed, not given back, when something was left unread.
-        response.release_conn() if response.closed else response.close()
-
-
-def _drain(response: "urllib3.BaseHTTPResponse", write: Callable[[bytes], object]) -> None:
-    """Reads the body to its end; urllib3 raises when it is shorter than its Content-Length."""
-    for block in response.stream(_BLOCK_BYTES, decode_content=False):
-        write(block)
+        # A connection that was read to the end went back to the pool before.
+        response.close()
 
 
 def _blocks(read: Callable[[int], bytes], look: Callable[[bytes], None]) -> Iterator[bytes]:
