@@ -37,9 +37,9 @@ export_job = dg.define_asset_job(
 )
 report_job = dg.define_asset_job(
     "report_job",
-    selection=dg.AssetSelection.assets("benchmark_report"),
+    selection=dg.AssetSelection.assets("benchmark_report", "model_release"),
     executor_def=MULTIPROCESS,
-    description="The report on data, model, exports and the pick.",
+    description="The report on data, model, exports and the pick; and the release, where every gate was passed.",
 )
 
 JOBS: Final = [ingest_job, corpus_job, training_job, export_job, report_job]

@@ -1,15 +1,22 @@
-"""Benchmarks of the exported models, and the report of the whole chain."""
+"""Benchmarks of the exported models, the report of the whole chain, and the release that it allows."""
 
 from functools import partial
 
 import dagster as dg
 
-from workflows_dagster.checks.benchmark import BENCHMARK_REPORT, TECHNIQUE_BENCHMARKS
+from workflows_dagster.checks.benchmark import BENCHMARK_REPORT, MODEL_RELEASE, TECHNIQUE_BENCHMARKS
+from workflows_dagster.gates import GATES
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.benchmark.measuring import benchmark_model
 from workflows_dagster.lib.benchmark.reporting import ReportInputs, build_report
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings, ReportSettings
+from workflows_dagster.lib.release.building import build_release
+from workflows_dagster.lib.release.deployment import deploy, was_deployed
+from workflows_dagster.lib.release.releases import release_at, tag_release
+from workflows_dagster.lib.release.settings import ReleaseSettings
+from workflows_dagster.lib.store.version import Version
 from workflows_dagster.partitions import TECHNIQUES
+from workflows_dagster.resources.metadata import link_metadata
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import Published, StoreResource, check_specs
 
@@ -78,3 +85,31 @@ def benchmark_report(
     )
     build = partial(build_report, inputs, config)
     yield from store.publish(context, build, audits=BENCHMARK_REPORT, inputs=inputs.artifacts())
+
+
+class ReleaseConfig(ReleaseSettings, dg.Config):
+    """Run configuration of model_release."""
+
+
+@dg.asset(
+    group_name="benchmark",
+    kinds={"json"},
+    code_version="1",
+    check_specs=check_specs("model_release", MODEL_RELEASE),
+)
+def model_release(
+    context: dg.AssetExecutionContext, config: ReleaseConfig, benchmark_report: Artifact, store: StoreResource
+) -> Published:
+    """The exact versions behind a report under one tag, made only where each of them passed every blocking check."""
+    build = partial(build_release, store.store(), benchmark_report, GATES)
+    after = partial(_tag_and_deploy, store, config)
+    yield from store.publish(context, build, audits=MODEL_RELEASE, inputs=[benchmark_report], after=after)
+
+
+def _tag_and_deploy(store: StoreResource, config: ReleaseConfig, version: Version) -> dict[str, dg.MetadataValue]:
+    """Tags a release, and puts it in force once: made again after a rollback, it does not undo the rollback."""
+    versioned = store.store()
+    tag = tag_release(versioned, version)
+    if config.deploy and not was_deployed(versioned, tag):
+        deploy(versioned, release_at(versioned, tag, version.commit), "passed every gate", [tag])
+    return {"release/tag": dg.MetadataValue.text(tag), "release/link": link_metadata(versioned.link(tag))}

@@ -1,7 +1,7 @@
 """The versioned store as a Dagster resource: write aside, audit, publish, report."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
         *,
         audits: Sequence[Audit] = (),
         inputs: Sequence[Artifact] = (),
+        after: Callable[[Version], Mapping[str, dg.MetadataValue]] | None = None,
     ) -> Published:
         """Builds an asset's output aside, audits it, publishes it and yields the events for Dagster.
 
@@ -89,12 +90,14 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
             build: Writes the output into the folder it is given and returns its report.
             audits: Judged on that folder before it is published.
             inputs: The versions it was made from, recorded as provenance.
+            after: What is to be done with the published version before the step ends; returns what to show of it. As
+                a step that died may be run again, it is called again for a version that was published before.
 
         Raises:
             dg.Failure: An error of this project was raised, or a blocking audit failed; nothing was published.
         """
         try:
-            yield from self._publish(context, build, audits, inputs)
+            yield from self._publish(context, build, audits, inputs, after)
         except WorkflowError as error:
             context.log.debug("the step failed", exc_info=error)
             # What depends on the moment may go well at another; what depends on data or configuration will not.
@@ -108,6 +111,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
         build: Callable[[Path], Report],
         audits: Sequence[Audit],
         inputs: Sequence[Artifact],
+        after: Callable[[Version], Mapping[str, dg.MetadataValue]] | None,
     ) -> Published:
         step = Step.of(context)
         path = published_path(step.asset, step.partition)
@@ -125,6 +129,8 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
         if transaction.version is None:
             raise RuntimeError("a transaction that ended well has a version")
         metadata |= self._version_metadata(transaction.version, inputs)
+        if after is not None:
+            metadata |= after(transaction.version)
         data_version = dg.DataVersion(transaction.version.digest)
         yield dg.MaterializeResult(asset_key=context.asset_key, metadata=metadata, data_version=data_version)
         # Afterwards, because Dagster takes a result for one of the version that was materialized last.

@@ -44,9 +44,10 @@ class ReportInputs:
     augmented: Artifact | None = None
 
     def artifacts(self) -> list[Artifact]:
-        """All of them, as provenance."""
+        """What the report is made of, as provenance: all but benchmarks of another model, which it leaves out."""
         single = (self.corpus, self.training, self.synthetic, self.augmented, self.adapter)
-        return [*self.raw, *self.cleaned, *(one for one in single if one is not None), *self.benchmarks]
+        measured = (one for one, row in _measured(self.benchmarks) if _is_of(row, self.adapter))
+        return [*self.raw, *self.cleaned, *(one for one in single if one is not None), *measured]
 
 
 @dataclass(frozen=True)
@@ -180,10 +181,19 @@ def _benchmarks(artifacts: Sequence[Artifact], adapter: Artifact | None) -> tupl
     A technique that fails for a new model leaves the benchmark of the model before it published.
     """
     order = {name: number for number, name in enumerate(REGISTRY)}
-    rows: list[dict[str, Any]] = [json.loads(one.file(BENCHMARK_FILE).read_text("utf-8")) for one in artifacts]
+    rows = [row for _, row in _measured(artifacts)]
     rows.sort(key=lambda row: (order.get(row["technique"], len(order)), row["technique"]))
-    current = [row for row in rows if adapter is None or row.get("adapter_commit") == adapter.commit]
+    current = [row for row in rows if _is_of(row, adapter)]
     return current, [row["technique"] for row in rows if row not in current]
+
+
+def _measured(artifacts: Sequence[Artifact]) -> list[tuple[Artifact, dict[str, Any]]]:
+    return [(one, json.loads(one.file(BENCHMARK_FILE).read_text("utf-8"))) for one in artifacts]
+
+
+def _is_of(row: Mapping[str, Any], adapter: Artifact | None) -> bool:
+    """Whether a benchmark is of the model that this adapter was merged into."""
+    return adapter is None or row.get("adapter_commit") == adapter.commit
 
 
 def _origin(artifact: Artifact) -> dict[str, str | None]:

@@ -1,0 +1,189 @@
+"""release.json: the exact versions a release consists of, its model, its figures and the gates it passed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from workflows_dagster.lib.errors import DataContractError
+from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.release.lineage import upstream_of
+from workflows_dagster.lib.store.version import Version
+
+RELEASE_PATH: Final = "model_release"
+"""Path that releases are published at."""
+
+RELEASE_FILE: Final = "release.json"
+AUDIT_PREFIX: Final = "audit/"
+"""Metadata `audit/<name>` of a version says whether the audit of that name passed for it."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One version of the chain.
+
+    Attributes:
+        path: What it is a version of.
+        asset: Name of the asset.
+        partition: Its partition key, or None.
+        commit: The commit that published it.
+        digest: Digest of its content: the data version.
+        size_bytes: Bytes of its files.
+        code_version: Version of the code of the asset that made it.
+        config: The run configuration that it was made with.
+        audits: `passed` or `failed`, by name of audit.
+        upstream: Commit of each version that it was made from, by path.
+    """
+
+    path: str
+    asset: str
+    partition: str | None
+    commit: str
+    digest: str
+    size_bytes: int
+    code_version: str
+    config: Mapping[str, Any]
+    audits: Mapping[str, str]
+    upstream: Mapping[str, str]
+
+    @classmethod
+    def of(cls, version: Version) -> Self:
+        """The entry of a published version."""
+        metadata = version.metadata
+        return cls(
+            path=version.path,
+            asset=version.path.partition("/")[0],
+            partition=metadata.get("partition") or None,
+            commit=version.commit,
+            digest=version.digest,
+            size_bytes=version.size_bytes,
+            code_version=metadata.get("code_version", ""),
+            config=json.loads(metadata.get("config") or "{}"),
+            audits={
+                name.removeprefix(AUDIT_PREFIX): verdict
+                for name, verdict in sorted(metadata.items())
+                if name.startswith(AUDIT_PREFIX)
+            },
+            upstream=dict(sorted(upstream_of(version).items())),
+        )
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The model of a release: the export that the report named.
+
+    Attributes:
+        technique: How it was compressed.
+        reason: Why the report picked it.
+        path: Path of its export.
+        commit: Commit of the export.
+        digest: Digest of the export's content.
+        file: Its weights, below the export's folder.
+        sha256: Digest of the weights.
+        size_bytes: Size of the weights.
+    """
+
+    technique: str
+    reason: str
+    path: str
+    commit: str
+    digest: str
+    file: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """Rows of the table that was trained and measured on that have these properties in common."""
+
+    source: str
+    label: str | None
+    label_source: str | None
+    split: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class ReleaseRecord:
+    """The content of release.json; equal chains give equal bytes.
+
+    Attributes:
+        chain: Every version that the release consists of, sorted by path.
+        gates: Names of the blocking audits that each asset had to pass at the time.
+        pick: The model; None where the report named none, which no published release has.
+        metrics: Estimates by name: `model macro-F1`, `baseline macro-F1`, `pick macro-F1`, `pick agreement`.
+        rows: What the model was trained and measured on.
+        code: Version of this package.
+    """
+
+    chain: tuple[Member, ...]
+    gates: Mapping[str, tuple[str, ...]]
+    pick: Pick | None
+    metrics: Mapping[str, Estimate]
+    rows: tuple[RowCount, ...]
+    code: str
+
+    @property
+    def rows_total(self) -> int:
+        """Rows that the model was trained and measured on."""
+        return sum(count.rows for count in self.rows)
+
+    def member(self, path: str) -> Member | None:
+        """The version of a path, or None."""
+        return next((member for member in self.chain if member.path == path), None)
+
+    def require(self, path: str) -> Member:
+        """The version of a path.
+
+        Raises:
+            DataContractError: The release holds none.
+        """
+        found = self.member(path)
+        if found is None:
+            raise DataContractError(
+                f"the release holds no version of {path}",
+                given=path,
+                expected=f"one of: {', '.join(member.path for member in self.chain)}",
+                remedy="make a new release with this version of the code",
+            )
+        return found
+
+    def rows_by(self, column: str) -> dict[str, int]:
+        """Rows by source, label, label_source or split; "none" where it is null."""
+        counts: dict[str, int] = {}
+        for count in self.rows:
+            key = getattr(count, column) or "none"
+            counts[key] = counts.get(key, 0) + count.rows
+        return dict(sorted(counts.items()))
+
+    def write(self, folder: Path) -> None:
+        """Writes release.json."""
+        text = json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        (folder / RELEASE_FILE).write_text(text + "\n", "utf-8")
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """The record in a file.
+
+        Raises:
+            DataContractError: It is not a release.json of this version of the code.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(file.read_text("utf-8"))
+            return cls(
+                chain=tuple(Member(**member) for member in fields.pop("chain")),
+                gates={asset: tuple(names) for asset, names in fields.pop("gates").items()},
+                pick=Pick(**pick) if (pick := fields.pop("pick")) else None,
+                metrics={name: Estimate(**estimate) for name, estimate in fields.pop("metrics").items()},
+                rows=tuple(RowCount(**count) for count in fields.pop("rows")),
+                **fields,
+            )
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise DataContractError(
+                f"{RELEASE_FILE} cannot be read",
+                given=f"{type(error).__name__}: {error}",
+                expected="the record that model_release wrote",
+                remedy="use the version of the code that made the release, or make a new release",
+            ) from error

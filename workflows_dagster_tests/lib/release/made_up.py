@@ -1,0 +1,107 @@
+"""A made-up chain, small enough to work out by hand."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from workflows_dagster.lib.artifact import Artifact, write_table
+from workflows_dagster.lib.schema import CORPUS_REVIEW
+from workflows_dagster.lib.store.git import GitRepository
+from workflows_dagster.lib.store.version import Version
+from workflows_dagster.lib.store.versioned import VersionedStore
+
+ESTIMATE = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 4, "confidence": 0.95}
+GATES = {"raw_reviews": ["raw_reviews_whole"], "augmented_reviews": ["augmented_reviews_whole"]}
+
+
+class MadeUpChain:
+    """Publishes versions of a chain: raw_reviews/a -> augmented_reviews -> exports -> benchmark -> report."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = VersionedStore(GitRepository(folder / "store.git"), folder / "work")
+
+    def publish(
+        self, path: str, files: Mapping[str, bytes | pl.DataFrame], *upstream: Version, **metadata: str
+    ) -> Version:
+        """Publishes one version; its one audit passes unless metadata says otherwise."""
+        asset, _, partition = path.partition("/")
+        given = {"asset": asset, "partition": partition, "code_version": "1", f"audit/{asset}_whole": "passed"}
+        given |= {f"upstream/{version.path}": version.commit for version in upstream} | metadata
+        with self.store.transaction(path, f"Materialize {path}", label=[asset], metadata=given) as transaction:
+            for name, content in files.items():
+                if isinstance(content, bytes):
+                    transaction.write(name, content)
+                else:
+                    write_table(transaction.folder / name, content, CORPUS_REVIEW)
+        assert transaction.version is not None
+        return transaction.version
+
+    def rows(self, table: pl.DataFrame, *upstream: Version, audit: str = "passed") -> Version:
+        """augmented_reviews, and under the same rows the tables before it."""
+        self.publish("review_corpus", {"reviews.parquet": table}, *upstream)
+        self.publish("training_reviews", {"reviews.parquet": table}, *upstream)
+        verdict = {"audit/augmented_reviews_whole": audit}
+        return self.publish("augmented_reviews", {"reviews.parquet": table}, *upstream, **verdict)
+
+    def benchmark(self, rows: Version, weights: bytes, predicted: Mapping[str, str]) -> Version:
+        """The benchmark of an export made from these rows."""
+        manifest = {"file": "model/weights", "sha256": weights.hex(), "size_bytes": len(weights)}
+        files = {"export.json": json.dumps(manifest).encode(), "model/weights": weights}
+        export = self.publish("exported_models/int8", files, rows)
+        truth = pl.read_parquet(self.store.file("augmented_reviews", "reviews.parquet", rows.commit))
+        table = truth.filter(pl.col("review_id").is_in(list(predicted))).select("review_id", "label")
+        predictions = table.with_columns(predicted=pl.col("review_id").replace_strict(dict(predicted)))
+        folder = self.store.folder("augmented_reviews", rows.commit).parents[1]
+        predictions.write_parquet(folder / "p.parquet")
+        content = (folder / "p.parquet").read_bytes()
+        return self.publish("technique_benchmarks/int8", {"predictions.parquet": content}, export, rows)
+
+    def report(self, pick: str | None, *upstream: Version) -> Artifact:
+        """The report of everything it is given."""
+        row = {"technique": "int8", "macro_f1": ESTIMATE, "agreement": ESTIMATE | {"value": 0.99}}
+        summary: dict[str, Any] = {
+            "pick": pick,
+            "pick_reason": "fast",
+            "techniques": [row],
+            "macro_f1": ESTIMATE,
+            "baseline": {"name": "tfidf", "macro_f1": None},
+        }
+        version = self.publish("benchmark_report", {"summary.json": json.dumps(summary).encode()}, *upstream)
+        folder = self.store.folder("benchmark_report", version.commit)
+        return Artifact("benchmark_report", None, version.commit, version.digest, folder)
+
+    def whole(
+        self, table: pl.DataFrame, weights: bytes = b"\x01", predicted: Mapping[str, str] | None = None
+    ) -> Artifact:
+        """A chain without fault, and its report."""
+        raw = self.publish("raw_reviews/a", {"reviews.txt": repr(table.rows()).encode()})
+        rows = self.rows(table, raw)
+        corpus, training = (self.store.version(path) for path in ("review_corpus", "training_reviews"))
+        benchmark = self.benchmark(rows, weights, predicted or {})
+        return self.report("int8", raw, corpus, training, rows, benchmark)
+
+
+def reviews(*rows: tuple[str, str, str | None, str]) -> pl.DataFrame:
+    """A table of reviews, each given as id, source, label and text."""
+    return pl.DataFrame(
+        [
+            {
+                "review_id": name,
+                "source": source,
+                "batch": "a",
+                "text": text,
+                "stars": None,
+                "label": label,
+                "label_source": "given" if label else None,
+                "language": "en",
+                "product_id": None,
+                "group_key": name,
+                "created_at": None,
+                "split": "test" if label else "none",
+            }
+            for name, source, label, text in rows
+        ]
+    )
