@@ -18,6 +18,7 @@ import pytest
 import typer
 import yaml
 from dagster._cli.utils import get_possibly_temporary_instance_for_cli
+from pydantic import SecretStr
 
 from workflows_dagster.cli import app
 from workflows_dagster.definitions import build_definitions
@@ -29,7 +30,7 @@ from workflows_dagster.lib.ingest.locations import list_files
 from workflows_dagster.lib.ingest.manifests import Manifest
 from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch
 from workflows_dagster.lib.ingest.reasons import RejectReason as IngestReason
-from workflows_dagster.lib.store.directory import DirectoryStore
+from workflows_dagster.resources.registry import build_store
 from workflows_dagster.settings import Settings
 from workflows_dagster_tests.readme.document import DOCUMENTS, PICTURE, ROOT, names_of_blocks, with_blocks
 from workflows_dagster_tests.readme.graph import Graph
@@ -40,7 +41,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in [*DOCUMENTS, ROOT / "CHANGELOG.md"]}
 USERS_FILES = {"sources.yaml", "run.yaml", "config.yaml", ".env"}
 """Names that stand for a file of the reader."""
-STORED = (".workflows_dagster", ".dagster_home", ".venv", ".uv", "annotation/<", "docs/<", "store/")
+STORED = (".workflows_dagster", ".dagster_home", ".venv", ".uv", "annotation/<", "docs/<", "store.git/", "work/")
 """Beginnings of paths that are there only once something has run, or that stand for any of a kind."""
 EXAMPLE_VARIABLES = {"REVIEW_BUCKET", "REVIEW_BUCKET_KEY", "REVIEW_BUCKET_SECRET"}
 TESTS_VARIABLES = {"WORKFLOWS_DAGSTER_REAL_DATA"}
@@ -79,15 +80,15 @@ def test_every_generated_table_stands_in_one_place(definitions: dg.Definitions) 
 
 
 def test_every_setting_is_named_by_the_variable_it_is_read_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed: dict[str, Any] = {"device": "cpu", "threads": 7, "store": "lakefs", "lakefs_create": True}
+    typed |= {"keep_versions": 3, "stale_branch_days": 4, "unused_copy_days": 5}
     for name, field in Settings.model_fields.items():
-        given = {"device": "cpu", "threads": "7"}.get(name, f"value-of-{name}")
-        monkeypatch.setenv(variable(name, field), given)
+        monkeypatch.setenv(variable(name, field), str(typed.get(name, f"value-of-{name}")))
     settings = Settings()
-    assert (settings.device, settings.threads) == ("cpu", 7)
-    assert settings.alert_webhook_url is not None
-    assert settings.alert_webhook_url.get_secret_value() == "value-of-alert_webhook_url"
-    plain = {"home", "sources", "ui_url", "dagster_home"}
-    assert {name: str(getattr(settings, name)) for name in plain} == {name: f"value-of-{name}" for name in plain}
+    for name in Settings.model_fields:
+        found: Any = getattr(settings, name)
+        value = found.get_secret_value() if isinstance(found, SecretStr) else found
+        assert value == typed[name] if name in typed else str(value) == f"value-of-{name}"
 
 
 def test_newest_version_of_the_changelog_is_the_packages() -> None:
@@ -253,13 +254,14 @@ def test_example_of_looking_at_the_store_prints_a_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WORKFLOWS_DAGSTER_HOME", str(tmp_path))
-    with DirectoryStore(tmp_path / "store").transaction("review_corpus", "-", branch="b", metadata={}) as transaction:
+    store = build_store(Settings(home=tmp_path)).store()
+    with store.transaction("review_corpus", "-", label=["b"], metadata={}) as transaction:
         pl.DataFrame({"text": ["It broke."]}).write_parquet(transaction.folder / "reviews.parquet")
     exec(compile(example("look.py"), "look.py", "exec"), {})
     assert "It broke." in capsys.readouterr().out
-    assert {path.name for path in (tmp_path / "store").iterdir() if path.is_dir()} <= {
-        line.split("/")[1] for line in README.splitlines() if line.startswith("store/")
-    }
+    written = [*tmp_path.iterdir(), *(tmp_path / "work").iterdir()]
+    named = "\n".join(line for line in README.splitlines() if line.startswith(("store.git/", "work/")))
+    assert [path.name for path in written if path.name not in named] == []
 
 
 def spans(text: str) -> list[str]:
