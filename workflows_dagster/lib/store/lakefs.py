@@ -341,9 +341,7 @@ class LakeFSRepository:
         from lakefs.exceptions import BadRequestException
 
         what = f"commit the branch {branch}"
-        request = partial(
-            self._branch(branch).commit, message, {key: _shortened(value) for key, value in metadata.items()}
-        )
+        request = partial(self._branch(branch).commit, message, _commit_metadata(metadata))
         with self._connection.naming_refusals(what):
             try:
                 return str(self._connection.attempt(what, request).id)
@@ -423,6 +421,16 @@ class LakeFSRepository:
             expected="a commit, not a merge, that wrote the file",
             remedy="look at the log of the file in the lakeFS UI",
         )
+
+
+def _commit_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Metadata as lakeFS holds and shows it: long values cut, addresses as buttons of the commit's page."""
+    buttons = {
+        f"::lakefs::{key.removesuffix('_url')}::url[url:ui]": value
+        for key, value in metadata.items()
+        if key.endswith("_url") and value.startswith(("http://", "https://"))
+    }
+    return {key: _shortened(value) for key, value in metadata.items()} | buttons
 
 
 def _shortened(value: str) -> str:

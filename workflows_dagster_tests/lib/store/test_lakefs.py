@@ -228,7 +228,8 @@ def test_stage_uploads_what_changed_and_removes_what_is_gone(
         page(entry("cleaned/a.parquet"), after="cleaned/a.parquet"),
         page(entry("cleaned/old")),
     )
-    metadata = {"run": "7", "long": "x" * 5000}
+    run_url = "http://127.0.0.1:3000/runs/7"
+    metadata = {"run_url": run_url, "long": "x" * 5000}
     assert stage(repository, folder, unchanged={"a.parquet", "empty"}, metadata=metadata) == STAGED
     # `empty` is said to be unchanged and is not there: it is sent.
     uploads = {one.query["path"][0]: one for one in staging.asked("POST", "/branches/tx-1/objects")}
@@ -238,7 +239,11 @@ def test_stage_uploads_what_changed_and_removes_what_is_gone(
     [removal] = staging.asked("POST", "/branches/tx-1/objects/delete")
     assert json.loads(removal.body) == {"paths": ["cleaned/old"]}
     [sent] = staging.asked("POST", "/branches/tx-1/commits")
-    assert json.loads(sent.body)["metadata"] == {"run": "7", "long": "x" * 1997 + "..."}
+    assert json.loads(sent.body)["metadata"] == {
+        "run_url": run_url,
+        "long": "x" * 1997 + "...",
+        "::lakefs::run::url[url:ui]": run_url,  # "Open run UI" on the commit's page
+    }
     listings = staging.asked("GET", f"/refs/{START}/objects/ls")
     assert [one.query.get("after", [""])[0] for one in listings] == ["", "cleaned/a.parquet"]
 
