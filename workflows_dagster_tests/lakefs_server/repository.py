@@ -1,0 +1,398 @@
+"""One repository: what its branches hold, and every way to change that."""
+
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from workflows_dagster_tests.lakefs_server.commits import Commit
+from workflows_dagster_tests.lakefs_server.entries import (
+    ConflictFound,
+    Entries,
+    Entry,
+    compared,
+    differences,
+    merged,
+)
+from workflows_dagster_tests.lakefs_server.history import History, meta_range_id
+from workflows_dagster_tests.lakefs_server.references import Resolved, resolve
+from workflows_dagster_tests.lakefs_server.refusal import Refused, invalid, not_found
+from workflows_dagster_tests.lakefs_server.staging import Changes, Staging
+
+_BRANCH = re.compile(r"\w[-\w]*", re.ASCII)
+_TAG_EXCLUDES = re.compile(r"\.\.|/|@\{|[\^:?*\[\\\x00-\x20]|\.$|\.lock$|^@$")
+_LONGEST_PATH = 1024
+_BRANCH_RULE = ": branch id must consist of letters, digits, underscores and dashes, and cannot start with a dash"
+STRATEGIES = {"": "default", "dest-wins": "dest-wins", "source-wins": "source-wins"}
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is fixed when a repository is made."""
+
+    id: str
+    storage_namespace: str
+    default_branch: str
+    creation_date: int
+
+    def to_answer(self) -> dict[str, Any]:
+        return vars(self) | {"storage_id": "", "read_only": False}
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Content that was received whole."""
+
+    blob: str
+    size_bytes: int
+    checksum: str
+
+
+class Repository:
+    """A repository below a folder; safe for use by several threads.
+
+    Args:
+        folder: Its folder.
+        description: What it is.
+    """
+
+    def __init__(self, folder: Path, description: Description) -> None:
+        self.description = description
+        self.history = History(folder / "store.git")
+        self._staging = Staging(folder / "staged")
+        self._uploads = folder / "uploads"
+        self._uploads.mkdir(exist_ok=True)
+        for left in self._uploads.iterdir():
+            left.unlink()
+        # Whoever changes a branch, or what is staged on one, holds it.
+        self._lock = threading.RLock()
+
+    def begin(self, committer: str) -> None:
+        """Makes the first commit and the default branch."""
+        first = Commit("Repository created", committer, time.time_ns(), {}, [], "", 1)
+        self.history.move_branch(self.description.default_branch, self.history.add(first, {}))
+
+    # Content
+
+    def receive(self, blocks: Iterable[bytes]) -> Upload:
+        """Keeps content; an error of `blocks` leaves nothing behind."""
+        file = self._uploads / uuid4().hex
+        digest, size = hashlib.md5(usedforsecurity=False), 0
+        try:
+            with file.open("xb") as sink:
+                for block in blocks:
+                    digest.update(block)
+                    size += sink.write(block)
+            return Upload(self.history.add_content(file), size, digest.hexdigest())
+        finally:
+            file.unlink(missing_ok=True)
+
+    def put(self, branch: str, path: str, entry: Entry, *, absent: bool = False) -> None:
+        """Stages an object.
+
+        Raises:
+            Refused: With `absent`: there is one already (412).
+        """
+        _check_path(path)
+        with self._lock:
+            head = self._head(branch)
+            if absent and path in self._at(Resolved(head, branch)):
+                raise Refused(412, "path already exists")
+            self._staging.write(branch, head, path, entry)
+
+    def delete(self, branch: str, paths: Iterable[str]) -> None:
+        """Stages the deletion of objects; what is not there is no error."""
+        with self._lock:
+            head = self._head(branch)
+            committed = self.history.entries(head)
+            for path in paths:
+                if path in committed:
+                    self._staging.write(branch, head, path, None)
+                else:
+                    self._staging.forget(branch, head, path)
+
+    def reset(self, branch: str, chosen: Callable[[str], bool]) -> None:
+        """Takes back what is staged under the chosen paths."""
+        with self._lock:
+            head = self._head(branch)
+            for path in self._staging.read(branch, head):
+                if chosen(path):
+                    self._staging.forget(branch, head, path)
+
+    def entry(self, ref: str, path: str) -> Entry:
+        """An object at a ref."""
+        _check_path(path)
+        at = resolve(self.history, ref)
+        if at.branch is not None:
+            # Between the two readings the branch may move, and take its staging area with it.
+            with self._lock:
+                at = resolve(self.history, ref)
+                staged = self._staging.read_one(at.branch or "", at.commit, path)
+            if path in staged:
+                return _found(staged[path])
+        return _found(self.history.entries(at.commit).get(path))
+
+    def entries(self, ref: str) -> Entries:
+        """All objects at a ref."""
+        with self._lock:
+            return self._at(resolve(self.history, ref))
+
+    # Branches and tags
+
+    def require_branch(self, branch: str) -> None:
+        """Raises `Refused` as an upload does where there is no such branch."""
+        _check_branch("name", branch)
+        if self.history.branch(branch) is None:
+            raise Refused(404, f"branch '{branch}' not found")
+
+    def head(self, branch: str) -> str:
+        """Id of a branch's commit."""
+        return self._head(branch)
+
+    def create_branch(self, branch: str, source: str) -> str:
+        """Makes a branch; returns the id of its commit."""
+        _check_branch("branch", branch, _BRANCH_RULE)
+        with self._lock:
+            if self.history.exists(branch):
+                raise Refused(409, f"commit ID {branch}: conflict found")
+            if self.history.tag(branch) is not None:
+                raise Refused(409, f"tag ID {branch}: conflict found")
+            try:
+                at = resolve(self.history, source)
+            except Refused as error:
+                raise Refused(error.status, f"source reference '{source}': {error.message}") from error
+            if at.staging:
+                raise Refused(500, f"source reference '{source}': can't create a branch without commit")
+            if self.history.branch(branch) is not None:
+                raise Refused(409, "branch already exists: not unique")
+            # A crash between the two steps of a deletion leaves the area of a branch that is gone.
+            self._staging.drop(branch)
+            self.history.move_branch(branch, at.commit)
+            return at.commit
+
+    def delete_branch(self, branch: str) -> None:
+        """Removes a branch and what is staged on it."""
+        with self._lock:
+            _check_branch("branch", branch)
+            if branch == self.description.default_branch:
+                raise Refused(403, "cannot delete repository default branch")
+            self._head(branch)
+            self.history.remove_branch(branch)
+            self._staging.drop(branch)
+
+    def create_tag(self, tag: str, ref: str) -> str:
+        """Names a commit; returns its id."""
+        _check_tag(tag)
+        with self._lock:
+            if _BRANCH.fullmatch(tag) and self.history.branch(tag) is not None:
+                raise Refused(409, f"branch name {tag}: conflict found")
+            if self.history.exists(tag):
+                raise Refused(409, f"commit ID {tag}: conflict found")
+            commit = self.commit_of(ref)
+            if self.history.tag(tag) is not None:
+                raise Refused(409, "tag already exists: not unique")
+            self.history.add_tag(tag, commit)
+            return commit
+
+    def tag(self, tag: str) -> str:
+        """Id of a tag's commit."""
+        _check_tag(tag)
+        commit = self.history.tag(tag)
+        if commit is None:
+            raise not_found("tag")
+        return commit
+
+    def delete_tag(self, tag: str) -> None:
+        with self._lock:
+            self.tag(tag)
+            self.history.remove_tag(tag)
+
+    # Commits
+
+    def commit_of(self, ref: str) -> str:
+        """Id of the commit that a ref stands for."""
+        at = resolve(self.history, ref)
+        if at.staging:
+            raise Refused(400, "ref: invalid value: validation error: should point to a commit")
+        return at.commit
+
+    def commit(
+        self,
+        branch: str,
+        message: str,
+        metadata: dict[str, str],
+        committer: str,
+        *,
+        date_s: int | None,
+        allow_empty: bool,
+    ) -> Commit:
+        """Commits what is staged on a branch."""
+        _check_branch("branch", branch)
+        with self._lock:
+            head = self._head(branch)
+            before = self.history.entries(head)
+            after = self._at(Resolved(head, branch))
+            if not differences(before, after) and not allow_empty:
+                raise Refused(400, "commit: no changes")
+            # Content that is there already keeps its record, with the time of the first upload.
+            kept = {
+                path: before[path] if before.get(path) and before[path].identity == entry.identity else entry
+                for path, entry in after.items()
+            }
+            created_ns = time.time_ns() if date_s is None else date_s * 10**9
+            generation = self.history.commit(head).generation + 1
+            made = Commit(message, committer, created_ns, metadata, [head], meta_range_id(kept), generation)
+            self._advance(branch, made, kept)
+            return made
+
+    def merge(
+        self,
+        source: str,
+        destination: str,
+        message: str,
+        metadata: Mapping[str, str],
+        committer: str,
+        *,
+        strategy: str,
+        allow_empty: bool,
+        squash: bool,
+    ) -> str:
+        """Brings what changed on a ref since it left a branch into that branch; returns the id of the merge commit."""
+        _check_branch("destination", destination)
+        if strategy not in STRATEGIES:
+            raise Refused(400, "argument strategy: invalid value: validation error")
+        with self._lock:
+            head = self._head(destination)
+            if self._staging.read(destination, head):
+                raise Refused(400, "uncommitted changes (dirty branch)")
+            try:
+                entries, parents = self._merged(source, head, strategy, allow_empty=allow_empty)
+            except Refused as error:
+                raise Refused(error.status, f"update branch {destination}: {error.message}", error.body) from error
+            generation = max(self.history.commit(each).generation for each in parents) + 1
+            made = Commit(
+                message or f"Merge '{source}' into '{destination}'",
+                committer,
+                time.time_ns(),
+                {**metadata, ".lakefs.merge.strategy": STRATEGIES[strategy]},
+                parents[:1] if squash else parents,
+                meta_range_id(entries),
+                generation,
+            )
+            self._advance(destination, made, entries)
+            return made.id
+
+    def merge_base(self, source: str, destination: str) -> tuple[str, str, str]:
+        """Commits of two refs, and their best common ancestor."""
+        ours, theirs = self.commit_of(source), self.commit_of(destination)
+        base = self.history.merge_base(ours, theirs)
+        if base is None:
+            raise Refused(500, "no merge base")
+        return ours, theirs, base
+
+    def log(self, ref: str, *, first_parent: bool, since_ns: int, after: str) -> Iterator[Commit]:
+        """Commits up to a ref, the newest first."""
+        found = self.history.log(self.commit_of(ref), first_parent=first_parent, since_ns=since_ns)
+        if after:
+            last = self.commit_of(after)
+            for commit in found:
+                if commit.id == last:
+                    break
+        return found
+
+    def touched(self, commit: Commit, objects: Iterable[str], prefixes: Iterable[str]) -> bool:
+        """Whether a commit changed one of some paths; merge commits count as changing none."""
+        if len(commit.parents) != 1:
+            return False
+        changed = differences(self.history.entries(commit.parents[0]), self.history.entries(commit.id))
+        names = set(objects)
+        return any(path in names or path.startswith(tuple(prefixes)) for path in changed)
+
+    # Differences
+
+    def uncommitted(self, branch: str) -> tuple[dict[str, str], Entries]:
+        """What is staged on a branch, by path; and all that it holds."""
+        _check_branch("branch", branch)
+        with self._lock:
+            head = self._head(branch)
+            now = self._at(Resolved(head, branch))
+            return differences(self.history.entries(head), now), now
+
+    def diff(self, left: str, right: str) -> tuple[dict[str, str], Entries]:
+        """What differs between two refs, by path; and all that the right one holds."""
+        at = resolve(self.history, right)
+        after = self.entries(right) if at.staging else self.history.entries(at.commit)
+        return differences(self.history.entries(self.commit_of(left)), after), after
+
+    def compare(self, left: str, right: str) -> tuple[dict[str, str], Entries]:
+        """What a merge of the right ref into the left one would bring, by path; and all that the right one holds."""
+        source, destination, base = (self.history.entries(each) for each in self.merge_base(right, left))
+        return compared(base, destination, source), source
+
+    def _merged(self, source: str, head: str, strategy: str, *, allow_empty: bool) -> tuple[Entries, list[str]]:
+        comes = self.commit_of(source)
+        base = self.history.merge_base(comes, head)
+        if base is None:
+            raise Refused(500, "no merge base")
+        states = {each: self.history.commit(each).meta_range_id for each in (base, head, comes)}
+        if states[comes] == states[base] and not allow_empty:
+            raise Refused(400, "no changes")
+        if states[head] == states[base]:
+            return self.history.entries(comes), [head, comes]
+        try:
+            entries = merged(
+                self.history.entries(base), self.history.entries(head), self.history.entries(comes), strategy
+            )
+        except ConflictFound as error:
+            raise Refused(409, "conflict found", {"reference": ""}) from error
+        return entries, [head, comes]
+
+    def _advance(self, branch: str, commit: Commit, entries: Entries) -> None:
+        self.history.move_branch(branch, self.history.add(commit, entries))
+        self._staging.drop(branch, keep=commit.id)
+
+    def _at(self, at: Resolved) -> Entries:
+        committed = self.history.entries(at.commit)
+        if at.branch is None:
+            return committed
+        staged: Changes = self._staging.read(at.branch, at.commit)
+        found = {**committed, **staged}
+        return {path: entry for path, entry in found.items() if entry is not None}
+
+    def _head(self, branch: str) -> str:
+        _check_branch("branch", branch)
+        head = self.history.branch(branch)
+        if head is None:
+            raise not_found("branch")
+        return head
+
+
+def _found(entry: Entry | None) -> Entry:
+    if entry is None:
+        raise not_found()
+    return entry
+
+
+def _check_branch(argument: str, branch: str, more: str = "") -> None:
+    if not _BRANCH.fullmatch(branch):
+        raise invalid(argument, "branch id", more)
+
+
+def _check_tag(tag: str) -> None:
+    if not tag or _TAG_EXCLUDES.search(tag):
+        raise invalid("tagID", "tag id")
+
+
+def _check_path(path: str) -> None:
+    if not path:
+        raise Refused(400, "argument path: missing path: required value: validation error")
+    if len(path.encode()) > _LONGEST_PATH:
+        length = len(path.encode())
+        raise Refused(
+            400, f"argument path: invalid value: validation error: {length} is above maximum length ({_LONGEST_PATH})"
+        )
