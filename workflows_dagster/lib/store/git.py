@@ -10,30 +10,21 @@ Anyone may look at it with git: `git --git-dir <root> log --stat main`. What it 
 Writers hold a shared lock while they write objects that no ref leads to yet; prune holds it alone.
 """
 
-import re
-from collections.abc import Collection, Generator, Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Final
 
-from workflows_dagster.lib.errors import ConflictError, IntegrityError, NotPublishedError
-from workflows_dagster.lib.store.git_disk import disk_errors, locked
-from workflows_dagster.lib.store.git_history import last_change
-from workflows_dagster.lib.store.git_message import new_commit, replaced_tree, version_message
-from workflows_dagster.lib.store.git_objects import GitObjects
-from workflows_dagster.lib.store.git_refs import BRANCHES, TAGS, GitRefs, version_ref
+from workflows_dagster.lib.store.git_errors import name_taken, not_held, superseded, unknown_ref
+from workflows_dagster.lib.store.git_lock import locked
+from workflows_dagster.lib.store.git_message import new_commit, replaced_tree, title, version_message
+from workflows_dagster.lib.store.git_prune import prune
+from workflows_dagster.lib.store.git_reader import GitReader
+from workflows_dagster.lib.store.git_refs import BRANCHES, TAGS, version_ref
+from workflows_dagster.lib.store.git_removal import Pruned
 from workflows_dagster.lib.store.git_setup import MAIN, is_repository, make_repository
-from workflows_dagster.lib.store.git_trees import (
-    FOLDER,
-    Entry,
-    build,
-    compared,
-    folders_with,
-    lookup,
-    replaced,
-)
-from workflows_dagster.lib.store.repository import Change
+from workflows_dagster.lib.store.git_trees import FOLDER, Entry, build, lookup, replaced
 
 if TYPE_CHECKING:
     from dulwich.objects import Commit, ObjectID, Tree
@@ -44,7 +35,7 @@ WRITERS_LOCK: Final = "writers.flock"
 _WRITERS_TIMEOUT_S: Final = 600.0
 
 
-class GitRepository:
+class GitRepository(GitReader):
     """A bare git repository as the repository of versions.
 
     Args:
@@ -53,34 +44,15 @@ class GitRepository:
 
     kind: str = "git"
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self._objects = GitObjects(root / "objects")
-        self._refs = GitRefs(root)
-
-    def describe(self) -> str:
-        """Where it is."""
-        return f"the git repository {self.root}"
-
     def prepare(self, base: str) -> str:
         """The newest commit of a base branch; a new one begins where `main` is, or empty."""
-        with disk_errors(self.root):
+        with self._reading(base):
             make_repository(self.root)
-            head = self._refs.get(_branch(base))
-            if head is None:
-                head = self._begin(base)
+            head = self._refs.get(_branch(base)) or self._begin(base)
+            # It counts as young from now on: no prune may drop it while a transaction that began at it is under way.
+            with suppress(FileNotFoundError):
+                os.utime(self._objects.place(head))
             return head.decode("ascii")
-
-    def resolve(self, ref: str) -> str:
-        """Id of the commit that a ref stands for."""
-        with disk_errors(self.root):
-            return self._resolved(ref).decode("ascii")
-
-    def last_change(self, ref: str, name: str) -> str | None:
-        """Id of the commit that gave a file or folder the content that a ref has."""
-        with disk_errors(self.root):
-            found = self._last_change(self._resolved(ref), name)
-            return found.decode("ascii") if found else None
 
     def stage(
         self,
@@ -94,107 +66,73 @@ class GitRepository:
         metadata: Mapping[str, str],
     ) -> str:
         """Commits a local folder as the next version of a path, on a branch of its own."""
-        with disk_errors(self.root), self._writing():
+        with self._reading(start), self._writing():
             begun = self._resolved(start)
             before = lookup(self._objects, self._objects.commit(begun).tree, path)
             parent = self._last_change(begun, path)
-            trees = self._stored(path, folder, {name: before for name in unchanged})
-            commit = new_commit(
-                trees[-1].id,
-                [parent] if parent else [],
-                version_message(message, metadata, path, start, before[1] if before else None),
-            )
+            trees = self._stored(path, folder, before, unchanged)
+            text = version_message(message, metadata, path, start, before[1] if before else None)
+            commit = new_commit(trees[-1].id, [parent] if parent else [], text)
             with self._objects.writing() as writer:
                 writer.add(*trees, commit)
             with self._refs.changing() as change:
                 if not change.swap(_branch(branch), None, commit.id):
-                    raise _taken("branch", branch)
+                    raise name_taken("branch", branch)
             return commit.id.decode("ascii")
 
     def merge(self, branch: str, path: str, into: str) -> None:
-        """Brings the version on a branch into a base branch."""
-        with disk_errors(self.root), self._writing():
-            staged = self._resolved(f"refs/heads/{branch}")
-            version = self._objects.commit(staged)
-            ours = lookup(self._objects, version.tree, path)
-            if ours is None:
-                raise _missing(path, branch)
+        """Brings the version on a branch into a base branch; doing so again changes nothing."""
+        with self._reading(branch), self._writing():
+            version = self._objects.commit(self._resolved(branch))
+            content = lookup(self._objects, version.tree, path)
+            if content is None:
+                raise not_held(path, branch)
             while True:
-                head = self._resolved(f"refs/heads/{into}")
-                theirs = lookup(self._objects, self._objects.commit(head).tree, path)
-                if theirs != ours:
-                    if (theirs[1] if theirs else None) != replaced_tree(version):
-                        raise _conflict(path, into)
-                    new = self._merged(head, version, path, ours)
-                else:
-                    new = head
+                head = self._resolved(into)
+                merged = self._merged(head, version, path, content, into)
                 with self._refs.changing() as change:
-                    if change.swap(_branch(into), head, new):
-                        change.set(version_ref(into, path), staged)
+                    # Where the branch has moved since, the merge is made afresh on what it has now.
+                    if change.swap(_branch(into), head, merged):
+                        change.set(version_ref(into, path), version.id)
                         return
 
     def drop_branch(self, branch: str) -> None:
         """Removes a branch; a branch that is not there is no error."""
         if is_repository(self.root):
-            with disk_errors(self.root), self._refs.changing() as change:
+            with self._reading(branch), self._refs.changing() as change:
                 change.remove(_branch(branch))
-
-    def branches(self, prefix: str) -> list[str]:
-        """Names of the branches that begin with a prefix, sorted."""
-        with disk_errors(self.root):
-            return [name for name in self._refs.below(BRANCHES) if name.startswith(prefix)]
-
-    def read(self, commit: str, name: str) -> bytes:
-        """The content of one small file at a commit."""
-        with disk_errors(self.root):
-            return b"".join(self._content(self._resolved(commit), name))
-
-    def fetch(self, commit: str, path: str, names: Collection[str], folder: Path) -> None:
-        """Writes files of a path into a local folder."""
-        with disk_errors(self.root):
-            found = self._resolved(commit)
-            entry = lookup(self._objects, self._objects.commit(found).tree, path)
-            if entry is None or entry[0] != FOLDER:
-                raise _missing(path, commit)
-            for name in names:
-                place = folder.joinpath(*name.split("/"))
-                content = self._content_below(entry[1], name, f"{path}/{name}", commit)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                _write(place, content)
-
-    def paths(self, ref: str, marker: str) -> list[str]:
-        """The folders at a ref that hold a file of this name, sorted."""
-        with disk_errors(self.root):
-            tree = self._objects.commit(self._resolved(ref)).tree
-            return sorted(folders_with(self._objects, tree, marker))
-
-    def diff(self, before: str, after: str) -> Iterator[Change]:
-        """The files that two refs hold differently, sorted by name."""
-        with disk_errors(self.root):
-            old, new = (self._objects.commit(self._resolved(ref)).tree for ref in (before, after))
-            yield from compared(self._objects, old, new)
 
     def tag(self, name: str, commit: str) -> None:
         """Names a commit for good, by a lightweight tag."""
-        with disk_errors(self.root), self._writing():
+        with self._reading(commit), self._writing():
             target = self._resolved(commit)
             with self._refs.changing() as change:
-                if not change.swap(TAGS + name.encode(), None, target) and self.tags().get(name) != commit:
-                    raise _taken("tag", name)
+                if not change.swap(TAGS + name.encode(), None, target) and self.tags().get(name) != target.decode():
+                    raise name_taken("tag", name)
 
-    def tags(self) -> Mapping[str, str]:
-        """Commit id of each tag, by its name, sorted."""
-        with disk_errors(self.root):
-            return {name: self._peeled(oid).decode("ascii") for name, oid in self._refs.below(TAGS).items()}
+    def prune(self, *, keep: int, hold: Collection[str] = (), older_than_s: float, timeout_s: float = 60.0) -> Pruned:
+        """Drops versions that nobody may ask for any more: see `git_prune.prune`.
 
-    def link(self, ref: str) -> str:
-        """The command that shows a commit or tag."""
-        return f"git --git-dir {quote(str(self.root))} show {quote(ref)}"
+        Args:
+            keep: How many versions of each path of each base branch stay, at least 1.
+            hold: Ids of commits that stay besides, with their content.
+            older_than_s: What was written, or begun at by a transaction, later than this long ago stays. It must be
+                longer than a transaction takes: one whose start is dropped cannot be published.
+            timeout_s: How long to wait for writers to be done with what they are writing.
+
+        Raises:
+            ConfigurationError: `keep` is less than 1.
+            StoreUnavailableError: Writers were at work all the time.
+        """
+        if not is_repository(self.root):
+            return Pruned(0, 0, 0)
+        with self._reading(MAIN), locked(self.root / WRITERS_LOCK, shared=False, timeout_s=timeout_s):
+            return prune(self.root, self._objects, self._refs, keep=keep, hold=hold, older_than_s=older_than_s)
 
     @contextmanager
     def _writing(self) -> Generator[None]:
         if not is_repository(self.root):
-            raise _nothing_here(self.root, "it")
+            raise unknown_ref(self.root, "what is written to")
         with locked(self.root / WRITERS_LOCK, shared=True, timeout_s=_WRITERS_TIMEOUT_S):
             yield
 
@@ -211,119 +149,39 @@ class GitRepository:
                 start = commit.id
             with self._refs.changing() as change:
                 change.swap(_branch(base), None, start)
-        return self._resolved(f"refs/heads/{base}")
+        return self._resolved(base)
 
-    def _resolved(self, ref: str) -> "ObjectID":
-        from dulwich.objects import ObjectID
-
-        if re.fullmatch("[0-9a-f]{40}", ref) and ObjectID(ref.encode("ascii")) in self._objects:
-            return self._peeled(ObjectID(ref.encode("ascii")))
-        names = [ref.encode()] if ref.startswith("refs/") else [BRANCHES + ref.encode(), TAGS + ref.encode()]
-        for name in names:
-            oid = self._refs.get(name)
-            if oid is not None:
-                return self._peeled(oid)
-        raise _nothing_here(self.root, ref)
-
-    def _peeled(self, oid: "ObjectID") -> "ObjectID":
-        """The commit that an annotated tag of a person stands for; what is a commit stays as it is."""
-        return self._objects.peeled(oid)
-
-    def _last_change(self, commit: "ObjectID", name: str) -> "ObjectID | None":
-        return last_change(self._objects, self._versions, commit, name)
-
-    def _versions(self, path: str) -> "list[ObjectID]":
-        """The newest version commits of a path, of each base branch that has one."""
-        found = (self._refs.get(version_ref(base, path)) for base in self._refs.below(BRANCHES))
-        return [oid for oid in found if oid is not None]
-
-    def _stored(self, path: str, folder: Path, known: "Mapping[str, Entry | None]") -> "list[Tree]":
+    def _stored(self, path: str, folder: Path, before: Entry | None, unchanged: Collection[str]) -> "list[Tree]":
         """Writes a folder's files as blobs; the trees that hold them at a path, the root last."""
         files = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.is_file()}
-        below = {name: self._blob_below(known.get(name), name) for name in files}
+        known = {name: self._blob(before, name) for name in files if name in unchanged}
         with self._objects.writing() as writer:
-            oids = writer.add_files([(file, below[name]) for name, file in files.items()])
+            oids = writer.add_files([(file, known.get(name)) for name, file in files.items()])
         trees = build(dict(zip(files, oids, strict=True)))
         return [*trees, *replaced(self._objects, None, path, trees[-1].id)]
 
-    def _blob_below(self, entry: "Entry | None", name: str) -> "ObjectID | None":
-        found = lookup(self._objects, entry[1], name) if entry and entry[0] == FOLDER else None
+    def _blob(self, folder: Entry | None, name: str) -> "ObjectID | None":
+        found = lookup(self._objects, folder[1], name) if folder and folder[0] == FOLDER else None
         return found[1] if found and found[0] != FOLDER else None
 
-    def _merged(self, head: "ObjectID", version: "Commit", path: str, content: "Entry") -> "ObjectID":
-        trees = replaced(self._objects, self._objects.commit(head).tree, path, content[1])
-        title = version.message.partition(b"\n")[0].decode("utf-8", "replace")
-        commit = new_commit(trees[-1].id, [head, version.id], f"{path}: {title}\n")
+    def _merged(self, head: "ObjectID", version: "Commit", path: str, content: Entry, into: str) -> "ObjectID":
+        """The commit that a base branch must point at, whose head is given, to hold a version.
+
+        Raises:
+            ConflictError: The head holds something else than the version was made to replace.
+        """
+        root = self._objects.commit(head).tree
+        found = lookup(self._objects, root, path)
+        if found == content:
+            return head
+        if (found[1] if found else None) != replaced_tree(version):
+            raise superseded(path, into)
+        trees = replaced(self._objects, root, path, content[1])
+        commit = new_commit(trees[-1].id, [head, version.id], f"{path}: {title(version)}\n")
         with self._objects.writing() as writer:
             writer.add(*trees, commit)
         return commit.id
 
-    def _content(self, commit: "ObjectID", name: str) -> Iterator[bytes]:
-        return self._content_below(self._objects.commit(commit).tree, name, name, commit.decode("ascii"))
-
-    def _content_below(self, tree: "ObjectID", name: str, shown: str, commit: str) -> Iterator[bytes]:
-        entry = lookup(self._objects, tree, name)
-        if entry is None or entry[0] == FOLDER:
-            raise _missing(shown, commit)
-        try:
-            return self._objects.content(entry[1], b"blob", shown)
-        except KeyError as error:
-            raise _lost(shown, entry[1], self._objects.place(entry[1])) from error
-
 
 def _branch(name: str) -> bytes:
     return BRANCHES + name.encode()
-
-
-def _write(place: Path, content: Iterator[bytes]) -> None:
-    try:
-        with place.open("wb") as file:
-            file.writelines(content)
-    except IntegrityError:
-        place.unlink()
-        raise
-
-
-def _nothing_here(root: Path, ref: str) -> NotPublishedError:
-    return NotPublishedError(
-        f"{ref} is not in the repository {root}",
-        given=ref,
-        expected="a branch, a tag, or the whole id of a commit that prune has not dropped",
-        remedy="check the store setting; if prune dropped that version, materialize it again",
-    )
-
-
-def _missing(name: str, commit: str) -> NotPublishedError:
-    return NotPublishedError(
-        f"{commit} does not hold {name}",
-        given=name,
-        expected="a file or folder of that commit",
-        remedy="list what it holds with `git ls-tree -r`, or materialize it again",
-    )
-
-
-def _lost(name: str, oid: "ObjectID", place: Path) -> IntegrityError:
-    return IntegrityError(
-        f"{name} is lost from the repository: there is no object {oid.decode('ascii')} in {place}",
-        given="no such file, and no pack that holds it",
-        expected="the object as it was written",
-        remedy="materialize it again, which writes the object anew, and check the disk",
-    )
-
-
-def _conflict(path: str, base: str) -> ConflictError:
-    return ConflictError(
-        f"{path} was published on {base} by another writer in the meantime",
-        given=path,
-        expected="the version that this one was made to replace",
-        remedy="run the asset again: it will start from what is published now",
-    )
-
-
-def _taken(kind: str, name: str) -> ConflictError:
-    return ConflictError(
-        f"the {kind} {name} names another commit already",
-        given=name,
-        expected=f"a {kind} that is not there, or names the same commit",
-        remedy="choose another name",
-    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from dulwich.objects import Commit, ObjectID
 
-_AUTHOR: Final = b"workflows_dagster <workflows_dagster@localhost>"
+AUTHOR: Final = b"workflows_dagster <workflows_dagster@localhost>"
 _MAX_VALUE_CHARACTERS: Final = 200
 _REPLACES: Final = "Replaces"
 _NOTHING: Final = "nothing"
@@ -21,7 +21,7 @@ def new_commit(tree: "ObjectID", parents: "Sequence[ObjectID]", message: str) ->
     commit = Commit()
     commit.tree = tree
     commit.parents = list(parents)
-    commit.author = commit.committer = _AUTHOR
+    commit.author = commit.committer = AUTHOR
     commit.author_time = commit.commit_time = int(time.time())
     commit.author_timezone = commit.commit_timezone = 0
     commit.message = message.encode("utf-8", "backslashreplace")
@@ -58,6 +58,11 @@ def published_path_of(version: "Commit") -> str | None:
     """The path that a version commit is of; None for another commit."""
     found = re.findall(rb"^Path: (.*)$", version.message, re.MULTILINE)
     return found[-1].decode("utf-8", "replace") if found and b"\nReplaces: " in version.message else None
+
+
+def title(commit: "Commit") -> str:
+    """The first line of a commit's message."""
+    return commit.message.partition(b"\n")[0].decode("utf-8", "replace")
 
 
 def subject(message: str) -> str:

@@ -12,7 +12,7 @@ import threading
 import zlib
 from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from workflows_dagster.lib.errors import IntegrityError, StoreError
 from workflows_dagster.lib.store.durable import sync
+from workflows_dagster.lib.store.git_errors import MissingObjectError, damaged
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
@@ -35,6 +36,7 @@ _THREADS: Final = 8
 _STORED: Final = 0
 _FAST: Final = 1
 _MAX_HEADER_BYTES: Final = 32
+_MAX_PREFIX_BYTES: Final = 1024  # the code tables that a zlib stream may begin with are smaller
 _KINDS: Final = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
 
 
@@ -71,7 +73,7 @@ class GitObjects:
         """A commit.
 
         Raises:
-            KeyError: There is no such object.
+            MissingObjectError: There is no such object.
             IntegrityError: It is damaged.
         """
         from dulwich.objects import Commit
@@ -86,17 +88,56 @@ class GitObjects:
 
     def kind(self, oid: "ObjectID") -> bytes:
         """What an object is: b"commit", b"tree", b"blob" or b"tag"; errors as `commit`."""
-        kind, blocks = self._open(oid, "an object")
-        del blocks
-        return kind
+        return self.kind_of(self.place(oid)) or self._open(oid, "an object")[0]
+
+    def kind_of(self, place: Path) -> bytes | None:
+        """What a loose object is, by its beginning alone; None where it is missing or damaged."""
+        try:
+            with place.open("rb") as file:
+                header = zlib.decompressobj().decompress(file.read(_MAX_PREFIX_BYTES), _MAX_HEADER_BYTES)
+        except (FileNotFoundError, zlib.error):
+            return None
+        kind = header.partition(b" ")[0]
+        return kind if kind in _KINDS.values() else None
 
     def peeled(self, oid: "ObjectID") -> "ObjectID":
         """The object that an annotated tag stands for; another object stands for itself; errors as `commit`."""
+        while self.kind(oid) == b"tag":
+            oid = self.tagged(oid)
+        return oid
+
+    def tagged(self, oid: "ObjectID") -> "ObjectID":
+        """What an annotated tag names; errors as `commit`."""
         from dulwich.objects import Tag
 
-        while self.kind(oid) == b"tag":
-            oid = Tag.from_string(self._text(oid, b"tag")).object[1]
-        return oid
+        return Tag.from_string(self._text(oid, b"tag")).object[1]
+
+    def loose(self) -> "Iterator[tuple[ObjectID, Path]]":
+        """The objects that are not in packs, and the file of each."""
+        from dulwich.objects import ObjectID
+
+        for folder in sorted(self.folder.glob("[0-9a-f][0-9a-f]")):
+            for place in sorted(folder.glob("[0-9a-f]" * 38)):
+                yield ObjectID((folder.name + place.name).encode("ascii")), place
+
+    def packed_leading(self) -> "Iterator[ObjectID]":
+        """The commits, trees and tags in packs: all packed objects that lead to others."""
+        from dulwich.object_format import DEFAULT_OBJECT_FORMAT
+        from dulwich.objects import RawObjectID, sha_to_hex
+        from dulwich.pack import load_pack_index
+
+        for index in sorted(self.folder.glob("pack/*.idx")):
+            with (
+                index.with_suffix(".pack").open("rb") as pack,
+                closing(load_pack_index(index, DEFAULT_OBJECT_FORMAT)) as entries,
+            ):
+                for raw, offset, _ in entries.iterentries():
+                    oid = sha_to_hex(RawObjectID(raw))
+                    pack.seek(offset)
+                    # The first byte of an entry says what it is, unless that is a difference to another entry.
+                    kind = _KINDS.get(pack.read(1)[0] >> 4 & 7) or self.kind(oid)
+                    if kind != b"blob":
+                        yield oid
 
     def content(self, oid: "ObjectID", kind: bytes, name: str) -> Iterator[bytes]:
         """The content of an object in blocks, checked against its id once the last one was taken.
@@ -107,12 +148,12 @@ class GitObjects:
             name: What it is the content of, for messages.
 
         Raises:
-            KeyError: There is no such object.
+            MissingObjectError: There is no such object.
             IntegrityError: It is damaged.
         """
         found, blocks = self._open(oid, name)
         if found != kind:
-            raise _damaged(oid, name, self.place(oid), f"a {found.decode('ascii', 'replace')}")
+            raise damaged(name, oid, self.place(oid), f"a {found.decode('ascii', 'replace')}")
         return blocks
 
     def _text(self, oid: "ObjectID", kind: bytes) -> bytes:
@@ -124,7 +165,7 @@ class GitObjects:
         except FileNotFoundError:
             packed = self._packed(oid)
             if packed is None:
-                raise KeyError(oid) from None
+                raise MissingObjectError(oid) from None
             number, text = packed
             return _KINDS[number], iter((text,))
         blocks = _unpacked(file, oid, name)
@@ -192,7 +233,7 @@ class ObjectWriter:
             with file.open("rb") as given:
                 same = all(block == given.read(len(block)) for block in self._objects.content(oid, b"blob", file.name))
                 same = same and not given.read(1)
-        except (KeyError, IntegrityError):
+        except (MissingObjectError, IntegrityError):
             return False
         if same and self._objects.place(oid).exists():
             # As git does: what is in use again must not look like old rubbish to a `git gc`.
@@ -266,9 +307,9 @@ def _unpacked(file: BinaryIO, oid: "ObjectID", name: str) -> Iterator[bytes]:
                 digest.update(block)
                 yield block
         except (zlib.error, StopIteration) as error:
-            raise _damaged(oid, name, Path(file.name), str(error) or "its beginning alone") from error
+            raise damaged(name, oid, Path(file.name), str(error) or "its beginning alone") from error
     if digest.hexdigest().encode("ascii") != oid:
-        raise _damaged(oid, name, Path(file.name), f"content of id {digest.hexdigest()}")
+        raise damaged(name, oid, Path(file.name), f"content of id {digest.hexdigest()}")
 
 
 def _inflated(file: BinaryIO) -> Iterator[bytes]:
@@ -281,12 +322,3 @@ def _inflated(file: BinaryIO) -> Iterator[bytes]:
         yield block
     if engine.unused_data or file.read(1):
         raise zlib.error("something else follows it")
-
-
-def _damaged(oid: "ObjectID", name: str, place: Path, given: str) -> IntegrityError:
-    return IntegrityError(
-        f"{name} is damaged in the repository: object {oid.decode('ascii')} in {place}",
-        given=given,
-        expected="the object as it was written",
-        remedy="materialize it again, which replaces the object, and check the disk",
-    )

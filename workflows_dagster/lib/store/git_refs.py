@@ -12,7 +12,8 @@ from urllib.parse import quote
 from workflows_dagster.lib.errors import StoreUnavailableError
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.store.durable import sync
-from workflows_dagster.lib.store.git_disk import locked, refused_name
+from workflows_dagster.lib.store.git_errors import bad_ref_name
+from workflows_dagster.lib.store.git_lock import locked
 
 if TYPE_CHECKING:
     from dulwich.objects import ObjectID
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 BRANCHES: Final = b"refs/heads/"
 TAGS: Final = b"refs/tags/"
 VERSIONS: Final = b"refs/versions/"
+KEPT: Final = b"refs/kept/"
 
 _LOCK_FILE: Final = "refs.flock"
 _TIMEOUT_S: Final = 120.0
@@ -63,6 +65,16 @@ class GitRefs:
             if value is not None:
                 found[os.fsdecode(name)] = value
         return found
+
+    def heads(self) -> "list[ObjectID]":
+        """What all refs point at but those that this project keeps for itself."""
+        return [*self.below(BRANCHES).values(), *self.below(TAGS).values(), *self.others()]
+
+    def others(self) -> "list[ObjectID]":
+        """What the refs of other programs point at."""
+        ours = (BRANCHES, TAGS, VERSIONS, KEPT)
+        found = (self.get(name) for name in self._refs.allkeys() if name != b"HEAD" and not name.startswith(ours))
+        return [oid for oid in found if oid is not None]
 
     @contextmanager
     def changing(self) -> Generator["RefChange"]:
@@ -117,7 +129,7 @@ class RefChange:
         from dulwich.refs import Ref, check_ref_format
 
         if not check_ref_format(Ref(name)):
-            raise refused_name("branch or tag", os.fsdecode(name))
+            raise bad_ref_name(os.fsdecode(name))
         self._wait_for(self._root / f"{os.fsdecode(name)}.lock")
         return Ref(name)
 

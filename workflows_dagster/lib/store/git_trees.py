@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from workflows_dagster.lib.store.git_disk import refused_name
+from workflows_dagster.lib.store.git_errors import bad_file_name
 from workflows_dagster.lib.store.git_objects import GitObjects
 from workflows_dagster.lib.store.repository import Change
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = 0o040000
 FILE: Final = 0o100644
-_SUBMODULE: Final = 0o160000
+SUBMODULE: Final = 0o160000
 
 Entry = tuple[int, "ObjectID"]
 """Mode and id of what a name stands for in a tree."""
@@ -32,7 +32,7 @@ def segments(name: str) -> list[bytes]:
     """
     parts = name.split("/")
     if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts):
-        raise refused_name("file", name)
+        raise bad_file_name(name)
     return [encoded(part) for part in parts]
 
 
@@ -117,7 +117,7 @@ def _entries(objects: GitObjects, tree: "ObjectID | None") -> dict[bytes, Entry]
     return {
         name + b"/" if mode == FOLDER else name: (mode, oid)
         for name, mode, oid in objects.tree(tree).items()
-        if name and mode and oid and mode != _SUBMODULE
+        if name and mode and oid and mode != SUBMODULE
     }
 
 

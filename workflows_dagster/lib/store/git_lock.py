@@ -1,6 +1,5 @@
-"""Locks of the embedded repository between processes, and the errors of the disk below it."""
+"""Locks between the processes that use the embedded repository."""
 
-import errno
 import fcntl
 import os
 import time
@@ -9,38 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from workflows_dagster.lib.errors import StoreError, StorePermissionError, StoreUnavailableError, WorkflowError
+from workflows_dagster.lib.errors import StoreUnavailableError
 
 _POLL_S: Final = 0.01
-_REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
-@contextmanager
-def disk_errors(root: Path) -> Generator[None]:
-    """Turns errors of the operating system into errors of the store.
-
-    Raises:
-        StorePermissionError: Its folder may not be read or written.
-        StoreUnavailableError: The disk is full, or does not answer.
-    """
-    try:
-        yield
-    except WorkflowError:
-        raise
-    except OSError as error:
-        if error.errno in _REFUSED:
-            raise StorePermissionError(
-                f"the repository {root} may not be used",
-                given=str(error),
-                expected="a folder that this user may read and write",
-                remedy="check the owner and the mode of the file named above",
-            ) from error
-        raise StoreUnavailableError(
-            f"the repository {root} cannot be used now",
-            given=str(error),
-            expected="a disk with room that answers",
-            remedy="free space or mend the disk, then run it again; nothing that was published is lost",
-        ) from error
 
 
 @contextmanager
@@ -83,15 +53,3 @@ def _wait_for(descriptor: int, operation: int, path: Path, timeout_s: float) -> 
             time.sleep(_POLL_S)
         else:
             return
-
-
-def refused_name(kind: str, name: str) -> StoreError:
-    """The error that refuses a name that git cannot hold."""
-    return StoreError(
-        f"git cannot hold a {kind} of that name",
-        given=name,
-        expected="a name as `git check-ref-format` accepts it"
-        if kind != "file"
-        else "a relative POSIX path without '.', '..' and '.git' in it",
-        remedy="choose another name",
-    )
