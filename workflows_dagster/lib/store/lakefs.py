@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -100,17 +101,15 @@ class LakeFSRepository:
             NotPublishedError: The repository is missing and must not be made.
             ConfigurationError: It is to be made, and its storage namespace is not known.
         """
-        what = f"read the branch {base}"
-        try:
-            return self._connection.call(what, partial(self._head, base))
-        except NotPublishedError:
-            default = self._default_branch()
-        try:
-            if base != default:
+        read = partial(self._connection.call, f"read the branch {base}", partial(self._head, base))
+        with suppress(NotPublishedError):
+            return read()
+        default = self._default_branch()
+        if base != default:
+            # Somebody else may have made it just now, or the answer to an earlier attempt was lost.
+            with suppress(ConflictError):
                 self._connection.call(f"make the branch {base}", partial(self._branch(base).create, default))
-        except ConflictError:
-            pass  # somebody else made it just now, or the answer to our first attempt was lost
-        return self._connection.call(what, partial(self._head, base))
+        return read()
 
     def resolve(self, ref: str) -> str:
         """Id of the commit that a ref stands for."""
@@ -301,16 +300,15 @@ class LakeFSRepository:
         repositories = self._connection.sdk.repositories_api
         request = partial(repositories.get_repository, self.repository)
         what = f"find the repository {self.repository}"
-        try:
+        with suppress(NotPublishedError):
             return str(self._connection.call(what, request).default_branch)
-        except NotPublishedError as error:
-            if not self.create:
-                raise NotPublishedError(
-                    f"there is no repository {self.repository} at {self._connection.address}",
-                    given=self.repository,
-                    expected="a repository that exists, or leave to make it",
-                    remedy="make it in lakeFS, or set WORKFLOWS_DAGSTER_LAKEFS_CREATE=true",
-                ) from error
+        if not self.create:
+            raise NotPublishedError(
+                f"there is no repository {self.repository} at {self._connection.address}",
+                given=self.repository,
+                expected="a repository that exists, or leave to make it",
+                remedy="make it in lakeFS, or set WORKFLOWS_DAGSTER_LAKEFS_CREATE=true",
+            )
         self._make_repository()
         return str(self._connection.call(what, request).default_branch)
 

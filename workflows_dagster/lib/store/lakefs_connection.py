@@ -134,6 +134,8 @@ class LakeFSConnection:
                 with api_exception_handler():
                     return request()
             except ServerException as error:
+                # It says all that the generated client's exception said, whose traceback is pages long.
+                error.__cause__ = None
                 if not is_transient(error):
                     raise
                 last = error
