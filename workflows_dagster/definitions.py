@@ -12,6 +12,7 @@ from workflows_dagster.maintenance import maintenance_job
 from workflows_dagster.resources.registry import build_resources
 from workflows_dagster.schedules import SCHEDULES
 from workflows_dagster.sensors.after_training import export_new_model_sensor, report_new_benchmarks_sensor
+from workflows_dagster.sensors.new_commits import ingest_new_commits_sensor
 from workflows_dagster.sensors.new_files import ingest_new_files_sensor
 from workflows_dagster.sensors.pilot_responses import pilot_responses_sensor
 from workflows_dagster.sensors.run_failure import alert_on_failed_run
@@ -29,6 +30,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         schedules=SCHEDULES,
         sensors=[
             ingest_new_files_sensor,
+            ingest_new_commits_sensor,
             pilot_responses_sensor,
             export_new_model_sensor,
             report_new_benchmarks_sensor,

@@ -1,6 +1,6 @@
 """The sources and the batches of their files, as one Dagster resource."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +9,15 @@ import dagster as dg
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.ingest.catalog import Catalog, Source
-from workflows_dagster.lib.ingest.discovery import Plan, plan_all, plan_settled
+from workflows_dagster.lib.ingest.discovery import (
+    Commits,
+    Plan,
+    look_for_commits,
+    only,
+    outside_lakefs,
+    plan_all,
+    plan_settled,
+)
 from workflows_dagster.lib.ingest.loading import load_catalog
 from workflows_dagster.lib.ingest.manifests import Manifest, Manifests
 from workflows_dagster.partitions import BATCHES
@@ -69,8 +77,23 @@ class SourcesResource(dg.ConfigurableResource["SourcesResource"]):
         return plan
 
     def look(self, instance: dg.DagsterInstance, now_s: float) -> Plan:
-        """Puts the files that have stopped growing into batches; their partitions are not registered yet."""
-        return plan_settled(self.catalog(), self.record(), _materialized(instance), now_s)
+        """Puts the files that have stopped growing into batches; their partitions are not registered yet.
+
+        Sources in lakeFS are left to `take`.
+        """
+        return plan_settled(outside_lakefs(self.catalog()), self.record(), _materialized(instance), now_s)
+
+    def commits(self) -> Commits:
+        """Where the sources in lakeFS stand now."""
+        return look_for_commits(self.catalog())
+
+    def take(self, instance: dg.DagsterInstance, names: Collection[str]) -> Plan:
+        """Puts the files of these sources into batches at once; their partitions are not registered yet.
+
+        For sources in lakeFS: what is committed does not grow any more.
+        """
+        catalog = only(self.catalog(), lambda source: source.name in names)
+        return plan_all(catalog, self.record(), _materialized(instance))
 
 
 def partition_requests(keys: Sequence[str]) -> list[dg.AddDynamicPartitionsRequest]:

@@ -6,7 +6,7 @@ from typing import Final
 
 import dagster as dg
 
-from workflows_dagster.lib.ingest.discovery import Plan
+from workflows_dagster.lib.ingest.discovery import Plan, in_lakefs
 from workflows_dagster.resources.sources import SourcesResource, partition_requests, unstarted
 
 INTERVAL_S: Final = 30
@@ -29,7 +29,9 @@ def ingest_new_files_sensor(
         context.log.error("source %s was passed over: %s", source, error)
     keys = unstarted(context.instance, [batch.key for batch in plan.batches])
     if not keys:
-        return dg.SkipReason(_idle(plan))
+        elsewhere = [source.name for source in in_lakefs(sources.catalog()).sources]
+        left = f"; {', '.join(elsewhere)} left to ingest_new_commits_sensor" if elsewhere else ""
+        return dg.SkipReason(f"{_idle(plan)}{left}")
     taken = keys[: sources.catalog().batching.max_runs_per_tick]
     standing = {"requested": len(taken), "batches_left": len(keys) - len(taken), "files_waiting": len(plan.waiting)}
     return dg.SensorResult(

@@ -1,12 +1,13 @@
 """Looks at all locations and puts new files into batches, so that no file is taken twice and none is lost."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from workflows_dagster.lib.errors import WorkflowError
 from workflows_dagster.lib.ingest.batches import known_files, plan_batches, settled_files
-from workflows_dagster.lib.ingest.catalog import Catalog
-from workflows_dagster.lib.ingest.locations import FileVersion, list_files
+from workflows_dagster.lib.ingest.catalog import Catalog, Source
+from workflows_dagster.lib.ingest.lakefs_locations import is_in_lakefs
+from workflows_dagster.lib.ingest.locations import FileVersion, last_commit, list_files
 from workflows_dagster.lib.ingest.manifests import Manifest, Manifests
 
 
@@ -33,6 +34,48 @@ def discover(catalog: Catalog) -> Discovery:
         except WorkflowError as error:
             failures[source.name] = error
     return Discovery(files, failures)
+
+
+@dataclass(frozen=True)
+class Commits:
+    """Where the locations in lakeFS stand now.
+
+    Attributes:
+        newest: The commit that last changed each source's location, by source; those without any left out.
+        failures: Why it is not known of others, by source.
+    """
+
+    newest: Mapping[str, str]
+    failures: Mapping[str, WorkflowError]
+
+
+def look_for_commits(catalog: Catalog) -> Commits:
+    """Asks for the newest commit of every location in lakeFS; a server that fails does not hide the others."""
+    newest: dict[str, str] = {}
+    failures: dict[str, WorkflowError] = {}
+    for source in in_lakefs(catalog).sources:
+        try:
+            commit = last_commit(source)
+        except WorkflowError as error:
+            failures[source.name] = error
+        else:
+            newest |= {source.name: commit} if commit else {}
+    return Commits(newest, failures)
+
+
+def in_lakefs(catalog: Catalog) -> Catalog:
+    """The catalog with the sources in lakeFS only: commits tell when to look at them."""
+    return only(catalog, lambda source: is_in_lakefs(source.location))
+
+
+def outside_lakefs(catalog: Catalog) -> Catalog:
+    """The catalog with all other sources: they have to be looked at to see what is new."""
+    return only(catalog, lambda source: not is_in_lakefs(source.location))
+
+
+def only(catalog: Catalog, wanted: Callable[[Source], bool]) -> Catalog:
+    """The catalog with the sources that are wanted."""
+    return catalog.model_copy(update={"sources": tuple(filter(wanted, catalog.sources))})
 
 
 @dataclass(frozen=True)

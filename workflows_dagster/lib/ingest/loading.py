@@ -9,7 +9,8 @@ import yaml
 from pydantic import ValidationError
 
 from workflows_dagster.lib.errors import ConfigurationError
-from workflows_dagster.lib.ingest.catalog import Catalog
+from workflows_dagster.lib.ingest.catalog import Catalog, Source
+from workflows_dagster.lib.ingest.lakefs_locations import is_in_lakefs, with_defaults
 from workflows_dagster.lib.ingest.options import resolve_references
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -29,9 +30,18 @@ def load_catalog(path: Path, environment: Mapping[str, str] | None = None) -> Ca
     for number, source in enumerate(_sources(path, document)):
         _resolve(path, source, _name(source, number), environment or {})
     try:
-        return Catalog.model_validate(document)
+        catalog = Catalog.model_validate(document)
     except ValidationError as error:
         raise _explain(path, document, error) from error
+    sources = tuple(_completed(source, environment or {}) for source in catalog.sources)
+    return catalog.model_copy(update={"sources": sources})
+
+
+def _completed(source: Source, environment: Mapping[str, str]) -> Source:
+    """The source with the options that its location needs and that the environment names for the whole project."""
+    if not is_in_lakefs(source.location):
+        return source
+    return source.model_copy(update={"storage_options": with_defaults(source.storage_options, environment)})
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from fsspec.core import url_to_fs
 
 from workflows_dagster.lib.errors import ConfigurationError, MissingExtraError, SourceUnreadableError
 from workflows_dagster.lib.ingest.catalog import Source
+from workflows_dagster.lib.ingest.lakefs_locations import at_commit, is_in_lakefs, newest_commit, without_ref
 
 _VERSION_KEYS = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "generation")
 _CLIENT_ERRORS = (
@@ -23,11 +24,14 @@ _CLIENT_ERRORS = (
     ("aiohttp", "ClientError"),
     ("gcsfs.retry", "HttpError"),
     ("azure.core.exceptions", "AzureError"),
+    ("lakefs.exceptions", "LakeFSException"),
+    ("lakefs_sdk.exceptions", "OpenApiException"),
+    ("urllib3.exceptions", "HTTPError"),
 )
 _TIME_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")
 
 Identity = tuple[str, int, str]
-"""URI, size and version: what makes it another file to read when any of it changes."""
+"""URI, size and version: what makes it another file when any of it changes. In lakeFS the URI is without ref."""
 
 
 @dataclass(frozen=True, order=True)
@@ -49,7 +53,7 @@ class FileVersion:
     @property
     def identity(self) -> Identity:
         """URI, size and version."""
-        return self.uri, self.size, self.version
+        return without_ref(self.uri), self.size, self.version
 
 
 def list_files(source: Source) -> list[FileVersion]:
@@ -63,6 +67,8 @@ def list_files(source: Source) -> list[FileVersion]:
     with reaching(source, source.location, TypeError):
         fs, path = _filesystem(source, source.location)
         fs.invalidate_cache()  # file systems are kept for the life of the process, and with them old listings
+        if is_in_lakefs(source.location):
+            path = at_commit(fs, path)
         if has_magic(path):
             entries = list(fs.glob(path, detail=True).values())
         elif fs.isdir(path):
@@ -73,6 +79,16 @@ def list_files(source: Source) -> list[FileVersion]:
         entries = [fs.info(entry["name"]) if entry.get("islink") else entry for entry in entries]
         found = [_version(fs, entry) for entry in entries if entry["type"] == "file" and _wanted(entry["name"], path)]
     return sorted(found)
+
+
+def last_commit(source: Source) -> str | None:
+    """The commit from elsewhere that last changed what a location in lakeFS names; None where there is none.
+
+    Raises:
+        SourceUnreadableError: The server does not say.
+    """
+    with reaching(source, source.location, TypeError):
+        return newest_commit(*_filesystem(source, source.location))
 
 
 def stat_file(source: Source, uri: str) -> FileVersion:
@@ -95,10 +111,10 @@ def open_file(source: Source, uri: str) -> BinaryIO:
 
 def label(source: Source, uri: str) -> str:
     """Short name of a file: its path below the part of the location that has no wildcards."""
-    root = str(PurePosixPath(source.location.split("://")[-1]))
+    root = str(PurePosixPath(without_ref(source.location).split("://")[-1]))
     parts = PurePosixPath(root).parts
     fixed = next((number for number, part in enumerate(parts) if has_magic(part)), len(parts))
-    path = PurePosixPath(uri.split("://")[-1])
+    path = PurePosixPath(without_ref(uri).split("://")[-1])
     folder = PurePosixPath(*parts[:fixed]) if fixed else PurePosixPath()
     return path.relative_to(folder).as_posix() if path != folder and path.is_relative_to(folder) else path.name
 
@@ -141,7 +157,7 @@ def _filesystem(source: Source, uri: str) -> tuple[Any, str]:
             f"source {source.name} needs a package for its location",
             given=uri,
             expected=f"the fsspec implementation of {uri.split('://')[0]} ({error})",
-            remedy="install it; for S3: pip install 'workflows-dagster[s3]'",
+            remedy="install it; for S3: pip install 'workflows-dagster[s3]', for lakeFS: [lakefs]",
         ) from error
     except (ValueError, TypeError) as error:
         # The text of a TypeError may quote options: name the source only.
