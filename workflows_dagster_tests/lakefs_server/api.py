@@ -21,7 +21,7 @@ _STORAGE = {
     "blockstore_type": "local",
     "blockstore_namespace_example": "local://example-bucket/",
     "blockstore_namespace_ValidityRegex": "^local://",
-    "default_namespace_prefix": "",
+    "default_namespace_prefix": "local://",
     "pre_sign_support": False,
     "pre_sign_support_ui": False,
     "pre_sign_multipart_upload": False,
@@ -38,7 +38,9 @@ def health(all_: Installation, request: Request) -> Response:
 
 
 def config(all_: Installation, request: Request) -> Response:
-    return answer(200, {"storage_config": _STORAGE, "version_config": _VERSION, "storage_config_list": []})
+    return answer(
+        200, {"storage_config": _STORAGE, "version_config": _VERSION, "storage_config_list": [], "ui_config": None}
+    )
 
 
 def storage(all_: Installation, request: Request) -> Response:
@@ -214,7 +216,7 @@ def _refs(request: Request, known: Any) -> Response:
     return page([{"id": name, "commit_id": known[name]} for name in _chosen(request, known)], request.amount, "id")
 
 
-def _differences(request: Request, found: dict[str, str], after: Entries) -> Response:
+def _differences(request: Request, found: dict[str, str], held: Entries) -> Response:
     results: list[dict[str, Any]] = []
     shown = listed(
         found, prefix=request.text("prefix"), delimiter=request.text("delimiter"), after=request.text("after")
@@ -223,7 +225,7 @@ def _differences(request: Request, found: dict[str, str], after: Entries) -> Res
         if is_prefix:
             results.append({"type": PREFIX_CHANGED, "path": path, "path_type": "common_prefix"})
         else:
-            size = after[path].size_bytes if path in after else 0
+            size = held[path].size_bytes if path in held else 0
             results.append({"type": found[path], "path": path, "path_type": "object", "size_bytes": size})
         if len(results) > request.amount:
             break

@@ -20,6 +20,7 @@ class Entry:
         checksum: MD5 of the content.
         mtime: Unix time of the upload.
         content_type: As the client gave it.
+        address: Tells two uploads of one content apart, as in lakeFS the place of their content does.
         metadata: User metadata.
     """
 
@@ -28,6 +29,7 @@ class Entry:
     checksum: str
     mtime: int
     content_type: str
+    address: str
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property

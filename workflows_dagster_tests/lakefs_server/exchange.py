@@ -114,6 +114,8 @@ class Request:
         """A parameter that must be there."""
         if name not in self.query:
             raise missing("query", name)
+        if not self.query[name][0]:
+            raise Refused(400, f'parameter "{name}" in query has an error: empty value is not allowed')
         return self.query[name][0]
 
     def flag(self, name: str) -> bool:
@@ -125,7 +127,9 @@ class Request:
         """How many results a page holds."""
         text = self.text("amount", str(_DEFAULT_AMOUNT))
         if not text.lstrip("-").isdecimal():
-            raise Refused(400, f'parameter "amount" in query has an error: value {text}: an invalid integer')
+            raise Refused(
+                400, f'parameter "amount" in query has an error: value {text}: an invalid integer: invalid syntax'
+            )
         if int(text) > _MOST or int(text) < -1:
             raise Refused(400, f'parameter "amount" in query has an error: number must be at most {_MOST}')
         return int(text) if int(text) > 0 else _DEFAULT_AMOUNT
@@ -171,7 +175,7 @@ def answer(status: int, body: object = None) -> Response:
     """An answer of JSON, or without a body."""
     if body is None:
         return Response(status)
-    text = json.dumps(body).encode() + b"\n"
+    text = json.dumps(body, separators=(",", ":")).encode() + b"\n"
     return Response(
         status, {"Content-Type": "application/json", "X-Content-Type-Options": "nosniff"}, (text,), len(text)
     )

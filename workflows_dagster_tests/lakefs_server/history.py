@@ -167,7 +167,7 @@ def _listing(entries: Entries) -> bytes:
 
 
 def _quoted(name: str) -> str:
-    text = quote(name, safe="")
+    text = quote(name, safe="").replace("~", "%7E")
     return text.replace(".", "%2E") if text.startswith(".") or text.endswith((".", ".lock")) or ".." in text else text
 
 

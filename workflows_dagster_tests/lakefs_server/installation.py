@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 from workflows_dagster.lib.store.durable import read_record, write_record
-from workflows_dagster_tests.lakefs_server.refusal import Refused, invalid, not_found
+from workflows_dagster_tests.lakefs_server.names import check_repository, is_repository
+from workflows_dagster_tests.lakefs_server.refusal import Refused, not_found
 from workflows_dagster_tests.lakefs_server.repository import Description, Repository
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{2,62}")
 _RECORD = "repository.json"
 _NAMESPACE = "^local://"
 
@@ -32,8 +32,7 @@ class Installation:
 
     def repository(self, name: str) -> Repository:
         """A repository."""
-        if not _NAME.fullmatch(name):
-            raise invalid("repository", "repository id")
+        check_repository(name)
         with self._lock:
             if name not in self._open:
                 record = self._folder / name / _RECORD
@@ -49,9 +48,10 @@ class Installation:
 
     def create(self, name: str, storage_namespace: str, default_branch: str) -> Description:
         """Makes a repository; it is there once its record is, which is written last."""
-        if not _NAME.fullmatch(name):
+        if not is_repository(name):
             raise Refused(
-                400, f'request body has an error: "{name}" doesn\'t match the regular expression "^{_NAME.pattern}$"'
+                400,
+                "request body has an error: doesn't match schema: Error at \"/name\": string doesn't match its pattern",
             )
         with self._lock:
             known = self.descriptions()
@@ -62,7 +62,8 @@ class Installation:
             if storage_namespace in {each.storage_namespace for each in known.values()}:
                 raise Refused(
                     400,
-                    f"failed to create repository: found lakeFS objects in the storage root (:{storage_namespace}): "
+                    f"failed to create repository: found lakeFS objects in the storage (:{storage_namespace}) "
+                    "key(_lakefs/dummy): "
                     "storage namespace already in use",
                 )
             folder = self._folder / name
@@ -70,7 +71,7 @@ class Installation:
             folder.mkdir()
             description = Description(name, storage_namespace, default_branch or "main", int(time.time()))
             made = Repository(folder, description)
-            made.begin(self.user)
+            made.begin()
             write_record(folder / _RECORD, vars(description))
             self._open[name] = made
             return description

@@ -7,6 +7,7 @@ from dataclasses import replace
 from email.message import Message
 from email.utils import formatdate
 from typing import Any
+from uuid import uuid4
 
 from workflows_dagster_tests.lakefs_server.entries import Entry, listed
 from workflows_dagster_tests.lakefs_server.exchange import Request, Response, answer, blocks, page
@@ -18,6 +19,7 @@ from workflows_dagster_tests.lakefs_server.repository import Repository
 _METADATA = "x-lakefs-meta-"
 _DEFAULT_TYPE = "application/octet-stream"
 _MOST_DELETED = 1000
+_RANGES = re.compile(r"bytes=((\d*-\d*,? ?)+)")
 _RANGE = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*")
 
 
@@ -39,6 +41,7 @@ def upload(all_: Installation, request: Request) -> Response:
         received.checksum,
         int(time.time()),
         content_type or _DEFAULT_TYPE,
+        uuid4().hex,
         _metadata(request.headers),
     )
     repository.put(branch, path, entry, absent=condition is not None)
@@ -57,8 +60,7 @@ def get(all_: Installation, request: Request) -> Response:
     }
     if request.headers.get("If-None-Match") == headers["ETag"]:
         return Response(304)
-    if request.flag("presign"):
-        raise Refused(400, "get pre signed url: operation not supported")
+    _refuse_presign(request)
     start, end, partial = _range(request.headers, entry, "Requested Range Not Satisfiable")
     if partial:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{entry.size_bytes}"
@@ -83,6 +85,7 @@ def stat(all_: Installation, request: Request) -> Response:
     repository = all_.repository(request.names["repository"])
     path = request.required("path")
     entry = repository.entry(request.names["ref"], path)
+    _refuse_presign(request)
     shown = replace(entry, metadata={}) if request.text("user_metadata") == "false" else entry
     return answer(200, _stats(repository, path, shown))
 
@@ -101,7 +104,7 @@ def list_(all_: Installation, request: Request) -> Response:
             )
         else:
             found.append(_stats(repository, path, entries[path]))
-            if request.text("user_metadata") == "false":
+            if request.text("user_metadata") == "false" or not entries[path].metadata:
                 del found[-1]["metadata"]
         if len(found) > request.amount:
             break
@@ -111,8 +114,6 @@ def list_(all_: Installation, request: Request) -> Response:
 def delete(all_: Installation, request: Request) -> Response:
     repository = all_.repository(request.names["repository"])
     path = request.required("path")
-    if not path:
-        raise Refused(400, "argument path: missing path: required value: validation error")
     repository.delete(request.names["branch"], [path])
     return answer(204)
 
@@ -136,9 +137,15 @@ def copy(all_: Installation, request: Request) -> Response:
     destination, body = request.required("dest_path"), request.json("src_path")
     repository.require_branch(branch)
     source = repository.entry(body.get("src_ref") or branch, body["src_path"])
-    entry = replace(source, mtime=int(time.time()))
+    entry = replace(source, mtime=int(time.time()), address=uuid4().hex)
     repository.put(branch, destination, entry)
     return answer(201, _stats(repository, destination, entry))
+
+
+def _refuse_presign(request: Request) -> None:
+    """The local block storage of lakeFS has no addresses that need no key."""
+    if request.flag("presign"):
+        raise Refused(400, "local adapter presigned URL: operation not supported")
 
 
 def _check_absent(repository: Repository, branch: str, path: str, condition: str) -> None:
@@ -171,7 +178,7 @@ def _stats(repository: Repository, path: str, entry: Entry) -> dict[str, Any]:
     return {
         "path": path,
         "path_type": "object",
-        "physical_address": f"{repository.description.storage_namespace}/data/{entry.blob}",
+        "physical_address": f"{repository.description.storage_namespace}/data/{entry.address}",
         "checksum": entry.checksum,
         "size_bytes": entry.size_bytes,
         "mtime": entry.mtime,
@@ -195,6 +202,9 @@ def _range(headers: Message, entry: Entry, message: str) -> tuple[int, int, bool
     text, size = headers.get("Range"), entry.size_bytes
     if text is None:
         return 0, size, False
+    if not _RANGES.fullmatch(text):
+        why = f'string doesn\'t match the regular expression "^{_RANGES.pattern}$"'
+        raise Refused(400, f'parameter "Range" in header has an error: {why}')
     found = _RANGE.fullmatch(text)
     first, last = found.groups() if found else ("", "")
     if first:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workflows_dagster_tests.lakefs_server.history import History
+from workflows_dagster_tests.lakefs_server.names import check_ref, is_branch
 from workflows_dagster_tests.lakefs_server.refusal import Refused, not_found
 
 _MODIFIER = re.compile(r"(?:^|[~^@$])[^~^@$]*")
@@ -34,8 +35,7 @@ def resolve(history: History, ref: str) -> Resolved:
     Raises:
         Refused: There is no such ref (404), or it is none (400).
     """
-    if not ref or re.search(r"\s", ref):
-        raise Refused(400, f"argument ref: {_INVALID}")
+    check_ref(ref)
     parts = _MODIFIER.findall(ref)
     if not parts or not parts[0]:
         raise Refused(400, _INVALID)
@@ -56,7 +56,7 @@ def resolve(history: History, ref: str) -> Resolved:
 def _base(history: History, name: str) -> Resolved | None:
     if len(name) == _ID_DIGITS and _HASH.fullmatch(name) and history.exists(name):
         return Resolved(name)
-    branch = history.branch(name) if re.fullmatch(r"\w[-\w]*", name, re.ASCII) else None
+    branch = history.branch(name) if is_branch(name) else None
     if branch is not None:
         return Resolved(branch, name)
     tag = history.tag(name)

@@ -24,17 +24,10 @@ def not_found(what: str = "") -> Refused:
     return Refused(404, f"{what} not found".strip())
 
 
-def invalid(argument: str, kind: str, more: str = "") -> Refused:
-    """400 for a name that is none."""
-    return Refused(400, f"argument {argument}: {kind}: invalid value: validation error{more}")
-
-
 def missing(where: str, name: str) -> Refused:
     """400 for a request that lacks what the API specification requires."""
     if where == "body":
         return Refused(
             400, f'request body has an error: doesn\'t match schema: Error at "/{name}": property "{name}" is missing'
         )
-    return Refused(
-        400, f'parameter "{name}" in {where} has an error: value is required but missing: value is required but missing'
-    )
+    return Refused(400, f'parameter "{name}" in {where} has an error: value is required but missing')

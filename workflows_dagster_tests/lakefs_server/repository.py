@@ -1,10 +1,10 @@
 """One repository: what its branches hold, and every way to change that."""
 
 import hashlib
-import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,11 @@ from workflows_dagster_tests.lakefs_server.entries import (
     merged,
 )
 from workflows_dagster_tests.lakefs_server.history import History, meta_range_id
+from workflows_dagster_tests.lakefs_server.names import check_branch, check_path, check_ref, check_tag, is_branch
 from workflows_dagster_tests.lakefs_server.references import Resolved, resolve
-from workflows_dagster_tests.lakefs_server.refusal import Refused, invalid, not_found
+from workflows_dagster_tests.lakefs_server.refusal import Refused, not_found
 from workflows_dagster_tests.lakefs_server.staging import Changes, Staging
 
-_BRANCH = re.compile(r"\w[-\w]*", re.ASCII)
-_TAG_EXCLUDES = re.compile(r"\.\.|/|@\{|[\^:?*\[\\\x00-\x20]|\.$|\.lock$|^@$")
-_LONGEST_PATH = 1024
-_BRANCH_RULE = ": branch id must consist of letters, digits, underscores and dashes, and cannot start with a dash"
 STRATEGIES = {"": "default", "dest-wins": "dest-wins", "source-wins": "source-wins"}
 
 
@@ -72,9 +69,9 @@ class Repository:
         # Whoever changes a branch, or what is staged on one, holds it.
         self._lock = threading.RLock()
 
-    def begin(self, committer: str) -> None:
+    def begin(self) -> None:
         """Makes the first commit and the default branch."""
-        first = Commit("Repository created", committer, time.time_ns(), {}, [], "", 1)
+        first = Commit("Repository created", "", time.time_ns(), {}, [], "", 1)
         self.history.move_branch(self.description.default_branch, self.history.add(first, {}))
 
     # Content
@@ -98,7 +95,7 @@ class Repository:
         Raises:
             Refused: With `absent`: there is one already (412).
         """
-        _check_path(path)
+        check_path(path)
         with self._lock:
             head = self._head(branch)
             if absent and path in self._at(Resolved(head, branch)):
@@ -126,7 +123,7 @@ class Repository:
 
     def entry(self, ref: str, path: str) -> Entry:
         """An object at a ref."""
-        _check_path(path)
+        check_path(path)
         at = resolve(self.history, ref)
         if at.branch is not None:
             # Between the two readings the branch may move, and take its staging area with it.
@@ -146,7 +143,7 @@ class Repository:
 
     def require_branch(self, branch: str) -> None:
         """Raises `Refused` as an upload does where there is no such branch."""
-        _check_branch("name", branch)
+        check_branch(branch, "name")
         if self.history.branch(branch) is None:
             raise Refused(404, f"branch '{branch}' not found")
 
@@ -156,18 +153,17 @@ class Repository:
 
     def create_branch(self, branch: str, source: str) -> str:
         """Makes a branch; returns the id of its commit."""
-        _check_branch("branch", branch, _BRANCH_RULE)
+        check_branch(branch, new=True)
+        check_ref(source)
         with self._lock:
             if self.history.exists(branch):
                 raise Refused(409, f"commit ID {branch}: conflict found")
             if self.history.tag(branch) is not None:
                 raise Refused(409, f"tag ID {branch}: conflict found")
-            try:
+            with _prefixed(f"source reference '{source}'"):
                 at = resolve(self.history, source)
-            except Refused as error:
-                raise Refused(error.status, f"source reference '{source}': {error.message}") from error
-            if at.staging:
-                raise Refused(500, f"source reference '{source}': can't create a branch without commit")
+                if at.staging:
+                    raise Refused(500, "can't create a branch without commit")
             if self.history.branch(branch) is not None:
                 raise Refused(409, "branch already exists: not unique")
             # A crash between the two steps of a deletion leaves the area of a branch that is gone.
@@ -178,7 +174,7 @@ class Repository:
     def delete_branch(self, branch: str) -> None:
         """Removes a branch and what is staged on it."""
         with self._lock:
-            _check_branch("branch", branch)
+            check_branch(branch)
             if branch == self.description.default_branch:
                 raise Refused(403, "cannot delete repository default branch")
             self._head(branch)
@@ -187,9 +183,9 @@ class Repository:
 
     def create_tag(self, tag: str, ref: str) -> str:
         """Names a commit; returns its id."""
-        _check_tag(tag)
+        check_tag(tag)
         with self._lock:
-            if _BRANCH.fullmatch(tag) and self.history.branch(tag) is not None:
+            if is_branch(tag) and self.history.branch(tag) is not None:
                 raise Refused(409, f"branch name {tag}: conflict found")
             if self.history.exists(tag):
                 raise Refused(409, f"commit ID {tag}: conflict found")
@@ -201,7 +197,7 @@ class Repository:
 
     def tag(self, tag: str) -> str:
         """Id of a tag's commit."""
-        _check_tag(tag)
+        check_tag(tag)
         commit = self.history.tag(tag)
         if commit is None:
             raise not_found("tag")
@@ -232,7 +228,14 @@ class Repository:
         allow_empty: bool,
     ) -> Commit:
         """Commits what is staged on a branch."""
-        _check_branch("branch", branch)
+        check_branch(branch)
+        if self.history.branch(branch) is None:
+            # The server looks for hooks first.
+            run = uuid4().hex[:20]
+            raise Refused(
+                404,
+                f"prepare-commit hook aborted, run id '{run}': list actions from commit: listing actions: not found",
+            )
         with self._lock:
             head = self._head(branch)
             before = self.history.entries(head)
@@ -263,17 +266,15 @@ class Repository:
         squash: bool,
     ) -> str:
         """Brings what changed on a ref since it left a branch into that branch; returns the id of the merge commit."""
-        _check_branch("destination", destination)
+        check_branch(destination, "destination")
         if strategy not in STRATEGIES:
             raise Refused(400, "argument strategy: invalid value: validation error")
         with self._lock:
             head = self._head(destination)
             if self._staging.read(destination, head):
                 raise Refused(400, "uncommitted changes (dirty branch)")
-            try:
+            with _prefixed(f"update branch {destination}"):
                 entries, parents = self._merged(source, head, strategy, allow_empty=allow_empty)
-            except Refused as error:
-                raise Refused(error.status, f"update branch {destination}: {error.message}", error.body) from error
             generation = max(self.history.commit(each).generation for each in parents) + 1
             made = Commit(
                 message or f"Merge '{source}' into '{destination}'",
@@ -289,7 +290,12 @@ class Repository:
 
     def merge_base(self, source: str, destination: str) -> tuple[str, str, str]:
         """Commits of two refs, and their best common ancestor."""
-        ours, theirs = self.commit_of(source), self.commit_of(destination)
+        check_ref(source)
+        check_ref(destination)
+        with _prefixed(f"get commit by ref {source}"):
+            ours = self.commit_of(source)
+        with _prefixed(f"get commit by branch {destination}"):
+            theirs = self.commit_of(destination)
         base = self.history.merge_base(ours, theirs)
         if base is None:
             raise Refused(500, "no merge base")
@@ -297,9 +303,13 @@ class Repository:
 
     def log(self, ref: str, *, first_parent: bool, since_ns: int, after: str) -> Iterator[Commit]:
         """Commits up to a ref, the newest first."""
-        found = self.history.log(self.commit_of(ref), first_parent=first_parent, since_ns=since_ns)
+        check_ref(ref)
+        with _prefixed("ref"):
+            start = self.commit_of(ref)
+        found = self.history.log(start, first_parent=first_parent, since_ns=since_ns)
         if after:
-            last = self.commit_of(after)
+            with _prefixed("from ref"):
+                last = self.commit_of(after)
             for commit in found:
                 if commit.id == last:
                     break
@@ -317,25 +327,28 @@ class Repository:
 
     def uncommitted(self, branch: str) -> tuple[dict[str, str], Entries]:
         """What is staged on a branch, by path; and all that it holds."""
-        _check_branch("branch", branch)
+        check_branch(branch)
         with self._lock:
             head = self._head(branch)
             now = self._at(Resolved(head, branch))
-            return differences(self.history.entries(head), now), now
+            before = self.history.entries(head)
+            return differences(before, now), now
 
     def diff(self, left: str, right: str) -> tuple[dict[str, str], Entries]:
-        """What differs between two refs, by path; and all that the right one holds."""
+        """What differs between two refs, by path; and the objects, as the right one has them."""
         at = resolve(self.history, right)
         after = self.entries(right) if at.staging else self.history.entries(at.commit)
-        return differences(self.history.entries(self.commit_of(left)), after), after
+        before = self.history.entries(self.commit_of(left))
+        return differences(before, after), {**before, **after}
 
     def compare(self, left: str, right: str) -> tuple[dict[str, str], Entries]:
-        """What a merge of the right ref into the left one would bring, by path; and all that the right one holds."""
+        """What a merge of the right ref into the left one would bring, by path; and the objects, as the right one has them."""
         source, destination, base = (self.history.entries(each) for each in self.merge_base(right, left))
-        return compared(base, destination, source), source
+        return compared(base, destination, source), {**destination, **source}
 
     def _merged(self, source: str, head: str, strategy: str, *, allow_empty: bool) -> tuple[Entries, list[str]]:
-        comes = self.commit_of(source)
+        with _prefixed(f"get commit by ref {source}"):
+            comes = self.commit_of(source)
         base = self.history.merge_base(comes, head)
         if base is None:
             raise Refused(500, "no merge base")
@@ -365,34 +378,23 @@ class Repository:
         return {path: entry for path, entry in found.items() if entry is not None}
 
     def _head(self, branch: str) -> str:
-        _check_branch("branch", branch)
+        check_branch(branch)
         head = self.history.branch(branch)
         if head is None:
             raise not_found("branch")
         return head
 
 
+@contextmanager
+def _prefixed(words: str) -> Generator[None]:
+    """Puts words before what a refusal says."""
+    try:
+        yield
+    except Refused as error:
+        raise Refused(error.status, f"{words}: {error.message}", error.body) from error
+
+
 def _found(entry: Entry | None) -> Entry:
     if entry is None:
         raise not_found()
     return entry
-
-
-def _check_branch(argument: str, branch: str, more: str = "") -> None:
-    if not _BRANCH.fullmatch(branch):
-        raise invalid(argument, "branch id", more)
-
-
-def _check_tag(tag: str) -> None:
-    if not tag or _TAG_EXCLUDES.search(tag):
-        raise invalid("tagID", "tag id")
-
-
-def _check_path(path: str) -> None:
-    if not path:
-        raise Refused(400, "argument path: missing path: required value: validation error")
-    if len(path.encode()) > _LONGEST_PATH:
-        length = len(path.encode())
-        raise Refused(
-            400, f"argument path: invalid value: validation error: {length} is above maximum length ({_LONGEST_PATH})"
-        )
