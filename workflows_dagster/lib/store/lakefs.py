@@ -2,12 +2,12 @@
 
 import importlib.util
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from workflows_dagster.lib.errors import (
@@ -17,16 +17,15 @@ from workflows_dagster.lib.errors import (
     NotPublishedError,
     StoreError,
 )
-from workflows_dagster.lib.store.lakefs_connection import LakeFSConnection
+from workflows_dagster.lib.store.lakefs_commits import commit_metadata, entries, last_change
+from workflows_dagster.lib.store.lakefs_connection import PAGE, LakeFSConnection
 from workflows_dagster.lib.store.lakefs_transfer import download, in_parallel, target_in, upload
 from workflows_dagster.lib.store.repository import Change
 
 if TYPE_CHECKING:
     import lakefs
 
-_PAGE = 1000  # the most that the server gives, and deletes, at a time
 _COMMIT_ID = re.compile(r"[0-9a-f]{64}")
-_LONGEST_VALUE = 2000
 _BRANCH_TRIES = 3
 
 
@@ -81,7 +80,6 @@ class LakeFSRepository:
             self.secret_access_key,
             timeout_s=self.timeout_s,
             attempts=self.attempts,
-            parallel=self.parallel,
             pause_s=self.pause_s,
         )
 
@@ -124,14 +122,7 @@ class LakeFSRepository:
 
     def last_change(self, ref: str, name: str) -> str | None:
         """Id of the commit that gave a file, or the files below a folder, the content that a ref has; None: no such."""
-        commit = self._fixed(ref)
-        file = self._file(commit, name)
-        if file is not None:
-            return self._origin(commit, name, file, self._file, objects=[name])
-        below = self._below(commit, name)
-        if below:
-            return self._origin(commit, name, below, self._below, prefixes=[f"{name}/"])
-        return None
+        return last_change(self._connection, self.repository, self._fixed(ref), name)
 
     def stage(
         self,
@@ -202,7 +193,7 @@ class LakeFSRepository:
 
     def branches(self, prefix: str) -> list[str]:
         """Names of the branches that begin with a prefix, sorted."""
-        request = partial(self._connection.sdk.branches_api.list_branches, self.repository, prefix=prefix, amount=_PAGE)
+        request = partial(self._connection.sdk.branches_api.list_branches, self.repository, prefix=prefix, amount=PAGE)
         found = self._connection.pages("list branches", lambda after: request(after=after))
         return sorted(str(branch.id) for branch in found)
 
@@ -240,7 +231,7 @@ class LakeFSRepository:
             self._fixed(after),
             # Two dots: what differs. The default, three, leaves out what happened on the first ref's side.
             type="two_dot",
-            amount=_PAGE,
+            amount=PAGE,
         )
         for change in self._connection.pages(f"compare {before} with {after}", lambda offset: request(after=offset)):
             yield Change(str(change.path), change.type)
@@ -270,7 +261,7 @@ class LakeFSRepository:
 
     def tags(self) -> Mapping[str, str]:
         """Commit id of each tag, by its name, sorted."""
-        request = partial(self._connection.sdk.tags_api.list_tags, self.repository, amount=_PAGE)
+        request = partial(self._connection.sdk.tags_api.list_tags, self.repository, amount=PAGE)
         found = self._connection.pages("list tags", lambda after: request(after=after))
         return dict(sorted((str(tag.id), str(tag.commit_id)) for tag in found))
 
@@ -281,10 +272,9 @@ class LakeFSRepository:
 
     @property
     def _repository(self) -> "lakefs.Repository":
-        client = self._connection.client
         from lakefs import Repository
 
-        return Repository(self.repository, client)
+        return Repository(self.repository, self._connection.client)
 
     def _branch(self, name: str) -> "lakefs.Branch":
         return self._repository.branch(name)
@@ -339,7 +329,7 @@ class LakeFSRepository:
         from lakefs.exceptions import BadRequestException
 
         what = f"commit the branch {branch}"
-        request = partial(self._branch(branch).commit, message, _commit_metadata(metadata))
+        request = partial(self._branch(branch).commit, message, commit_metadata(metadata))
         with self._connection.naming_refusals(what):
             try:
                 return str(self._connection.attempt(what, request).id)
@@ -359,23 +349,16 @@ class LakeFSRepository:
         return common.base_commit_id == head
 
     def _names(self, commit: str, prefix: str) -> Iterator[str]:
-        return (str(entry.path) for entry in self._entries(commit, prefix))
-
-    def _entries(self, commit: str, prefix: str) -> Iterator[Any]:
-        objects = self._connection.sdk.objects_api
-        request = partial(
-            objects.list_objects, self.repository, commit, prefix=prefix, user_metadata=False, amount=_PAGE
-        )
-        return self._connection.pages(f"list the files of {commit}", lambda after: request(after=after))
+        return (str(entry.path) for entry in entries(self._connection, self.repository, commit, prefix))
 
     def _delete(self, branch: str, names: list[str]) -> None:
         from lakefs_sdk.models.path_list import PathList
 
         objects = self._connection.sdk.objects_api
         what = f"remove files from the branch {branch}"
-        for begin in range(0, len(names), _PAGE):
+        for begin in range(0, len(names), PAGE):
             request = partial(
-                objects.delete_objects, self.repository, branch, PathList(paths=names[begin : begin + _PAGE])
+                objects.delete_objects, self.repository, branch, PathList(paths=names[begin : begin + PAGE])
             )
             # One answer for all: some may have been refused in an answer of 200.
             for error in self._connection.call(what, request).errors:
@@ -385,52 +368,3 @@ class LakeFSRepository:
                     expected="that the files may be removed",
                     remedy="read the answer above; docs/lakefs.md lists the permissions needed",
                 )
-
-    def _file(self, commit: str, name: str) -> object:
-        """What tells the content of a file from any other; None: there is no such file."""
-        objects = self._connection.sdk.objects_api
-        request = partial(objects.stat_object, self.repository, commit, name, user_metadata=False)
-        try:
-            file = self._connection.call(f"look at {name}", request)
-        except NotPublishedError:
-            return None
-        return file.checksum, file.size_bytes
-
-    def _below(self, commit: str, name: str) -> object:
-        """As `_file`, for all files below a folder."""
-        return [(entry.path, entry.checksum) for entry in self._entries(commit, f"{name}/")]
-
-    def _origin(
-        self, commit: str, name: str, content: object, look: Callable[[str, str], object], **named: list[str]
-    ) -> str:
-        """The newest commit in the history of another that changed what is named, and left it with this content."""
-        refs = self._connection.sdk.refs_api
-        request = partial(refs.log_commits, self.repository, commit, limit=True, amount=1, **named)
-        after = ""
-        while changes := self._connection.call(f"read the log of {name}", partial(request, after=after)).results:
-            after = str(changes[0].id)
-            # The server leaves merge commits out of such a log, and orders it by the commits' clocks: where those of
-            # several servers differ, the newest change need not come first.
-            if after == commit or look(after, name) == content:
-                return after
-        raise StoreError(
-            f"no commit of the log made {name} what it is",
-            given=commit,
-            expected="a commit, not a merge, that wrote the file",
-            remedy="look at the log of the file in the lakeFS UI",
-        )
-
-
-def _commit_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Metadata as lakeFS holds and shows it: long values cut, addresses as buttons of the commit's page."""
-    buttons = {
-        f"::lakefs::{key.removesuffix('_url')}::url[url:ui]": value
-        for key, value in metadata.items()
-        if key.endswith("_url") and value.startswith(("http://", "https://"))
-    }
-    return {key: _shortened(value) for key, value in metadata.items()} | buttons
-
-
-def _shortened(value: str) -> str:
-    """A value of commit metadata: DynamoDB, which may hold the commits of lakeFS, takes 400 KB for a whole commit."""
-    return value if len(value) <= _LONGEST_VALUE else f"{value[: _LONGEST_VALUE - 3]}..."

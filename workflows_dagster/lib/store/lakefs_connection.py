@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 8.0
+_IDLE_CONNECTIONS = 32
 _API = "/api/v1"
+
+PAGE = 1000
+"""The most results that the server gives, and files that it removes, with one request."""
 
 T = TypeVar("T")
 
@@ -37,7 +41,6 @@ class LakeFSConnection:
         secret_access_key: Its secret.
         timeout_s: Longest wait for a connection, and for the next byte of an answer.
         attempts: How often a request is made before the server counts as unavailable.
-        parallel: Most requests at a time.
         pause_s: Wait after the first failed attempt; doubled after each further one.
     """
 
@@ -46,7 +49,6 @@ class LakeFSConnection:
     secret_access_key: str = field(repr=False)
     timeout_s: float = 60.0
     attempts: int = 5
-    parallel: int = 8
     pause_s: float = 0.25
 
     @property
@@ -62,9 +64,7 @@ class LakeFSConnection:
     @property
     def client(self) -> "lakefs.Client":
         """The wrapper's client; one for each process and server."""
-        return _client(
-            self.api_url, self.access_key_id, self.secret_access_key, self.timeout_s, self.parallel, os.getpid()
-        )
+        return _client(self.api_url, self.access_key_id, self.secret_access_key, self.timeout_s, os.getpid())
 
     @property
     def sdk(self) -> "LakeFSClient":
@@ -171,9 +171,9 @@ class LakeFSConnection:
 class _TimedPool(urllib3.PoolManager):
     """Gives every request a timeout: most calls of the wrapper have no way to ask for one."""
 
-    def __init__(self, *, timeout_s: float, connections: int) -> None:
+    def __init__(self, timeout_s: float) -> None:
         # urllib3's own retries would multiply with ours, and repeat requests whose outcome is not known.
-        super().__init__(num_pools=2, maxsize=connections, retries=False)
+        super().__init__(num_pools=2, maxsize=_IDLE_CONNECTIONS, retries=False)
         self._wait = urllib3.Timeout(connect=timeout_s, read=timeout_s)
 
     def urlopen(self, method: str, url: str, redirect: bool = True, **kw: Any) -> urllib3.BaseHTTPResponse:
@@ -184,14 +184,14 @@ class _TimedPool(urllib3.PoolManager):
 
 @lru_cache(maxsize=8)
 def _client(
-    api_url: str, access_key_id: str, secret_access_key: str, timeout_s: float, connections: int, process_id: int
+    api_url: str, access_key_id: str, secret_access_key: str, timeout_s: float, process_id: int
 ) -> "lakefs.Client":
     """The client of one process: connections must not be shared with a forked one, hence the unused argument."""
     import lakefs
 
     client = lakefs.Client(host=api_url, username=access_key_id, password=secret_access_key)
     rest = client.sdk_client.objects_api.api_client.rest_client
-    rest.pool_manager = _TimedPool(timeout_s=timeout_s, connections=connections)
+    rest.pool_manager = _TimedPool(timeout_s)
     return client
 
 
