@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
-from workflows_dagster_tests.lakefs_server import objects
+from workflows_dagster_tests.lakefs_server import comparison, objects
 from workflows_dagster_tests.lakefs_server.entries import PREFIX_CHANGED, Entries, listed
 from workflows_dagster_tests.lakefs_server.exchange import Request, Response, answer, page
 from workflows_dagster_tests.lakefs_server.installation import Installation
+from workflows_dagster_tests.lakefs_server.references import commit_of, resolve
 from workflows_dagster_tests.lakefs_server.refusal import Refused
 
 VERSION = "1.70.1"
@@ -123,9 +124,9 @@ def commit(all_: Installation, request: Request) -> Response:
 
 
 def get_commit(all_: Installation, request: Request) -> Response:
-    repository = all_.repository(request.names["repository"])
+    history = all_.repository(request.names["repository"]).history
     try:
-        found = repository.history.commit(repository.commit_of(request.names["commit"]))
+        found = history.commit(commit_of(history, request.names["commit"]))
     except Refused as error:
         if error.status == 404:
             raise Refused(404, "commit not found") from error
@@ -134,19 +135,20 @@ def get_commit(all_: Installation, request: Request) -> Response:
 
 
 def log(all_: Installation, request: Request) -> Response:
-    repository = all_.repository(request.names["repository"])
+    history = all_.repository(request.names["repository"]).history
     paths = [path for path in request.query.get("objects", []) if path]
     prefixes = [path for path in request.query.get("prefixes", []) if path]
     since, stop_at = request.text("since"), request.text("stop_at")
-    stop = repository.commit_of(stop_at) if stop_at else ""
+    stop = commit_of(history, stop_at) if stop_at else ""
     found: list[dict[str, Any]] = []
-    for each in repository.log(
+    for each in comparison.log(
+        history,
         request.names["ref"],
         first_parent=request.flag("first_parent"),
         since_ns=int(datetime.fromisoformat(since).timestamp() * 10**9) if since else 0,
         after=request.text("after"),
     ):
-        if (paths or prefixes) and not repository.touched(each, paths, prefixes):
+        if (paths or prefixes) and not comparison.touched(history, each, paths, prefixes):
             continue
         found.append(each.to_answer())
         if len(found) >= request.amount + (not request.flag("limit")) or each.id == stop:
@@ -160,8 +162,13 @@ def diff_branch(all_: Installation, request: Request) -> Response:
 
 def diff_refs(all_: Installation, request: Request) -> Response:
     repository = all_.repository(request.names["repository"])
-    found = repository.diff if request.text("type") == "two_dot" else repository.compare
-    return _differences(request, *found(request.names["left"], request.names["right"]))
+    left, right = request.names["left"], request.names["right"]
+    if request.text("type") != "two_dot":
+        return _differences(request, *comparison.three_dot(repository.history, left, right))
+    # What is staged on the right is seen by right$ alone.
+    at = resolve(repository.history, right)
+    after = repository.entries(right) if at.staging else repository.history.entries(at.commit)
+    return _differences(request, *comparison.two_dot(repository.history, left, after))
 
 
 def merge(all_: Installation, request: Request) -> Response:
@@ -180,8 +187,8 @@ def merge(all_: Installation, request: Request) -> Response:
 
 
 def merge_base(all_: Installation, request: Request) -> Response:
-    source, destination, base = all_.repository(request.names["repository"]).merge_base(
-        request.names["source"], request.names["destination"]
+    source, destination, base = comparison.merge_base(
+        all_.repository(request.names["repository"]).history, request.names["source"], request.names["destination"]
     )
     return answer(200, {"source_commit_id": source, "destination_commit_id": destination, "base_commit_id": base})
 

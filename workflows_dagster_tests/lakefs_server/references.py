@@ -53,6 +53,14 @@ def resolve(history: History, ref: str) -> Resolved:
     return found if len(parts) == 1 else Resolved(commit)
 
 
+def commit_of(history: History, ref: str) -> str:
+    """Id of the commit that a ref stands for."""
+    at = resolve(history, ref)
+    if at.staging:
+        raise Refused(400, f"{_INVALID}: should point to a commit")
+    return at.commit
+
+
 def _base(history: History, name: str) -> Resolved | None:
     if len(name) == _ID_DIGITS and _HASH.fullmatch(name) and history.exists(name):
         return Resolved(name)

@@ -1,5 +1,7 @@
 """Answers of lakeFS to what it does not do; the texts are those of the server."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,3 +33,12 @@ def missing(where: str, name: str) -> Refused:
             400, f'request body has an error: doesn\'t match schema: Error at "/{name}": property "{name}" is missing'
         )
     return Refused(400, f'parameter "{name}" in {where} has an error: value is required but missing')
+
+
+@contextmanager
+def prefixed(words: str) -> Generator[None]:
+    """Puts words before what a refusal says."""
+    try:
+        yield
+    except Refused as error:
+        raise Refused(error.status, f"{words}: {error.message}", error.body) from error

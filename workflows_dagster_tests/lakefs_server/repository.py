@@ -3,26 +3,19 @@
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from workflows_dagster_tests.lakefs_server.commits import Commit
-from workflows_dagster_tests.lakefs_server.entries import (
-    ConflictFound,
-    Entries,
-    Entry,
-    compared,
-    differences,
-    merged,
-)
+from workflows_dagster_tests.lakefs_server.comparison import merged
+from workflows_dagster_tests.lakefs_server.entries import Entries, Entry, differences
 from workflows_dagster_tests.lakefs_server.history import History, meta_range_id
 from workflows_dagster_tests.lakefs_server.names import check_branch, check_path, check_ref, check_tag, is_branch
-from workflows_dagster_tests.lakefs_server.references import Resolved, resolve
-from workflows_dagster_tests.lakefs_server.refusal import Refused, not_found
+from workflows_dagster_tests.lakefs_server.references import Resolved, commit_of, resolve
+from workflows_dagster_tests.lakefs_server.refusal import Refused, not_found, prefixed
 from workflows_dagster_tests.lakefs_server.staging import Changes, Staging
 
 STRATEGIES = {"": "default", "dest-wins": "dest-wins", "source-wins": "source-wins"}
@@ -160,7 +153,7 @@ class Repository:
                 raise Refused(409, f"commit ID {branch}: conflict found")
             if self.history.tag(branch) is not None:
                 raise Refused(409, f"tag ID {branch}: conflict found")
-            with _prefixed(f"source reference '{source}'"):
+            with prefixed(f"source reference '{source}'"):
                 at = resolve(self.history, source)
                 if at.staging:
                     raise Refused(500, "can't create a branch without commit")
@@ -189,7 +182,7 @@ class Repository:
                 raise Refused(409, f"branch name {tag}: conflict found")
             if self.history.exists(tag):
                 raise Refused(409, f"commit ID {tag}: conflict found")
-            commit = self.commit_of(ref)
+            commit = commit_of(self.history, ref)
             if self.history.tag(tag) is not None:
                 raise Refused(409, "tag already exists: not unique")
             self.history.add_tag(tag, commit)
@@ -209,13 +202,6 @@ class Repository:
             self.history.remove_tag(tag)
 
     # Commits
-
-    def commit_of(self, ref: str) -> str:
-        """Id of the commit that a ref stands for."""
-        at = resolve(self.history, ref)
-        if at.staging:
-            raise Refused(400, "ref: invalid value: validation error: should point to a commit")
-        return at.commit
 
     def commit(
         self,
@@ -273,8 +259,8 @@ class Repository:
             head = self._head(destination)
             if self._staging.read(destination, head):
                 raise Refused(400, "uncommitted changes (dirty branch)")
-            with _prefixed(f"update branch {destination}"):
-                entries, parents = self._merged(source, head, strategy, allow_empty=allow_empty)
+            with prefixed(f"update branch {destination}"):
+                entries, parents = merged(self.history, source, head, strategy, allow_empty=allow_empty)
             generation = max(self.history.commit(each).generation for each in parents) + 1
             made = Commit(
                 message or f"Merge '{source}' into '{destination}'",
@@ -288,43 +274,6 @@ class Repository:
             self._advance(destination, made, entries)
             return made.id
 
-    def merge_base(self, source: str, destination: str) -> tuple[str, str, str]:
-        """Commits of two refs, and their best common ancestor."""
-        check_ref(source)
-        check_ref(destination)
-        with _prefixed(f"get commit by ref {source}"):
-            ours = self.commit_of(source)
-        with _prefixed(f"get commit by branch {destination}"):
-            theirs = self.commit_of(destination)
-        base = self.history.merge_base(ours, theirs)
-        if base is None:
-            raise Refused(500, "no merge base")
-        return ours, theirs, base
-
-    def log(self, ref: str, *, first_parent: bool, since_ns: int, after: str) -> Iterator[Commit]:
-        """Commits up to a ref, the newest first."""
-        check_ref(ref)
-        with _prefixed("ref"):
-            start = self.commit_of(ref)
-        found = self.history.log(start, first_parent=first_parent, since_ns=since_ns)
-        if after:
-            with _prefixed("from ref"):
-                last = self.commit_of(after)
-            for commit in found:
-                if commit.id == last:
-                    break
-        return found
-
-    def touched(self, commit: Commit, objects: Iterable[str], prefixes: Iterable[str]) -> bool:
-        """Whether a commit changed one of some paths; merge commits count as changing none."""
-        if len(commit.parents) != 1:
-            return False
-        changed = differences(self.history.entries(commit.parents[0]), self.history.entries(commit.id))
-        names = set(objects)
-        return any(path in names or path.startswith(tuple(prefixes)) for path in changed)
-
-    # Differences
-
     def uncommitted(self, branch: str) -> tuple[dict[str, str], Entries]:
         """What is staged on a branch, by path; and all that it holds."""
         check_branch(branch)
@@ -333,37 +282,6 @@ class Repository:
             now = self._at(Resolved(head, branch))
             before = self.history.entries(head)
             return differences(before, now), now
-
-    def diff(self, left: str, right: str) -> tuple[dict[str, str], Entries]:
-        """What differs between two refs, by path; and the objects, as the right one has them."""
-        at = resolve(self.history, right)
-        after = self.entries(right) if at.staging else self.history.entries(at.commit)
-        before = self.history.entries(self.commit_of(left))
-        return differences(before, after), {**before, **after}
-
-    def compare(self, left: str, right: str) -> tuple[dict[str, str], Entries]:
-        """What a merge of the right ref into the left one would bring, by path; and the objects, as the right one has them."""
-        source, destination, base = (self.history.entries(each) for each in self.merge_base(right, left))
-        return compared(base, destination, source), {**destination, **source}
-
-    def _merged(self, source: str, head: str, strategy: str, *, allow_empty: bool) -> tuple[Entries, list[str]]:
-        with _prefixed(f"get commit by ref {source}"):
-            comes = self.commit_of(source)
-        base = self.history.merge_base(comes, head)
-        if base is None:
-            raise Refused(500, "no merge base")
-        states = {each: self.history.commit(each).meta_range_id for each in (base, head, comes)}
-        if states[comes] == states[base] and not allow_empty:
-            raise Refused(400, "no changes")
-        if states[head] == states[base]:
-            return self.history.entries(comes), [head, comes]
-        try:
-            entries = merged(
-                self.history.entries(base), self.history.entries(head), self.history.entries(comes), strategy
-            )
-        except ConflictFound as error:
-            raise Refused(409, "conflict found", {"reference": ""}) from error
-        return entries, [head, comes]
 
     def _advance(self, branch: str, commit: Commit, entries: Entries) -> None:
         self.history.move_branch(branch, self.history.add(commit, entries))
@@ -383,15 +301,6 @@ class Repository:
         if head is None:
             raise not_found("branch")
         return head
-
-
-@contextmanager
-def _prefixed(words: str) -> Generator[None]:
-    """Puts words before what a refusal says."""
-    try:
-        yield
-    except Refused as error:
-        raise Refused(error.status, f"{words}: {error.message}", error.body) from error
 
 
 def _found(entry: Entry | None) -> Entry:
