@@ -3,15 +3,19 @@
 import shutil
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from workflows_dagster.lib.errors import AlreadyRunningError
 from workflows_dagster.lib.process_guard import LOCK_FILE, exclusive
+from workflows_dagster.lib.store.disk import disk_errors
 
 OUTPUT_FOLDER: Final = "output"
 """What a transaction writes into, beside the lock that shows that its process is alive."""
+
+_BEGINNING_S: Final = 60.0
+"""How long a folder that nothing was made in yet is taken for one whose transaction is just about to lock it."""
 
 
 class Staging:
@@ -28,34 +32,68 @@ class Staging:
     def open(self, branch: str) -> Generator[Path]:
         """An empty folder for one transaction, held by this process.
 
-        It is removed at the end. It stays where the process dies or is interrupted, for inspection and `sweep`.
+        It is removed at the end. Where the process dies or is interrupted, or an error leaves something in it, it stays
+        for inspection and `sweep`.
+
+        Raises:
+            AlreadyRunningError: A transaction on that branch is under way.
+            StoreUnavailableError: The disk is full.
+            StorePermissionError: The folder may not be written.
         """
         place = self._root / branch
-        with exclusive(place):
-            output = place / OUTPUT_FOLDER
-            output.mkdir()
+        output = place / OUTPUT_FOLDER
+        with ExitStack() as held:
+            with disk_errors(place):
+                held.enter_context(exclusive(place))
+                output.mkdir()
             try:
                 yield output
             except Exception:
-                # What was written is under the branch by now, or else was left here for lack of a repository.
-                if not any(output.iterdir()):
-                    shutil.rmtree(place)
+                if output.is_dir() and not any(output.iterdir()):
+                    shutil.rmtree(place, ignore_errors=True)
                 raise
-            # It is published: what cannot be removed now is left to the next sweep.
+            # It is published: what cannot be removed now is left to the next sweep. The lock goes last, so that who
+            # sweeps meanwhile takes this for no dead transaction.
+            shutil.rmtree(output, ignore_errors=True)
             shutil.rmtree(place, ignore_errors=True)
+
+    def holds(self, branch: str) -> bool:
+        """Whether a transaction on that branch is under way on this machine."""
+        place = self._root / branch
+        if not place.is_dir():
+            return False
+        try:
+            with exclusive(place):
+                return False
+        except AlreadyRunningError:
+            return True
 
     def sweep(self, older_than_s: float) -> list[str]:
         """Removes what nobody works in and nothing was written to for that long; names of the branches."""
         limit = time.time() - older_than_s
-        stale = [place for place in sorted(self._root.glob("*")) if _abandoned(place, limit)]
-        for place in stale:
-            shutil.rmtree(place)
-        return [place.name for place in stale]
+        return [place.name for place in sorted(self._root.glob("*")) if _removed(place, limit)]
 
 
-def _abandoned(place: Path, limit: float) -> bool:
+def _removed(place: Path, limit: float) -> bool:
+    if not (place / OUTPUT_FOLDER).is_dir():
+        # Without it nobody can tell a dead transaction from one that is between making the folder and locking it.
+        if _mtime(place) < min(limit, time.time() - _BEGINNING_S):
+            shutil.rmtree(place, ignore_errors=True)
+        return False
     try:
         with exclusive(place):
-            return all(path.lstat().st_mtime < limit for path in place.rglob("*") if path.name != LOCK_FILE)
+            written = [path for path in place.rglob("*") if path.name != LOCK_FILE]
+            if not written or any(_mtime(path) >= limit for path in written):
+                return False
+            shutil.rmtree(place, ignore_errors=True)
     except AlreadyRunningError:
         return False
+    return True
+
+
+def _mtime(path: Path) -> float:
+    """When a file or folder was last written to; long ago if another process has just removed it."""
+    try:
+        return path.lstat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.errors import QualityGateError
+from workflows_dagster.lib.store.disk import disk_errors
 from workflows_dagster.lib.store.version import Version
 
 PASSED = "passed"
@@ -43,11 +44,13 @@ class Transaction:
 
     def write(self, name: str, content: bytes) -> None:
         """Writes one file."""
-        self._place(name).write_bytes(content)
+        with disk_errors(self.folder):
+            self._place(name).write_bytes(content)
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Writes an Arrow table as Parquet."""
-        pq.write_table(table, self._place(name), compression="zstd")
+        with disk_errors(self.folder):
+            pq.write_table(table, self._place(name), compression="zstd")
 
     def copy(self, name: str, source: Path) -> None:
         """Copies a local file, or a folder with everything below it."""

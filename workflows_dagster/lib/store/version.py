@@ -1,7 +1,8 @@
 """One published version of one path, and the record of it that is stored beside its files."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -67,9 +68,11 @@ class Version:
             fields: dict[str, Any] = json.loads(record)
             fields["files"] = {name: FileStat(**stat) for name, stat in fields["files"].items()}
             version = cls(commit=commit, **fields)
+            sound = version.path == path and version.digest == content_digest(version.files)
+            sound = sound and all(_is_sound(name, stat) for name, stat in version.files.items())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _foreign_record(commit, path) from error
-        if version.path != path or version.digest != content_digest(version.files):
+        if not sound:
             raise _foreign_record(commit, path)
         return version
 
@@ -80,21 +83,51 @@ def content_digest(files: Mapping[str, FileStat]) -> str:
 
 
 def stat_folder(folder: Path) -> dict[str, FileStat]:
-    """Digest and size of every file below a folder, by POSIX path, sorted.
+    """Digest and size of every file below a folder, by POSIX path, sorted; errors as `regular_files`."""
+    return {
+        path.relative_to(folder).as_posix(): FileStat(digest_file(path), path.stat().st_size)
+        for path in sorted(regular_files(folder))
+    }
+
+
+def regular_files(folder: Path) -> Iterator[Path]:
+    """Every file below a folder.
 
     Raises:
-        StoreError: It holds a link or another special file, whose content could change after publication.
+        StoreError: It holds a link or another special file, whose content could change after publication, or a name
+            that not every repository can hold.
     """
     for path in folder.rglob("*"):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise StoreError(
-                f"{path.name} is a link or special file",
+                f"{path.name!r} is a link or special file",
                 given=str(path),
                 expected="regular files and folders only",
                 remedy="have the step copy the content instead of linking to it",
             )
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): FileStat(digest_file(path), path.stat().st_size) for path in files}
+        if not _is_portable(path.name):
+            raise StoreError(
+                f"no file or folder may be published under the name {path.name!r}",
+                given=str(path),
+                expected=f"a name in UTF-8 without control characters, and neither .git nor {VERSION_FILE}",
+                remedy="have the step choose another name",
+            )
+        if path.is_file():
+            yield path
+
+
+def _is_portable(name: str) -> bool:
+    """Whether git and lakeFS both hold it, and it stands for nothing else there."""
+    if name.lower() in (".git", VERSION_FILE) or re.search(r"[\x00-\x1f\x7f]", name):
+        return False
+    # The names of files that are not UTF-8 come as lone surrogates.
+    return not re.search(r"[\ud800-\udfff]", name)
+
+
+def _is_sound(name: str, stat: FileStat) -> bool:
+    """Whether a name stays inside the folder it is fetched into, and the digest is one."""
+    inside = all(part not in ("", ".", "..") for part in name.split("/"))
+    return inside and re.fullmatch("[0-9a-f]{64}", stat.sha256) is not None and stat.size_bytes >= 0
 
 
 def _foreign_record(commit: str, path: str) -> IntegrityError:

@@ -12,8 +12,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflows_dagster.lib.errors import ConflictError, NotPublishedError, StoreError, WorkflowError
+from workflows_dagster.lib.errors import (
+    ConflictError,
+    IntegrityError,
+    NotPublishedError,
+    StoreError,
+    StoreUnavailableError,
+    WorkflowError,
+)
 from workflows_dagster.lib.store.cache import VersionCache
+from workflows_dagster.lib.store.disk import disk_errors, is_no_room, no_room
 from workflows_dagster.lib.store.naming import BRANCH_PREFIX, branch_name, branch_started
 from workflows_dagster.lib.store.repository import Change, Repository
 from workflows_dagster.lib.store.staging import Staging
@@ -49,7 +57,9 @@ class VersionedStore:
         """Opens a transaction on one path.
 
         Leaving it normally publishes what was written in one atomic step, unless a blocking audit failed. Leaving it by
-        an exception publishes nothing, and keeps what was written on the branch that the exception's note names.
+        an exception publishes nothing, and keeps what was written on the branch that the exception's note names, or in
+        the local folder that it names if the repository does not take it. Leaving it by an interruption
+        (KeyboardInterrupt, SystemExit) or by the end of the process leaves it in that folder until it is swept.
         Content equal to the published version's, made of the same inputs and with the same findings, makes no new
         commit: the transaction then ends with that version.
 
@@ -63,9 +73,10 @@ class VersionedStore:
             ConflictError: Another writer published other content to the path in between.
             QualityGateError: A blocking audit of `Transaction.audit` failed.
             StoreError: Nothing was written, or something else than regular files.
+            StoreUnavailableError: Besides a server that does not answer: there is no room left.
         """
         start = self.repository.prepare(self.base)
-        before = self._version_at(start, path)
+        before = self._replaced(start, path)
         branch = branch_name(label, datetime.now(UTC))
         with self._staging.open(branch) as folder:
             transaction = Transaction(path, branch, folder, dict(metadata))
@@ -75,6 +86,8 @@ class VersionedStore:
                 transaction.version = self._publish(transaction, message, start, before)
             except Exception as error:
                 self._keep_for_inspection(transaction, start, before, error)
+                if is_no_room(error) and not isinstance(error, WorkflowError):
+                    raise no_room(folder, error) from error
                 raise
 
     def head(self, path: str) -> Version | None:
@@ -165,13 +178,14 @@ class VersionedStore:
     def sweep(self, older_than_s: float) -> list[str]:
         """Removes the branches of transactions that failed or died, begun that long ago, and names them.
 
-        A transaction under way on this machine stays, however old.
+        A transaction under way on this machine stays, however old. Of one on another machine only the age is known:
+        the age has to be above that of the longest step.
         """
         limit = time.time() - older_than_s
         swept = set(self._staging.sweep(older_than_s))
-        for branch in self.repository.branches(BRANCH_PREFIX):
+        for branch in self._transaction_branches():
             started = branch_started(branch)
-            if started is not None and started.timestamp() < limit:
+            if started is not None and started.timestamp() < limit and not self._staging.holds(branch):
                 self.repository.drop_branch(branch)
                 swept.add(branch)
         return sorted(swept)
@@ -183,6 +197,13 @@ class VersionedStore:
     def link(self, ref: str) -> str:
         """How a person looks at a commit or tag: an address of a web UI, or a command."""
         return self.repository.link(ref)
+
+    def _transaction_branches(self) -> list[str]:
+        try:
+            return self.repository.branches(BRANCH_PREFIX)
+        except NotPublishedError:
+            # Nothing was published yet: there is no repository.
+            return []
 
     def _version_at(self, ref: str, path: str) -> Version | None:
         name = f"{path}/{VERSION_FILE}"
@@ -199,55 +220,99 @@ class VersionedStore:
             )
         return version.files[name]
 
+    def _replaced(self, start: str, path: str) -> Version | None:
+        """The version that a transaction is to replace; one whose record is damaged counts as none."""
+        try:
+            return self._version_at(start, path)
+        except IntegrityError as error:
+            _logger.warning("%s is replaced whole: %s", path, error)
+            return None
+
     def _publish(self, transaction: Transaction, message: str, start: str, before: Version | None) -> Version:
         version = _describe(transaction, message, before)
-        if before is None or not _is_same(before, version):
-            try:
-                version = self._commit(transaction, version, start, before)
-                self.repository.merge(transaction.branch, transaction.path, self.base)
-            except ConflictError:
-                # Two runs that made the same of the same are not in conflict.
-                now = self.head(transaction.path)
-                if now is None or not _is_same(now, version):
-                    raise
-                version = now
-            self._drop_branch(transaction.branch)
-        else:
+        if before is not None and _is_same(before, version) and not self._cache.is_doubted(version.digest):
             version = before
-        self._cache.keep(transaction.folder, version.digest)
+        else:
+            version = self._land(transaction, self._commit(transaction, version, start, before))
+            self._drop_branch(transaction.branch)
+            self._cache.trust(version.digest)
+        self._keep_copy(transaction, version)
         return version
 
     def _commit(self, transaction: Transaction, version: Version, start: str, before: Version | None) -> Version:
         record = transaction.folder / VERSION_FILE
-        record.write_bytes(version.to_record())
-        known = before.files if before else {}
         try:
+            with disk_errors(transaction.folder):
+                record.write_bytes(version.to_record())
             commit = self.repository.stage(
                 transaction.branch,
                 start,
                 transaction.path,
                 transaction.folder,
-                unchanged={name for name, stat in version.files.items() if known.get(name) == stat},
+                unchanged=self._unchanged(version, start, before),
                 message=version.message,
                 metadata=version.metadata,
             )
         finally:
-            record.unlink()
+            record.unlink(missing_ok=True)
         transaction.staged = True
         return replace(version, commit=commit)
+
+    def _unchanged(self, version: Version, start: str, before: Version | None) -> set[str]:
+        """The files that the repository need not be given again."""
+        if before is None or self._cache.is_doubted(before.digest):
+            return set()
+        names = {name for name, stat in version.files.items() if before.files.get(name) == stat}
+        # Whoever else wrote below the path since then may have changed what the record of the version tells of.
+        return names if names and self.repository.last_change(start, version.path) == before.commit else set()
+
+    def _land(self, transaction: Transaction, version: Version) -> Version:
+        """Merges what was staged; returns the version that the base branch holds then."""
+        try:
+            self.repository.merge(transaction.branch, transaction.path, self.base)
+        except ConflictError:
+            # Two runs that made the same of the same are not in conflict.
+            now = self.head(transaction.path)
+            if now is None or not _is_same(now, version):
+                raise
+            return now
+        except StoreUnavailableError as error:
+            if not self._has_landed(version, error):
+                raise
+        return version
+
+    def _has_landed(self, version: Version, error: StoreUnavailableError) -> bool:
+        """Whether a merge was carried out of which only the answer was lost."""
+        try:
+            now = self.head(version.path)
+        except StoreError:
+            error.add_note(f"Whether {version.path} was published is not known; to run it again is safe in both cases")
+            return False
+        return now is not None and now.commit == version.commit
+
+    def _keep_copy(self, transaction: Transaction, version: Version) -> None:
+        try:
+            self._cache.keep(transaction.folder, version.digest)
+        except StoreError as error:
+            # It is published, and can be fetched when somebody reads it.
+            _logger.warning("No local copy of %s is kept: %s", version.path, error)
 
     def _keep_for_inspection(
         self, transaction: Transaction, start: str, before: Version | None, error: Exception
     ) -> None:
         """Leaves what was written on the transaction's branch, or if that fails in its local folder."""
-        if not transaction.folder.exists() or not any(transaction.folder.iterdir()):
+        if not transaction.folder.is_dir() or not any(transaction.folder.iterdir()):
+            return
+        if not transaction.staged and (isinstance(error, StoreUnavailableError) or is_no_room(error)):
+            # What did not take the version does not take the branch either.
+            error.add_note(f"What was written is in {transaction.folder}")
             return
         try:
             if not transaction.staged:
                 version = _describe(transaction, f"Refused: {transaction.path}", before)
                 self._commit(transaction, version, start, before)
             error.add_note(f"What was written is on the branch {transaction.branch}: {self.link(transaction.branch)}")
-        except WorkflowError as further:
+        except (WorkflowError, OSError) as further:
             _logger.warning("The branch %s could not be kept: %s", transaction.branch, further)
             error.add_note(f"What was written is in {transaction.folder}")
             return
@@ -275,12 +340,13 @@ def _evidence(version: Version) -> dict[str, str]:
 
 def _describe(transaction: Transaction, message: str, before: Version | None) -> Version:
     """The version that was written, not committed yet."""
-    files = stat_folder(transaction.folder)
-    if not files or VERSION_FILE in files:
+    with disk_errors(transaction.folder):
+        files = stat_folder(transaction.folder)
+    if not files:
         raise StoreError(
-            f"nothing that can be published was written for {transaction.path}",
+            f"nothing was written for {transaction.path}",
             given=sorted(files),
-            expected=f"at least one file, and none named {VERSION_FILE}",
+            expected="at least one file",
             remedy="fix the step that writes it",
         )
     return Version(
@@ -289,7 +355,7 @@ def _describe(transaction: Transaction, message: str, before: Version | None) ->
         digest=content_digest(files),
         files=files,
         message=message,
-        metadata=transaction.metadata,
+        metadata=dict(transaction.metadata),
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         parent=before.commit if before else None,
     )
