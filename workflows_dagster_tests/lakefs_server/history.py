@@ -3,6 +3,7 @@
 import hashlib
 import heapq
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -10,13 +11,14 @@ from urllib.parse import quote, unquote
 
 from dulwich.objects import Blob, ObjectID, Tree
 
-from workflows_dagster.lib.store.git_objects import GitObjects
+from workflows_dagster.lib.store.git_objects import BLOCK_BYTES, GitObjects
 from workflows_dagster.lib.store.git_refs import BRANCHES, TAGS, GitRefs
 from workflows_dagster.lib.store.git_setup import make_repository
 from workflows_dagster_tests.lakefs_server.commits import Commit
 from workflows_dagster_tests.lakefs_server.entries import Entries, Entry
 
 _COMMITS = b"refs/commits/"
+_ZLIB_HEADER = 2
 _FILE, _FOLDER = 0o100644, 0o040000
 _CONTENT, _ENTRIES = b"content", b"entries.json"
 
@@ -44,8 +46,11 @@ class History:
             return writer.add_files([(file, None)])[0].decode()
 
     def content(self, blob: str, name: str) -> Iterator[bytes]:
-        """Content in blocks."""
-        return self.objects.content(ObjectID(blob.encode()), b"blob", name)
+        """Content in blocks, damaged or not: the block storage of lakeFS does not look at it either."""
+        place = self.objects.place(ObjectID(blob.encode()))
+        if not place.exists():
+            return self.objects.content(ObjectID(blob.encode()), b"blob", name)
+        return _inflated(place)
 
     def add(self, commit: Commit, entries: Entries) -> str:
         """Keeps a commit; returns its id."""
@@ -160,6 +165,18 @@ class History:
 def meta_range_id(entries: Entries) -> str:
     """Id of a state."""
     return hashlib.sha256(_listing(entries)).hexdigest()
+
+
+def _inflated(place: Path) -> Iterator[bytes]:
+    """Content of a loose object."""
+    with place.open("rb") as file:
+        file.seek(_ZLIB_HEADER)
+        # Raw, so that the checksum at the end is not looked at.
+        engine = zlib.decompressobj(-zlib.MAX_WBITS)
+        block = engine.decompress(file.read(BLOCK_BYTES))
+        yield block.partition(b"\0")[2]
+        while not engine.eof and (packed := file.read(BLOCK_BYTES)):
+            yield engine.decompress(packed)
 
 
 def _listing(entries: Entries) -> bytes:

@@ -257,7 +257,7 @@ class Repository:
             raise Refused(400, "argument strategy: invalid value: validation error")
         with self._lock:
             head = self._head(destination)
-            if self._staging.read(destination, head):
+            if self.uncommitted(destination)[0]:
                 raise Refused(400, "uncommitted changes (dirty branch)")
             with prefixed(f"update branch {destination}"):
                 entries, parents = merged(self.history, source, head, strategy, allow_empty=allow_empty)
