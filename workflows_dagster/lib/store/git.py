@@ -14,10 +14,10 @@ import os
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from workflows_dagster.lib.store.git_errors import name_taken, not_held, superseded, unknown_ref
-from workflows_dagster.lib.store.git_lock import locked
+from workflows_dagster.lib.store.git_lock import alone, writing
 from workflows_dagster.lib.store.git_message import new_commit, replaced_tree, title, version_message
 from workflows_dagster.lib.store.git_prune import prune
 from workflows_dagster.lib.store.git_reader import GitReader
@@ -28,11 +28,6 @@ from workflows_dagster.lib.store.git_trees import FOLDER, Entry, build, lookup, 
 
 if TYPE_CHECKING:
     from dulwich.objects import Commit, ObjectID, Tree
-
-WRITERS_LOCK: Final = "writers.flock"
-"""Held shared by who writes objects, and alone by prune."""
-
-_WRITERS_TIMEOUT_S: Final = 600.0
 
 
 class GitRepository(GitReader):
@@ -126,14 +121,14 @@ class GitRepository(GitReader):
         """
         if not is_repository(self.root):
             return Pruned(0, 0, 0)
-        with self._reading(MAIN), locked(self.root / WRITERS_LOCK, shared=False, timeout_s=timeout_s):
+        with self._reading(MAIN), alone(self.root, timeout_s):
             return prune(self.root, self._objects, self._refs, keep=keep, hold=hold, older_than_s=older_than_s)
 
     @contextmanager
     def _writing(self) -> Generator[None]:
         if not is_repository(self.root):
             raise unknown_ref(self.root, "what is written to")
-        with locked(self.root / WRITERS_LOCK, shared=True, timeout_s=_WRITERS_TIMEOUT_S):
+        with writing(self.root):
             yield
 
     def _begin(self, base: str) -> "ObjectID":

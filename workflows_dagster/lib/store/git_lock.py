@@ -4,12 +4,15 @@ import fcntl
 import os
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from workflows_dagster.lib.errors import StoreUnavailableError
 
+_GATE: Final = "gate.flock"
+_WRITERS: Final = "writers.flock"
+_WRITERS_TIMEOUT_S: Final = 600.0
 _POLL_S: Final = 0.01
 
 
@@ -53,3 +56,31 @@ def _wait_for(descriptor: int, operation: int, path: Path, timeout_s: float) -> 
             time.sleep(_POLL_S)
         else:
             return
+
+
+@contextmanager
+def writing(root: Path) -> Generator[None]:
+    """The right to write objects that no ref leads to yet, held by any number of writers at once.
+
+    Raises:
+        StoreUnavailableError: A prune was under way all the time.
+    """
+    with ExitStack() as held:
+        with locked(root / _GATE, shared=True, timeout_s=_WRITERS_TIMEOUT_S):
+            held.enter_context(locked(root / _WRITERS, shared=True, timeout_s=_WRITERS_TIMEOUT_S))
+        yield
+
+
+@contextmanager
+def alone(root: Path, timeout_s: float) -> Generator[None]:
+    """The right to remove objects, while nobody writes any.
+
+    Raises:
+        StoreUnavailableError: Writers were at work all that time.
+    """
+    # New writers wait at the gate while the last of those at work finish: the kernel would let them in for ever.
+    with (
+        locked(root / _GATE, shared=False, timeout_s=timeout_s),
+        locked(root / _WRITERS, shared=False, timeout_s=timeout_s),
+    ):
+        yield

@@ -32,7 +32,7 @@ BLOCK_BYTES: Final = 2**20
 TEMPORARY_PREFIX: Final = "tmp_obj_"
 """How the names of half-written objects begin: git's own, so that `git gc` removes them too."""
 
-_THREADS: Final = 8
+_THREADS: Final = 4
 _STORED: Final = 0
 _FAST: Final = 1
 _MAX_HEADER_BYTES: Final = 32

@@ -14,7 +14,6 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
 from workflows_dagster.lib.errors import ConfigurationError, IntegrityError
 from workflows_dagster.lib.store.durable import sync
@@ -118,9 +117,10 @@ def _read_shallow(root: Path) -> "set[ObjectID]":
 
 
 def _write_shallow(root: Path, commits: "Collection[ObjectID]") -> None:
-    temporary = root / f".{_SHALLOW}.{uuid4().hex}"
+    # One name for all: prune is alone here, and a file that a kill has left is written over by the next one.
+    temporary = root / f".{_SHALLOW}.new"
     try:
-        with temporary.open("xb") as file:
+        with temporary.open("wb") as file:
             file.write(b"".join(oid + b"\n" for oid in sorted(commits)))
             file.flush()
             os.fsync(file.fileno())

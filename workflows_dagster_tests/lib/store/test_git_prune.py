@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from workflows_dagster.lib.errors import ConfigurationError, NotPublishedError, StoreUnavailableError
-from workflows_dagster.lib.store.git import WRITERS_LOCK, GitRepository
-from workflows_dagster.lib.store.git_lock import locked
+from workflows_dagster.lib.store.git import GitRepository
+from workflows_dagster.lib.store.git_lock import writing
 from workflows_dagster.lib.store.git_removal import Pruned
 
 HAS_GIT = shutil.which("git") is not None
@@ -132,10 +132,7 @@ def test_what_is_young_stays_whole(repository: GitRepository) -> None:
 
 def test_prune_waits_for_writers_and_says_so(repository: GitRepository) -> None:
     publish(repository, "a", "a0")
-    with (
-        locked(repository.root / WRITERS_LOCK, shared=True, timeout_s=1),
-        pytest.raises(StoreUnavailableError, match="held by another process"),
-    ):
+    with writing(repository.root), pytest.raises(StoreUnavailableError, match="held by another process"):
         repository.prune(keep=1, older_than_s=-1, timeout_s=0.05)
 
 

@@ -1,0 +1,274 @@
+"""Real processes, really killed: whatever the moment, git finds the repository whole, branches as before or after."""
+
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from workflows_dagster.lib.errors import NotPublishedError
+from workflows_dagster.lib.store.git import GitRepository
+
+needs_git = pytest.mark.skipif(
+    shutil.which("git") is None, reason="git itself is not installed: nobody judges the result"
+)
+
+KILLED_AT_EACH_STEP: Final = '''
+import os, shutil, signal, subprocess, sys
+from pathlib import Path
+from workflows_dagster.lib.store.git import GitRepository
+
+top, work = Path(sys.argv[1]), sys.argv[2]
+
+
+def stage(repository, path, text, branch):
+    folder = repository.root.parent / f"folder-{branch}"
+    (folder / "deep").mkdir(parents=True, exist_ok=True)
+    (folder / "x").write_text(text)
+    (folder / "deep" / "y").write_text(text)
+    start = repository.prepare("main")
+    return repository.stage(branch, start, path, folder, unchanged=(), message=text, metadata={})
+
+
+def publish(repository, path, text):
+    version = stage(repository, path, text, "tx-1")
+    repository.merge("tx-1", path, "main")
+    repository.drop_branch("tx-1")
+    return version
+
+
+def text_of(repository, ref, path):
+    texts = {repository.read(ref, f"{path}/{name}") for name in ("x", "deep/y")}
+    assert len(texts) == 1, texts
+    return texts.pop().decode()
+
+
+def fsck(repository, step):
+    command = ["git", "--git-dir", str(repository.root), "fsck", "--full", "--strict"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    found = [line for line in done.stdout.splitlines() if not line.startswith(("dangling", "notice"))]
+    assert not found and done.returncode == 0, (step, found)
+
+
+def prepared(top):
+    """A repository with something to drop, and something that an earlier prune held and nobody holds any more."""
+    repository = GitRepository(top / "template" / "store.git")
+    if work == "prepare":
+        (top / "template").mkdir()
+        return repository
+    olds = [publish(repository, "a", f"old {number}") for number in range(4)]
+    repository.tag("v1", olds[1])
+    publish(repository, "b", "b")
+    repository.prune(keep=2, hold=[olds[0]], older_than_s=-1)
+    publish(repository, "a", "old")
+    stage(repository, "a", "new", "tx-new")
+    return repository
+
+
+def do(repository):
+    if work == "prepare":
+        repository.prepare("main")
+    if work == "stage":
+        stage(repository, "c", "new", "tx-other")
+    if work == "merge":
+        repository.merge("tx-new", "a", "main")
+        repository.drop_branch("tx-new")
+    if work == "prune":
+        repository.prune(keep=1, older_than_s=-1)
+
+
+def killed_at(step, repository):
+    """Does the work in a fork that kills itself before its n-th change of a file or folder."""
+    child = os.fork()
+    if child:
+        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    changes = iter(range(step))
+
+    def count(event, arguments):
+        writing = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        changing = event in ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.truncate", "os.utime")
+        if (writing or changing) and next(changes, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(count)
+    do(repository)
+    os._exit(0)
+
+
+template = prepared(top).root.parent
+step = 0
+while True:
+    place = top / str(step)
+    shutil.copytree(template, place)
+    repository = GitRepository(place / "store.git")
+    was_killed = killed_at(step, repository)
+    if (place / "store.git").exists():
+        fsck(repository, step)
+    if work != "prepare":
+        texts = ("old", "new") if work == "merge" else ("old",)
+        assert text_of(repository, "main", "a") in texts, step
+        assert text_of(repository, repository.last_change("main", "a"), "a") in texts, step
+        assert text_of(repository, "v1", "a") == "old 1", step
+        assert text_of(repository, "main", "b") == "b", step
+    # What a killed process has left is removed once it is old; let it look so at once.
+    for left in (*place.rglob("*.lock"), *place.glob(".store.git.new-*")):
+        os.utime(left, (0, 0))
+    again = publish(repository, "a", "again")
+    assert repository.last_change("main", "a") == again and text_of(repository, again, "a") == "again", step
+    repository.drop_branch("tx-new")
+    repository.drop_branch("tx-other")
+    repository.prune(keep=1, older_than_s=-1)
+    fsck(repository, step)
+    assert repository.prune(keep=1, older_than_s=-1).objects == 0
+    left = [*place.rglob("tmp_obj_*"), *place.rglob("*.lock"), *place.glob("store.git/.shallow*")]
+    assert not left, (step, left)
+    shutil.rmtree(place)
+    if not was_killed:
+        break
+    step += 1
+print(step)
+'''
+
+
+@needs_git
+@pytest.mark.parametrize(("work", "steps"), [("prepare", 15), ("stage", 20), ("merge", 10), ("prune", 20)])
+def test_repository_is_whole_after_a_kill_before_any_change_of_a_file(tmp_path: Path, work: str, steps: int) -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_EACH_STEP, str(tmp_path), work],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=250,
+    )
+    assert process.returncode == 0, process.stdout
+    assert int(process.stdout) >= steps
+
+
+WRITER: Final = """
+import sys
+from itertools import count
+from pathlib import Path
+from workflows_dagster.lib.errors import ConflictError
+from workflows_dagster.lib.store.git import GitRepository
+
+root, name, rounds, *paths = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), *sys.argv[4:]
+repository = GitRepository(root)
+folder = root.parent / f"folder-{name}"
+(folder / "deep").mkdir(parents=True, exist_ok=True)
+print("ready", flush=True)
+for number in range(rounds) if rounds else count():
+    for path in paths:
+        text = f"{name} {number}\\n"
+        (folder / "small").write_text(text)
+        (folder / "deep" / "large").write_text(text * 20_000)
+        branch = f"tx-{name}-{number}-{path}"
+        start = repository.prepare("main")
+        repository.stage(branch, start, path, folder, unchanged=(), message=text, metadata={})
+        try:
+            repository.merge(branch, path, "main")
+            print("published", path, number, flush=True)
+        except ConflictError:
+            print("conflict", path, number, flush=True)
+        repository.drop_branch(branch)
+"""
+"""Publishes two files that must agree with each other: so many times to each path, or for ever where that is 0."""
+
+
+def start(repository: GitRepository, name: str, rounds: int, *paths: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WRITER, str(repository.root), name, str(rounds), *paths]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_until_ready(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+
+def assert_sound(repository: GitRepository) -> None:
+    command = ["git", "--git-dir", str(repository.root), "fsck", "--full", "--strict"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert [line for line in done.stdout.splitlines() if not line.startswith("dangling")] == []
+
+
+def texts(repository: GitRepository, path: str) -> list[str]:
+    """The text of each version of a path, newest first, once it is seen that its two files agree."""
+    found: list[str] = []
+    command = ["git", "--git-dir", str(repository.root), "rev-list", str(repository.last_change("main", path))]
+    for version in subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split():
+        text = repository.read(version, f"{path}/small").decode()
+        assert repository.read(version, f"{path}/deep/large").decode() == text * 20_000
+        found.append(text)
+    return found
+
+
+@needs_git
+def test_concurrent_processes_lose_nothing(tmp_path: Path) -> None:
+    """Four processes make the repository at once, publish to a path of their own and to one that they share."""
+    repository = GitRepository(tmp_path / "store.git")
+    writers = [start(repository, f"w{number}", 8, f"own-{number}", "shared") for number in range(4)]
+    outputs = [writer.communicate(timeout=120)[0] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0] * 4, outputs
+    for number in range(4):
+        assert texts(repository, f"own-{number}") == [f"w{number} {count}\n" for count in reversed(range(8))]
+    won = [line for output in outputs for line in output.splitlines() if line.startswith("published shared")]
+    assert len(texts(repository, "shared")) == len(won)
+    assert repository.branches("tx-") == []
+    assert_sound(repository)
+
+
+@pytest.mark.slow
+@needs_git
+def test_repository_is_whole_after_writers_were_killed_at_any_moment(tmp_path: Path) -> None:
+    """Sixty SIGKILLs on writers that share one path and have one path each, while prune runs again and again."""
+    repository = GitRepository(tmp_path / "store.git")
+    moment = random.Random(7)
+    for round_ in range(20):
+        writers = [start(repository, f"w{round_}-{number}", 0, f"own-{number}", "shared") for number in range(3)]
+        for writer in writers:
+            wait_until_ready(writer)
+        for writer in writers:
+            time.sleep(moment.uniform(0.0, 0.2))
+            repository.prune(keep=3, older_than_s=0.5)
+            writer.send_signal(signal.SIGKILL)
+            output = writer.communicate()[0]
+            assert writer.returncode == -signal.SIGKILL, output
+            assert "Traceback" not in output
+        assert_sound(repository)
+    for path in ("own-0", "own-1", "own-2", "shared"):
+        assert len(texts(repository, path)) >= 3
+    for branch in repository.branches("tx-"):
+        repository.drop_branch(branch)
+    repository.prune(keep=1, older_than_s=-1)
+    assert [len(texts(repository, path)) for path in ("own-0", "own-1", "own-2", "shared")] == [1] * 4
+    assert_sound(repository)
+
+
+@pytest.mark.slow
+@needs_git
+def test_prune_beside_living_writers_and_readers_takes_nothing_of_theirs(tmp_path: Path) -> None:
+    repository = GitRepository(tmp_path / "store.git")
+    repository.prepare("main")
+    writers = [start(repository, f"w{number}", 100, f"own-{number}") for number in range(3)]
+    for writer in writers:
+        wait_until_ready(writer)
+    while any(writer.poll() is None for writer in writers):
+        repository.prune(keep=2, older_than_s=2)
+        time.sleep(0.2)
+        for number in range(3):
+            try:
+                assert repository.read("main", f"own-{number}/small")
+            except NotPublishedError:
+                assert repository.last_change("main", f"own-{number}") is None
+    outputs = [writer.communicate()[0] for writer in writers]
+    assert [writer.returncode for writer in writers] == [0] * 3, outputs
+    for number in range(3):
+        assert texts(repository, f"own-{number}")[:2] == [f"w{number} 99\n", f"w{number} 98\n"]
+    repository.prune(keep=2, older_than_s=-1)
+    assert [len(texts(repository, f"own-{number}")) for number in range(3)] == [2] * 3
+    assert_sound(repository)
