@@ -1,4 +1,4 @@
-"""What Dagster and the store would keep for ever, removed after a while: old runs, unfinished work, unread copies."""
+"""What Dagster and the store would keep for ever, removed after a while: old runs, unfinished work, old versions."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,6 +9,7 @@ import dagster as dg
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from pydantic import Field
 
+from workflows_dagster.lib.release.pruning import prune_store
 from workflows_dagster.resources.retention import RetentionResource
 from workflows_dagster.resources.store import StoreResource
 
@@ -49,11 +50,27 @@ def sweep_store(context: dg.OpExecutionContext, store: StoreResource, retention:
     context.add_output_metadata({"maintenance/branches_removed": len(branches), "maintenance/freed_bytes": freed_bytes})
 
 
-@dg.job(description="Removes old runs, stale branches and unread copies. Dagster's own retention removes ticks only.")
+@dg.op(ins={"swept": dg.In(dg.Nothing)})
+def prune_versions(context: dg.OpExecutionContext, store: StoreResource, retention: RetentionResource) -> None:
+    """Drops versions that neither a release nor anything published needs, but the last ones of each asset."""
+    pruned = prune_store(store.store(), retention.keep_versions)
+    if pruned is None:
+        where = store.store().repository.describe()
+        context.log.info("Dropped no versions of %s: that is left to the garbage collection of lakeFS", where)
+        return
+    context.log.info("Dropped %d versions; freed %d bytes", pruned.versions, pruned.freed_bytes)
+    context.add_output_metadata(
+        {"maintenance/versions_dropped": pruned.versions, "maintenance/freed_bytes": pruned.freed_bytes}
+    )
+
+
+@dg.job(
+    description="Removes old runs, stale branches, old versions and unread copies. Dagster itself purges ticks only."
+)
 def maintenance_job() -> None:
-    """All clean-ups, independent of each other."""
+    """All clean-ups. Versions are dropped last: the branches that are gone by then hold none of them."""
     delete_old_runs()
-    sweep_store()
+    prune_versions(swept=sweep_store())
 
 
 def holds_current_version(instance: dg.DagsterInstance, run_id: str) -> bool:

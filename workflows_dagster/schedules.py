@@ -37,7 +37,7 @@ maintenance_weekly = dg.ScheduleDefinition(
     job=maintenance_job,
     cron_schedule="0 5 * * 6",
     execution_timezone=TIMEZONE,
-    description="Removes old runs and unfinished outputs.",
+    description="Removes old runs, stale branches, old versions and unread copies.",
 )
 
 SCHEDULES: Final = [corpus_nightly, training_weekly, maintenance_weekly]

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -11,7 +12,8 @@ import pytest
 from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.hashing import digest_file
 from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
-from workflows_dagster.resources.store import EmbeddedStore, StoreResource
+from workflows_dagster.resources.store import EmbeddedStore, LakeFSStore, StoreResource
+from workflows_dagster_tests.lakefs_server.server import LoopbackLakeFS
 
 REAL_DATA = "WORKFLOWS_DAGSTER_REAL_DATA"
 
@@ -31,6 +33,25 @@ def real_data() -> Path:
 def store(tmp_path: Path) -> StoreResource:
     """An embedded store of its own."""
     return EmbeddedStore(home=str(tmp_path))
+
+
+@pytest.fixture(params=["git", "lakefs"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreResource]:
+    """An empty store of its own, of each kind in turn."""
+    home = str(tmp_path / "home")
+    if request.param == "git":
+        yield EmbeddedStore(home=home)
+        return
+    with LoopbackLakeFS(tmp_path / "lakefs") as server:
+        yield LakeFSStore(
+            home=home,
+            endpoint=server.endpoint,
+            access_key_id=server.access_key_id,
+            secret_access_key=server.secret_access_key,
+            repository_name="reviews",
+            storage_namespace="local://reviews",
+            create=True,
+        )
 
 
 @pytest.fixture(scope="session")

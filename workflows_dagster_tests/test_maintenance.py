@@ -11,6 +11,8 @@ import dagster as dg
 import pytest
 
 from workflows_dagster import maintenance
+from workflows_dagster.lib.errors import NotPublishedError
+from workflows_dagster.lib.release import pruning
 from workflows_dagster.maintenance import holds_current_version, maintenance_job
 from workflows_dagster.resources.retention import RetentionResource
 from workflows_dagster.resources.store import StoreResource
@@ -117,6 +119,43 @@ def test_maintenance_reads_every_page_of_old_runs(
     _let_days_pass(monkeypatch, 31)
     maintenance_job.execute_in_process(instance=sqlite, resources={"store": store, "retention": RetentionResource()})
     assert [run for run in runs if sqlite.get_run_by_id(run)] == runs[-1:]
+
+
+def test_maintenance_keeps_the_last_versions_and_what_they_were_made_from(
+    sqlite: dg.DagsterInstance, store: StoreResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpora = [_publish(store, "corpus", f"{number}") for number in range(4)]
+    _publish(store, "model", "made of the second", {"upstream/corpus": corpora[1]})
+    monkeypatch.setattr(pruning, "GRACE_S", -1.0)
+    result = maintenance_job.execute_in_process(
+        instance=sqlite, resources={"store": store, "retention": RetentionResource(keep_versions=1)}
+    )
+    assert result.success
+    assert [_is_there(store, "corpus", commit) for commit in corpora] == [False, True, False, True]
+
+
+def test_maintenance_leaves_versions_of_lakefs_to_its_own_garbage_collection(
+    sqlite: dg.DagsterInstance, any_store: StoreResource
+) -> None:
+    corpora = [_publish(any_store, "corpus", f"{number}") for number in range(3)]
+    resources = {"store": any_store, "retention": RetentionResource(keep_versions=1)}
+    assert maintenance_job.execute_in_process(instance=sqlite, resources=resources).success
+    # In git for another reason: they are too young.
+    assert [_is_there(any_store, "corpus", commit) for commit in corpora] == [True] * 3
+
+
+def _publish(store: StoreResource, path: str, text: str, metadata: dict[str, str] | None = None) -> str:
+    with store.store().transaction(path, "m", label=["test"], metadata=metadata or {}) as transaction:
+        transaction.write("note.txt", text.encode())
+    assert transaction.version is not None
+    return transaction.version.commit
+
+
+def _is_there(store: StoreResource, path: str, commit: str) -> bool:
+    try:
+        return bool(store.store().version(path, commit))
+    except NotPublishedError:
+        return False
 
 
 def _staged(store: StoreResource, branch: str, age_days: float) -> Path:

@@ -161,8 +161,10 @@ class LakeFSStore(StoreResource):
     """The store on a lakeFS server."""
 
     endpoint: str = Field(description="Address of the server.")
-    access_key_id: str = Field(description="Key; pass a dg.EnvVar, so that the UI shows its name only.")
-    secret_access_key: str = Field(description="Secret; pass a dg.EnvVar, so that the UI shows its name only.")
+    access_key_id: str = Field(repr=False, description="Key; pass a dg.EnvVar, so that the UI shows its name only.")
+    secret_access_key: str = Field(
+        repr=False, description="Secret; pass a dg.EnvVar, so that the UI shows its name only."
+    )
     repository_name: str = Field(description="Name of the repository.")
     storage_namespace: str | None = Field(default=None, description="Where lakeFS keeps a new repository's objects.")
     create: bool = Field(default=False, description="Whether a missing repository is made.")
