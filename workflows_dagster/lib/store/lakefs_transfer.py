@@ -28,6 +28,9 @@ _CONTENT_TYPES = {
 def upload(connection: LakeFSConnection, repository: str, branch: str, name: str, source: Path) -> None:
     """Writes a local file to a branch.
 
+    The object's metadata names the branch. Without that an object of the same content as the committed one would be no
+    change to lakeFS, which then keeps the committed one: a damaged object could not be replaced by a whole one.
+
     Raises:
         IntegrityError: The server received other bytes.
     """
@@ -87,7 +90,11 @@ def _send(connection: LakeFSConnection, repository: str, branch: str, name: str,
             f"?{urlencode({'path': name})}",
             body=_blocks(stream.read, md5.update),
             headers=connection.authorization
-            | {"Content-Type": _content_type(name), "Content-Length": str(source.stat().st_size)},
+            | {
+                "Content-Type": _content_type(name),
+                "Content-Length": str(source.stat().st_size),
+                "X-Lakefs-Meta-Transaction": branch,
+            },
             redirect=False,
         )
     handle_http_error(response)  # pyright: ignore[reportArgumentType]  # annotated with a subclass; reads status and data

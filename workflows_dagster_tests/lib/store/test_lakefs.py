@@ -236,6 +236,7 @@ def test_stage_uploads_what_changed_and_removes_what_is_gone(
     assert {name: one.body for name, one in uploads.items()} == {"cleaned/part/b.json": b"{}", "cleaned/empty": b""}
     assert uploads["cleaned/part/b.json"].headers["content-type"] == "application/json"
     assert uploads["cleaned/part/b.json"].headers["content-length"] == "2"
+    assert uploads["cleaned/part/b.json"].headers["x-lakefs-meta-transaction"] == "tx-1"
     [removal] = staging.asked("POST", "/branches/tx-1/objects/delete")
     assert json.loads(removal.body) == {"paths": ["cleaned/old"]}
     [sent] = staging.asked("POST", "/branches/tx-1/commits")
