@@ -27,6 +27,9 @@ Published = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
 COMMIT_KEY = "store/commit_id"
 """Metadata key under which a materialization records the commit that readers read."""
 
+DIGEST_KEY = "store/digest"
+"""Metadata key of the digest of the content: the data version."""
+
 UPSTREAM_KEY = "store/upstream_commits"
 """Metadata key of the commits that a version was made from, by published path: `asset` or `asset/partition`."""
 
@@ -142,7 +145,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
             "store/commit": link_metadata(self.store().link(version.commit)),
             BASE_KEY: dg.MetadataValue.text(self.base_branch),
             KIND_KEY: dg.MetadataValue.text(self.store().repository.kind),
-            "store/digest": dg.MetadataValue.text(version.digest),
+            DIGEST_KEY: dg.MetadataValue.text(version.digest),
             "store/size_bytes": dg.MetadataValue.int(version.size_bytes),
             "store/files": dg.MetadataValue.json({name: stat.sha256 for name, stat in version.files.items()}),
             UPSTREAM_KEY: dg.MetadataValue.json({_path(input_): input_.commit for input_ in inputs}),

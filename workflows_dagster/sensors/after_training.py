@@ -1,10 +1,12 @@
 """Carries a new model on: exports of it by every technique, then the report that compares them.
 
 Both sensors look at what is published, not at which run ended: a model counts as new however it was made, and nothing
-is missed while they are switched off.
+is missed while they are switched off. A model that was made again with the same content is the same model, whatever else
+its new commit says.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,13 +15,15 @@ import dagster as dg
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.store.naming import published_path
 from workflows_dagster.partitions import TECHNIQUES
-from workflows_dagster.resources.store import COMMIT_KEY, UPSTREAM_KEY
+from workflows_dagster.resources.store import COMMIT_KEY, DIGEST_KEY, UPSTREAM_KEY
 
 MODEL: Final = dg.AssetKey("merged_model")
 EXPORTS: Final = dg.AssetKey("exported_models")
 BENCHMARKS: Final = dg.AssetKey("technique_benchmarks")
 REPORT: Final = dg.AssetKey("benchmark_report")
 INTERVAL_S: Final = 60
+EVENTS: Final = 50
+"""Materializations that are looked through for commits of the same content."""
 RUN_KEY_TAG: Final = "dagster/run_key"
 WILL_RETRY_TAG: Final = "dagster/will_retry"
 _ENDED: Final = (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
@@ -65,44 +69,45 @@ def report_new_benchmarks_sensor(context: dg.SensorEvaluationContext) -> dg.RunR
         return dg.SkipReason(f"not benchmarked yet for model {model.commit[:12]}: {', '.join(waiting)}")
     if len(failed) == len(benchmarks):
         return dg.SkipReason(f"every technique failed for model {model.commit[:12]}: see the runs of export_job")
-    commits = {
-        published_path(BENCHMARKS.to_user_string(), name): made.commit for name, made in benchmarks.items() if made
+    made = {
+        published_path(BENCHMARKS.to_user_string(), name): version for name, version in benchmarks.items() if version
     }
     report = _newest(context.instance, REPORT)
-    if report is not None and commits.items() <= report.upstream.items():
+    if report is not None and all(report.upstream.get(path) in version.commits for path, version in made.items()):
         return dg.SkipReason(f"the report of model {model.commit[:12]} is there")
-    return dg.RunRequest(run_key=digest_text(*sorted(commits.values())))
+    return dg.RunRequest(run_key=digest_text(*sorted(f"{path} {version.digest}" for path, version in made.items())))
 
 
 @dataclass(frozen=True)
 class _Version:
-    """What an asset's newest materialization says: its commit, and the commits it was made from."""
+    """What an asset's newest materialization says: commit, content, what it was made from; and older commits of it."""
 
     commit: str
+    digest: str
+    commits: Set[str]
     upstream: Mapping[str, str]
 
 
 def _newest(instance: dg.DagsterInstance, key: dg.AssetKey, partition: str | None = None) -> _Version | None:
     selected = dg.AssetRecordsFilter(asset_key=key, asset_partitions=[partition] if partition else None)
-    for record in instance.fetch_materializations(selected, limit=1).records:
-        if record.asset_materialization is not None:
-            metadata = record.asset_materialization.metadata
-            upstream: Any = metadata[UPSTREAM_KEY].value
-            return _Version(str(metadata[COMMIT_KEY].value), upstream)
-    return None
+    records = instance.fetch_materializations(selected, limit=EVENTS).records
+    said = [record.asset_materialization.metadata for record in records if record.asset_materialization]
+    if not said:
+        return None
+    digest = said[0][DIGEST_KEY].value
+    same = itertools.takewhile(lambda metadata: metadata[DIGEST_KEY].value == digest, said)
+    upstream: Any = said[0][UPSTREAM_KEY].value
+    return _Version(str(said[0][COMMIT_KEY].value), str(digest), {str(one[COMMIT_KEY].value) for one in same}, upstream)
 
 
 def _benchmark_of(instance: dg.DagsterInstance, model: _Version, technique: str) -> _Version | None:
     """The newest benchmark of a technique, if it is one of this model's export."""
     export = _newest(instance, EXPORTS, technique)
     benchmark = _newest(instance, BENCHMARKS, technique)
-    if export is None or benchmark is None or export.upstream.get(MODEL.to_user_string()) != model.commit:
+    if export is None or benchmark is None or export.upstream.get(MODEL.to_user_string()) not in model.commits:
         return None
-    return (
-        benchmark
-        if benchmark.upstream.get(published_path(EXPORTS.to_user_string(), technique)) == export.commit
-        else None
-    )
+    used = benchmark.upstream.get(published_path(EXPORTS.to_user_string(), technique))
+    return benchmark if used in export.commits else None
 
 
 def _has_failed(instance: dg.DagsterInstance, model: _Version, technique: str) -> bool:
@@ -112,7 +117,7 @@ def _has_failed(instance: dg.DagsterInstance, model: _Version, technique: str) -
 
 
 def _run_key(model: _Version, technique: str) -> str:
-    return f"{model.commit}/{technique}"
+    return f"{model.digest}/{technique}"
 
 
 def _techniques() -> list[str]:

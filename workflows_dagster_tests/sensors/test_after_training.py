@@ -7,7 +7,7 @@ import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from workflows_dagster.partitions import TECHNIQUES
-from workflows_dagster.resources.store import COMMIT_KEY, UPSTREAM_KEY
+from workflows_dagster.resources.store import COMMIT_KEY, DIGEST_KEY, UPSTREAM_KEY
 from workflows_dagster.sensors.after_training import (
     RUN_KEY_TAG,
     WILL_RETRY_TAG,
@@ -26,10 +26,15 @@ def fresh() -> Iterator[dg.DagsterInstance]:
 
 
 def publish(
-    instance: dg.DagsterInstance, asset: str, commit: str, upstream: dict[str, str], partition: str | None = None
+    instance: dg.DagsterInstance,
+    asset: str,
+    commit: str,
+    upstream: dict[str, str],
+    partition: str | None = None,
+    digest: str = "",
 ) -> None:
     """Records what StoreResource.publish records."""
-    metadata = {COMMIT_KEY: commit, UPSTREAM_KEY: upstream}
+    metadata = {COMMIT_KEY: commit, DIGEST_KEY: digest or commit, UPSTREAM_KEY: upstream}
     instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=partition, metadata=metadata))
 
 
@@ -109,6 +114,9 @@ def test_model_made_again_with_the_same_content_is_not_exported_again(fresh: dg.
         publish_technique(fresh, name, "m1")
     publish(fresh, "merged_model", "m1", {})
     assert requests(export_new_model_sensor, fresh) == []
+    publish(fresh, "merged_model", "of-other-inputs", {"lora_adapter": "a2"}, digest="m1")
+    assert requests(export_new_model_sensor, fresh) == []
+    assert len(requests(report_new_benchmarks_sensor, fresh)) == 1
 
 
 def test_report_waits_for_every_technique_and_names_the_missing(fresh: dg.DagsterInstance) -> None:
