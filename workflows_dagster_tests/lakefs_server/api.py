@@ -187,9 +187,9 @@ def merge(all_: Installation, request: Request) -> Response:
 
 
 def merge_base(all_: Installation, request: Request) -> Response:
-    source, destination, base = comparison.merge_base(
-        all_.repository(request.names["repository"]).history, request.names["source"], request.names["destination"]
-    )
+    history = all_.repository(request.names["repository"]).history
+    # lakeFS gives the two the wrong way round.
+    destination, source, base = comparison.merge_base(history, request.names["source"], request.names["destination"])
     return answer(200, {"source_commit_id": source, "destination_commit_id": destination, "base_commit_id": base})
 
 
