@@ -3,24 +3,20 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import psutil
 import pytest
-import yaml
 from dagster._core.events import EngineEventData
 
 from workflows_dagster.launcher import GRPC_INFO_TAG, HOST_TAG, GuardedRunLauncher, host_tags, is_alive
+from workflows_dagster_tests.dagster_dev import Query, dagster_dev, launch, wait_for
 
-ROOT = Path(__file__).parents[1]
 LOCAL_SERVER = {GRPC_INFO_TAG: json.dumps({"host": "localhost", "socket": "/tmp/any"})}
 OTHER_SERVER = {GRPC_INFO_TAG: json.dumps({"host": "gpu-host", "port": 4000})}
 
@@ -110,57 +106,17 @@ def trained(context: dg.AssetExecutionContext) -> None:
 
 defs = dg.Definitions(assets=[trained], jobs=[dg.define_asset_job("train")], executor=MULTIPROCESS)
 """
-LAUNCH = """mutation($p: ExecutionParams!) {
-    launchRun(executionParams: $p) {__typename ... on LaunchRunSuccess {run {runId}}}
-}"""
 EVENTS = """query($id: ID!) {
     runOrError(runId: $id) {... on Run {eventConnection {events {... on MessageEvent {message}}}}}
 }"""
 RUNS = "{runsOrError {... on Runs {results {runId parentRunId status}}}}"
-Query = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
 def dev(tmp_path: Path) -> Iterator[Query]:
-    """`dagster dev` in a project of its own with this repository's dagster.yaml; yields its GraphQL."""
-    deployment = yaml.safe_load((ROOT / "dagster.yaml").read_text("utf-8"))
-    deployment["run_monitoring"] |= {"poll_interval_seconds": 1, "free_slots_after_run_end_seconds": 1}
-    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(deployment))
-    (tmp_path / "slow_project.py").write_text(PROJECT)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "slow_project", "-h", "127.0.0.1", "-p", str(port)]
-    environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
-    with (tmp_path / "dev.log").open("wb") as log:
-        server = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-
-    def query(text: str, **variables: object) -> dict[str, Any]:
-        body = json.dumps({"query": text, "variables": variables}).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)["data"]
-
-    try:
-        _wait_for(lambda: _answers(port), 90, "the server answers")
+    """`dagster dev` in a project of its own; yields its GraphQL."""
+    with dagster_dev(tmp_path, PROJECT) as query:
         yield query
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _wait_for(holds: Callable[[], bool], within_s: float, what: str) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what}"
-        time.sleep(0.5)
 
 
 def _worker_pid(query: Query, run_id: str) -> int | None:
@@ -175,11 +131,9 @@ def _worker_pid(query: Query, run_id: str) -> int | None:
 
 @pytest.mark.slow
 def test_killed_run_fails_frees_its_pool_and_is_tried_again(dev: Query) -> None:
-    selector = {"repositoryLocationName": "slow_project", "repositoryName": "__repository__", "jobName": "train"}
-    launched = dev(LAUNCH, p={"selector": selector, "runConfigData": {}, "mode": "default"})
-    run_id = launched["launchRun"]["run"]["runId"]
+    run_id = launch(dev, "train")
     pids: list[int | None] = []
-    _wait_for(lambda: pids.append(_worker_pid(dev, run_id)) or pids[-1] is not None, 60, "the step has begun")
+    wait_for(lambda: pids.append(_worker_pid(dev, run_id)) or pids[-1] is not None, 60, "the step has begun")
     worker = pids[-1]
     assert worker is not None
     os.kill(worker, signal.SIGKILL)
@@ -189,4 +143,4 @@ def test_killed_run_fails_frees_its_pool_and_is_tried_again(dev: Query) -> None:
         return [(run["parentRunId"], run["status"]) for run in runs] == [(run_id, "SUCCESS"), (None, "FAILURE")]
 
     # The retry needs the pool's only slot: it can succeed only if the killed run's slot came free.
-    _wait_for(ended, 120, "the killed run has failed and its retry has succeeded")
+    wait_for(ended, 120, "the killed run has failed and its retry has succeeded")

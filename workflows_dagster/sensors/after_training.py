@@ -1,8 +1,8 @@
 """Carries a new model on: exports of it by every technique, then the report that compares them.
 
 Both sensors look at what is published, not at which run ended: a model counts as new however it was made, and nothing
-is missed while they are switched off. A model that was made again with the same content is the same model, whatever else
-its new commit says.
+is missed while they are switched off. A model that was made again with the same content is the same model, whatever
+else its new commit says.
 """
 
 import itertools
