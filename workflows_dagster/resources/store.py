@@ -72,10 +72,8 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
 
     def artifact(self, asset: str, partition: str | None, commit_id: str) -> Artifact:
         """An asset as one commit published it."""
-        store, path = self.store(), published_path(asset, partition)
-        return Artifact(
-            asset, partition, commit_id, store.version(path, commit_id).digest, store.folder(path, commit_id)
-        )
+        version = self.store().version(published_path(asset, partition), commit_id)
+        return Artifact(asset, partition, commit_id, version.digest, self.store().copy(version))
 
     def publish(
         self,

@@ -121,8 +121,11 @@ class VersionedStore:
             NotPublishedError: As `version`.
             IntegrityError: A file is missing or not the one that was published.
         """
-        version = self.version(path, ref)
-        return self._cache.folder(version, partial(self.repository.fetch, version.commit, path))
+        return self.copy(self.version(path, ref))
+
+    def copy(self, version: Version) -> Path:
+        """As `folder`, of a version that is known already: its record is not asked for once more."""
+        return self._cache.folder(version, partial(self.repository.fetch, version.commit, version.path))
 
     def file(self, path: str, name: str, ref: str | None = None) -> Path:
         """Local, read-only path of one file, checked against its digest; others are not fetched for it.
