@@ -1,6 +1,7 @@
 """Publishing from assets: what Dagster is told, and what readers can see."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +14,13 @@ import pytest
 
 from workflows_dagster.lib.artifact import Artifact, Markdown, write_table
 from workflows_dagster.lib.audit import Audit, Comparison, Verdict
-from workflows_dagster.lib.errors import DataContractError, SourceUnreadableError
+from workflows_dagster.lib.errors import (
+    DataContractError,
+    SourceUnreadableError,
+    StorePermissionError,
+    StoreUnavailableError,
+    WorkflowError,
+)
 from workflows_dagster.lib.schema import REJECT
 from workflows_dagster.resources.metadata import report_metadata
 from workflows_dagster.resources.store import (
@@ -165,9 +172,17 @@ def test_check_carries_what_was_measured(run: Run) -> None:
     }
 
 
-@pytest.mark.parametrize(("error", "retried"), [(DataContractError, False), (SourceUnreadableError, True)])
+@pytest.mark.parametrize(
+    ("error", "retried"),
+    [
+        (DataContractError, False),
+        (SourceUnreadableError, True),
+        (StoreUnavailableError, True),
+        (StorePermissionError, False),
+    ],
+)
 def test_error_of_the_step_is_a_failure_that_is_retried_only_where_that_may_help(
-    run: Run, store: StoreResource, error: type[DataContractError | SourceUnreadableError], retried: bool
+    run: Run, store: StoreResource, error: type[WorkflowError], retried: bool
 ) -> None:
     calls: list[Path] = []
 
@@ -261,6 +276,31 @@ def test_commit_records_where_it_came_from(run: Run, store: StoreResource) -> No
         "config": "",
         "upstream/raw/b-1": "c1",
     }
+
+
+def test_commit_of_a_server_is_a_link_and_one_of_git_a_command(run: Run, store: StoreResource) -> None:
+    (event,) = run(note_asset(partial(write, "good"), [])).asset_materializations_for_node("note")
+    kind = dg.UrlMetadataValue if store.store().repository.kind == "lakefs" else dg.TextMetadataValue
+    assert isinstance(event.metadata["store/commit"], kind)
+
+
+def test_commit_records_the_configuration_but_no_value_of_a_variable(
+    run: Run, store: StoreResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class NoteConfig(dg.Config):
+        text: str = "good"
+        tokens: list[str]
+        copies: int = 3
+
+    @dg.asset
+    def note(context: dg.AssetExecutionContext, config: NoteConfig, store: StoreResource) -> Published:
+        yield from store.publish(context, partial(write, config.text))
+
+    monkeypatch.setenv("TOKEN", "very-secret")
+    given = {"tokens": ["b", {"env": "TOKEN"}], "text": {"env": "TOKEN"}}
+    result = run(note, run_config={"ops": {"note": {"config": given}}})
+    recorded = store.store().version("note", metadata(result)[COMMIT_KEY]).metadata["config"]
+    assert json.loads(recorded) == {"copies": 3, "text": {"env": "TOKEN"}, "tokens": ["b", {"env": "TOKEN"}]}
 
 
 def test_table_metadata_are_rows_and_columns(run: Run) -> None:
