@@ -3,6 +3,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def migrate(home: Path) -> bool:
         unfinished.touch()
         alembic.command.upgrade(config, "head")
         return True
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection:
         found = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     if found != [(newest,)]:
         raise SystemExit(
@@ -62,7 +63,7 @@ def mend(home: Path) -> int:
 
     The server commits a response first and the state of its record after that.
     """
-    with sqlite3.connect(home / DATABASE) as connection:
+    with closing(sqlite3.connect(home / DATABASE)) as connection, connection:
         connection.execute(_MEND)
         return connection.total_changes
 

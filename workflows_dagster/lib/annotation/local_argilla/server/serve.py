@@ -31,7 +31,7 @@ App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], A
 BUSY_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 3
 CONTENT_POLICY = "style-src 'self' 'unsafe-inline'; font-src 'self' data:"
-"""Keeps the UI from asking Google for its fonts: it has its own, and who annotates here is nobody else's business."""
+"""Keeps the UI from asking Google for its fonts: who annotates here is nobody else's business. The system's will do."""
 
 
 def main() -> None:
