@@ -1,59 +1,62 @@
 """Which commit gave a path the content that it has."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from workflows_dagster.lib.store.git_errors import MissingObjectError
+from workflows_dagster.lib.store.git_message import AUTHOR
 from workflows_dagster.lib.store.git_objects import GitObjects
+from workflows_dagster.lib.store.git_refs import BRANCHES, KEPT, GitRefs, version_ref
 from workflows_dagster.lib.store.git_trees import Entry, lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterator
 
     from dulwich.objects import ObjectID
 
 
-def last_change(
-    objects: GitObjects, versions: "Callable[[str], Iterable[ObjectID]]", commit: "ObjectID", name: str
-) -> "ObjectID | None":
-    """Id of the commit that gave a file or folder the content that a commit has; None: it holds no such.
-
-    Args:
-        objects: Where the commits are.
-        versions: The newest version commits known of a path.
-        commit: The commit that is asked about.
-        name: Path of the file or folder.
-    """
+def last_change(objects: GitObjects, refs: GitRefs, commit: "ObjectID", name: str) -> "ObjectID | None":
+    """Id of the commit that gave a file or folder the content that a commit has; None: it holds no such."""
     content = lookup(objects, objects.commit(commit).tree, name)
     if content is None:
         return None
-    published = _published(objects, versions, commit, name)
-    return _first_with(objects, published or commit, name, content)
+    oldest = _first_with(objects, _published(objects, refs, commit, name) or commit, name, content)
+    return _pushed(objects, refs, oldest, name, content) or oldest
 
 
-def _published(
-    objects: GitObjects, versions: "Callable[[str], Iterable[ObjectID]]", commit: "ObjectID", name: str
-) -> "ObjectID | None":
+def first_parents(objects: GitObjects, commit: "ObjectID") -> "Iterator[ObjectID]":
+    """A commit and its first parents, as far back as prune has left them."""
+    yield commit
+    # A prune under way may remove any of them while they are walked: that is the end of the history, too.
+    with suppress(MissingObjectError):
+        while parents := objects.commit(commit).parents:
+            commit = parents[0]
+            objects.commit(commit)
+            yield commit
+
+
+def _published(objects: GitObjects, refs: GitRefs, commit: "ObjectID", name: str) -> "ObjectID | None":
     """The version commit whose path, which is `name` or a folder above it, is as the commit has it."""
     root = objects.commit(commit).tree
+    bases = list(refs.below(BRANCHES))
     parts = name.split("/")
     for count in range(len(parts), 0, -1):
         path = "/".join(parts[:count])
         wanted = lookup(objects, root, path)
-        for head in versions(path):
-            version: ObjectID | None = head
-            while version is not None:
+        for head in filter(None, (refs.get(version_ref(base, path)) for base in bases)):
+            for version in first_parents(objects, head):
                 if _at(objects, version, path) == wanted:
                     return version
-                version = _first_parent(objects, version)
     return None
 
 
 def _first_with(objects: GitObjects, commit: "ObjectID", name: str, content: Entry) -> "ObjectID":
     """The oldest commit in a row, from this one along first parents and into what was merged, with that content."""
     while True:
-        parent = _first_parent(objects, commit)
-        if parent is not None and _at(objects, parent, name) == content:
-            commit = parent
-            continue
+        for oid in first_parents(objects, commit):
+            if _at(objects, oid, name) != content:
+                break
+            commit = oid
         merged = objects.commit(commit).parents[1:]
         source = next((other for other in merged if other in objects and _at(objects, other, name) == content), None)
         if source is None:
@@ -61,11 +64,18 @@ def _first_with(objects: GitObjects, commit: "ObjectID", name: str, content: Ent
         commit = source
 
 
+def _pushed(objects: GitObjects, refs: GitRefs, oldest: "ObjectID", name: str, content: Entry) -> "ObjectID | None":
+    """Where prune has ended the history at `oldest`: the commit from elsewhere that it kept for its content."""
+    parents = objects.commit(oldest).parents
+    if not parents or parents[0] in objects:
+        return None
+    kept = {oid: objects.commit(oid) for oid in refs.below(KEPT).values()}
+    found = [oid for oid, commit in kept.items() if commit.author != AUTHOR and _at(objects, oid, name) == content]
+    return min(found, key=lambda oid: kept[oid].commit_time, default=None)
+
+
 def _at(objects: GitObjects, commit: "ObjectID", name: str) -> Entry | None:
-    return lookup(objects, objects.commit(commit).tree, name)
-
-
-def _first_parent(objects: GitObjects, commit: "ObjectID") -> "ObjectID | None":
-    """The first parent; None where there is none, or prune has dropped it."""
-    parents = objects.commit(commit).parents
-    return parents[0] if parents and parents[0] in objects else None
+    """What a name stands for at a commit; None for one that a prune is dropping."""
+    with suppress(MissingObjectError):
+        return lookup(objects, objects.commit(commit).tree, name)
+    return None

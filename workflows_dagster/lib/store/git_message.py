@@ -42,7 +42,8 @@ def version_message(
     """
     trailers = {re.sub("[^A-Za-z0-9]+", "-", key).strip("-") or "Metadata": value for key, value in metadata.items()}
     ours = {"Path": path, "Start": start, _REPLACES: replaces.decode("ascii") if replaces else _NOTHING}
-    lines = [f"{key}: {_line(value)}" for key, value in [*trailers.items(), *ours.items()]]
+    theirs = [(key, value) for key, value in trailers.items() if key not in ours]
+    lines = [f"{key}: {_line(value)}" for key, value in [*theirs, *ours.items()]]
     return "\n".join([subject(message) or f"Publish {path}", "", *lines, ""])
 
 

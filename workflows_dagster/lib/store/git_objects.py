@@ -9,6 +9,7 @@ Objects in packs, which come into being when a person runs `git gc`, are read wh
 import hashlib
 import os
 import threading
+import weakref
 import zlib
 from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -88,7 +89,11 @@ class GitObjects:
 
     def kind(self, oid: "ObjectID") -> bytes:
         """What an object is: b"commit", b"tree", b"blob" or b"tag"; errors as `commit`."""
-        return self.kind_of(self.place(oid)) or self._open(oid, "an object")[0]
+        kind = self.kind_of(self.place(oid))
+        if kind is None:
+            kind, blocks = self._open(oid, "an object")
+            blocks.close()
+        return kind
 
     def kind_of(self, place: Path) -> bytes | None:
         """What a loose object is, by its beginning alone; None where it is missing or damaged."""
@@ -139,7 +144,7 @@ class GitObjects:
                     if kind != b"blob":
                         yield oid
 
-    def content(self, oid: "ObjectID", kind: bytes, name: str) -> Iterator[bytes]:
+    def content(self, oid: "ObjectID", kind: bytes, name: str) -> Generator[bytes]:
         """The content of an object in blocks, checked against its id once the last one was taken.
 
         Args:
@@ -153,13 +158,14 @@ class GitObjects:
         """
         found, blocks = self._open(oid, name)
         if found != kind:
+            blocks.close()
             raise damaged(name, oid, self.place(oid), f"a {found.decode('ascii', 'replace')}")
         return blocks
 
     def _text(self, oid: "ObjectID", kind: bytes) -> bytes:
         return b"".join(self.content(oid, kind, f"a {kind.decode()}"))
 
-    def _open(self, oid: "ObjectID", name: str) -> tuple[bytes, Iterator[bytes]]:
+    def _open(self, oid: "ObjectID", name: str) -> tuple[bytes, Generator[bytes]]:
         try:
             file = self.place(oid).open("rb")
         except FileNotFoundError:
@@ -167,7 +173,7 @@ class GitObjects:
             if packed is None:
                 raise MissingObjectError(oid) from None
             number, text = packed
-            return _KINDS[number], iter((text,))
+            return _KINDS[number], (block for block in (text,))
         blocks = _unpacked(file, oid, name)
         # The first thing that the generator yields is the kind of the object.
         return next(blocks), blocks
@@ -183,7 +189,9 @@ class GitObjects:
     def _packs(self) -> "DiskObjectStore":
         from dulwich.object_store import DiskObjectStore
 
-        return DiskObjectStore(self.folder)
+        packs = DiskObjectStore(self.folder)
+        weakref.finalize(self, packs.close)
+        return packs
 
 
 class ObjectWriter:
@@ -230,8 +238,8 @@ class ObjectWriter:
 
     def _holds(self, oid: "ObjectID", file: Path) -> bool:
         try:
-            with file.open("rb") as given:
-                same = all(block == given.read(len(block)) for block in self._objects.content(oid, b"blob", file.name))
+            with file.open("rb") as given, closing(self._objects.content(oid, b"blob", file.name)) as blocks:
+                same = all(block == given.read(len(block)) for block in blocks)
                 same = same and not given.read(1)
         except (MissingObjectError, IntegrityError):
             return False
@@ -290,7 +298,7 @@ def _blocks_of(file: Path) -> Iterator[bytes]:
             yield block
 
 
-def _unpacked(file: BinaryIO, oid: "ObjectID", name: str) -> Iterator[bytes]:
+def _unpacked(file: BinaryIO, oid: "ObjectID", name: str) -> Generator[bytes]:
     """The kind of a loose object, then its content in blocks."""
     digest = hashlib.sha1(usedforsecurity=False)
     with file:

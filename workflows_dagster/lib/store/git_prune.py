@@ -5,7 +5,8 @@ parents are not there, as in a shallow clone. Prune keeps single commits with th
 parent is dropped, gives each that no branch leads to any more a ref of its own, and only then removes what nothing
 leads to. A kill between any two steps leaves a repository that `git fsck` finds whole; the next prune does the rest.
 
-Objects in packs stay: a person who runs `git gc` leaves them to git, which drops them once nothing leads to them.
+A clone made before catches up with `git fetch --update-shallow`. Objects in packs stay: a person who runs `git gc` leaves
+them to git, which drops them once nothing leads to them.
 """
 
 import os
@@ -60,7 +61,8 @@ def prune(
     limit = time.time() - older_than_s
     stay = _with_what_stays(objects, kept, limit)
     _write_refs(objects, refs, kept)
-    boundary = stay.boundary(objects)
+    # What is kept ends where its parents are not, though they may stay for a while; so does what stays for a while.
+    boundary = kept.boundary(objects) | stay.boundary(objects)
     _write_shallow(root, boundary | {oid for oid in _read_shallow(root) if oid in objects})
     removed = remove_rest(objects, stay.objects)
     remove_temporary(objects, limit)
@@ -85,7 +87,7 @@ def _write_refs(objects: GitObjects, refs: GitRefs, kept: Retention) -> None:
     cut = kept.boundary(objects)
     with refs.changing() as change:
         reached = _reached(objects, map(objects.peeled, [*refs.heads(), *kept.versions.values()]), cut)
-        wanted = {**kept.versions, **{KEPT + oid: oid for oid in kept.commits - reached}}
+        wanted = {**kept.versions, **{KEPT + oid: oid for oid in (kept.commits - reached) | kept.pushed}}
         present = {
             prefix + os.fsencode(rest): oid for prefix in (VERSIONS, KEPT) for rest, oid in refs.below(prefix).items()
         }

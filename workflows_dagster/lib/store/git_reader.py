@@ -13,7 +13,7 @@ from workflows_dagster.lib.errors import IntegrityError
 from workflows_dagster.lib.store.git_errors import MissingObjectError, disk_errors, lost, not_held, unknown_ref
 from workflows_dagster.lib.store.git_history import last_change
 from workflows_dagster.lib.store.git_objects import GitObjects
-from workflows_dagster.lib.store.git_refs import BRANCHES, TAGS, GitRefs, version_ref
+from workflows_dagster.lib.store.git_refs import BRANCHES, TAGS, GitRefs
 from workflows_dagster.lib.store.git_trees import FOLDER, Entry, compared, encoded, folders_with, lookup
 from workflows_dagster.lib.store.repository import Change
 
@@ -126,12 +126,7 @@ class GitReader:
         return self._objects.commit(self._resolved(ref)).tree
 
     def _last_change(self, commit: "ObjectID", name: str) -> "ObjectID | None":
-        return last_change(self._objects, self._versions, commit, name)
-
-    def _versions(self, path: str) -> "list[ObjectID]":
-        """The newest version commits of a path, of each base branch that has one."""
-        found = (self._refs.get(version_ref(base, path)) for base in self._refs.below(BRANCHES))
-        return [oid for oid in found if oid is not None]
+        return last_change(self._objects, self._refs, commit, name)
 
     def _content(self, entry: Entry | None, name: str, commit: str) -> Iterator[bytes]:
         if entry is None or entry[0] == FOLDER:

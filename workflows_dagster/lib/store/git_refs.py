@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -75,6 +75,13 @@ class GitRefs:
         ours = (BRANCHES, TAGS, VERSIONS, KEPT)
         found = (self.get(name) for name in self._refs.allkeys() if name != b"HEAD" and not name.startswith(ours))
         return [oid for oid in found if oid is not None]
+
+    def logged(self) -> Iterator[str]:
+        """The ids in logs of refs, which git writes where a person has asked it to, and which it wants to find."""
+        for log in sorted((self._root / "logs").rglob("*")):
+            if log.is_file():
+                for line in log.read_text("utf-8", "replace").splitlines():
+                    yield from line.split(" ", 2)[:2]
 
     @contextmanager
     def changing(self) -> Generator["RefChange"]:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from workflows_dagster.lib.store.git_history import first_parents
 from workflows_dagster.lib.store.git_message import AUTHOR, published_path_of
 from workflows_dagster.lib.store.git_objects import GitObjects
 from workflows_dagster.lib.store.git_refs import BRANCHES, TAGS, VERSIONS, GitRefs, version_ref
@@ -23,11 +24,13 @@ class Retention:
         commits: Commits; a parent that is not among them is cut off.
         objects: Those commits, their trees and blobs, and tags.
         versions: The refs to the newest version commit of each path, as they must be; all others go.
+        pushed: The commits from elsewhere that gave a base branch a file that it still has.
     """
 
     commits: "set[ObjectID]" = field(default_factory=set)
     objects: "set[ObjectID]" = field(default_factory=set)
     versions: "dict[bytes, ObjectID]" = field(default_factory=dict)
+    pushed: "set[ObjectID]" = field(default_factory=set)
 
     def hold(self, objects: GitObjects, oid: "ObjectID") -> None:
         """Keeps an object with its content; where it is an annotated tag, what that stands for too."""
@@ -70,7 +73,7 @@ def retention(objects: GitObjects, refs: GitRefs, *, keep: int, hold: Collection
     """What is kept: see `git_prune.prune`."""
     kept = Retention()
     branches = refs.below(BRANCHES)
-    for oid in [*branches.values(), *refs.below(TAGS).values(), *_held(objects, hold)]:
+    for oid in [*branches.values(), *refs.below(TAGS).values(), *_held(objects, [*hold, *refs.logged()])]:
         kept.hold(objects, oid)
     bases = {name: head for name, head in branches.items() if not name.startswith(BRANCH_PREFIX)}
     for base, head in bases.items():
@@ -105,6 +108,7 @@ def _keep_versions(objects: GitObjects, refs: GitRefs, kept: Retention, base: st
                 newest[path] = parent
         if commit.author != AUTHOR and _counts(objects, oid, root):
             kept.hold(objects, oid)
+            kept.pushed.add(oid)
     for path, version in newest.items():
         if lookup(objects, root, path) is not None:
             kept.versions[version_ref(base, path)] = version
@@ -116,15 +120,6 @@ def _recorded(objects: GitObjects, refs: GitRefs, base: str) -> "Iterator[tuple[
         path = published_path_of(objects.commit(oid))
         if path is not None:
             yield path, oid
-
-
-def first_parents(objects: GitObjects, commit: "ObjectID") -> "Iterator[ObjectID]":
-    """A commit and its first parents, as far back as prune has left them."""
-    oid: ObjectID | None = commit
-    while oid is not None:
-        yield oid
-        parents = objects.commit(oid).parents
-        oid = parents[0] if parents and parents[0] in objects else None
 
 
 def _counts(objects: GitObjects, oid: "ObjectID", root: "ObjectID") -> bool:

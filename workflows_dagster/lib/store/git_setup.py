@@ -22,6 +22,11 @@ _CONFIG: Final = {
     ("core", "bigFileThreshold"): "1m",
     # Packs are read whole into memory here, and prune drops loose objects alone: packing is left to people.
     ("gc", "auto"): "0",
+    # Neither knows that prune ends histories, and `git fsck` would miss what they still list.
+    ("core", "commitGraph"): "false",
+    ("gc", "writeCommitGraph"): "false",
+    # A log of refs would keep what prune drops; the history of a base branch says the same.
+    ("core", "logAllRefUpdates"): "false",
     ("maintenance", "auto"): "false",
 }
 _ABANDONED_S: Final = 60.0

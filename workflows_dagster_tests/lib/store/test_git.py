@@ -1,12 +1,21 @@
 """The embedded repository, looked at by our own reader and by git itself."""
 
+import filecmp
+import os
+import re
 import shutil
 import subprocess
+import sys
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from workflows_dagster.lib.errors import ConflictError, NotPublishedError
+from workflows_dagster.lib.errors import ConflictError, IntegrityError, NotPublishedError, StoreError
 from workflows_dagster.lib.store.git import GitRepository
 from workflows_dagster.lib.store.repository import Change, Repository
 
@@ -105,3 +114,430 @@ def test_tag_names_a_commit_for_good(repository: GitRepository) -> None:
         repository.tag("v1", second)
     assert repository.tags() == {"v1": first}
     assert repository.resolve("v1") == first
+
+
+def place_of(repository: GitRepository, ref: str) -> Path:
+    """File of the object that a ref such as `main:a/x` stands for."""
+    oid = git(repository, "rev-parse", ref).strip()
+    return repository.root / "objects" / oid[:2] / oid[2:]
+
+
+def truncate(place: Path) -> None:
+    place.write_bytes(place.read_bytes()[:-7])
+
+
+def flip_a_bit(place: Path) -> None:
+    content = bytearray(place.read_bytes())
+    content[len(content) // 2] ^= 1
+    place.write_bytes(content)
+
+
+def empty(place: Path) -> None:
+    place.write_bytes(b"")
+
+
+def lengthen(place: Path) -> None:
+    place.write_bytes(place.read_bytes() + b"more")
+
+
+def swap_kind(place: Path) -> None:
+    place.write_bytes(zlib.compress(b"tree 0\0"))
+
+
+@needs_git
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty, lengthen, swap_kind, Path.unlink])
+@pytest.mark.parametrize("unchanged", [(), ("x",)])
+def test_damaged_object_is_named_never_loaded_and_replaced_by_the_next_publication(
+    repository: GitRepository, tmp_path: Path, damage: Callable[[Path], None], unchanged: tuple[str, ...]
+) -> None:
+    text = "content " * 1000
+    version = publish(repository, "a", {"x": text, "y": "1"})
+    place = place_of(repository, "main:a/x")
+    place.chmod(0o644)
+    damage(place)
+    for read in (
+        lambda: repository.read(version, "a/x"),
+        lambda: repository.fetch(version, "a", ["x"], tmp_path / "out"),
+    ):
+        with pytest.raises(IntegrityError) as caught:
+            read()
+        assert re.search(f"{place.parent.name}{place.name} in {place.parents[1]}", str(caught.value))
+    assert not (tmp_path / "out" / "x").exists()
+    folder = tmp_path / "again"
+    folder.mkdir()
+    (folder / "x").write_text(text)
+    repository.stage("tx-2", repository.prepare("main"), "a", folder, unchanged=unchanged, message="Mend", metadata={})
+    assert repository.read(version, "a/x") == text.encode()
+    assert_sound(repository)
+
+
+@needs_git
+def test_damaged_tree_and_commit_are_named(repository: GitRepository) -> None:
+    version = publish(repository, "a", {"x": "1"})
+    for ref in ("main:a", version):
+        place = place_of(repository, ref)
+        whole = place.read_bytes()
+        place.chmod(0o644)
+        truncate(place)
+        with pytest.raises(IntegrityError, match=f"{place.parent.name}{place.name}"):
+            repository.read(version, "a/x")
+        place.write_bytes(whole)
+    assert repository.read(version, "a/x") == b"1"
+
+
+@needs_git
+def test_repository_is_used_on_after_a_person_packed_it(repository: GitRepository, tmp_path: Path) -> None:
+    versions = [publish(repository, "a", {"x": "large " * 100_000, "y": str(number)}) for number in range(3)]
+    other = GitRepository(repository.root)
+    assert other.read(versions[0], "a/y") == b"0"
+    stage(repository, "a", {"x": "1"}, "tx-2")
+    repository.tag("v1", versions[0])
+    git(repository, "gc", "--prune=now", "--quiet")
+    assert not list((repository.root / "objects").glob("[0-9a-f][0-9a-f]/*"))
+    for reader in (repository, other):
+        assert [reader.read(version, "a/y") for version in versions] == [b"0", b"1", b"2"]
+    repository.fetch(versions[2], "a", ["x"], tmp_path / "out")
+    assert (tmp_path / "out" / "x").read_text() == "large " * 100_000
+    assert repository.tags() == {"v1": versions[0]}
+    repository.drop_branch("tx-2")
+    assert repository.branches("") == ["main"]
+    last = publish(repository, "a", {"x": "large " * 100_000, "y": "3"})
+    repository.prune(keep=1, older_than_s=-1)
+    assert_sound(repository)
+    assert repository.last_change("main", "a") == last
+    git(repository, "gc", "--prune=now", "--quiet")
+    assert_sound(repository)
+    assert repository.read(last, "a/y") == b"3"
+    with pytest.raises(NotPublishedError):
+        repository.resolve(versions[1])
+    assert repository.read("v1", "a/y") == b"0"
+
+
+@needs_git
+def test_what_was_pushed_from_elsewhere_is_published_as_well(repository: GitRepository, tmp_path: Path) -> None:
+    publish(repository, "a", {"x": "1"})
+    clone = tmp_path / "clone"
+    work_git(tmp_path, "clone", "--quiet", repository.root, clone)
+
+    def push(name: str, text: str) -> str:
+        # After a prune git wants to be told that the history of the branch may have become shorter.
+        work_git(clone, "fetch", "--quiet", "--update-shallow")
+        work_git(clone, "reset", "--quiet", "--hard", "origin/main")
+        (clone / name).parent.mkdir(exist_ok=True)
+        (clone / name).write_text(text)
+        work_git(clone, "add", ".")
+        work_git(clone, "commit", "--quiet", "-m", f"Add {name}")
+        work_git(clone, "push", "--quiet")
+        return work_git(clone, "rev-parse", "HEAD").strip()
+
+    pushed = push("raw/batch.csv", "1,2")
+    assert repository.last_change("main", "raw") == pushed
+    staged = stage(repository, "a", {"x": "2"}, "tx-2")
+    changed = push("a/x", "by hand")
+    with pytest.raises(ConflictError):
+        repository.merge("tx-2", "a", "main")
+    assert repository.last_change("main", "a") == changed
+    version = publish(repository, "a", {"x": "3"})
+    assert repository.last_change("main", "a") == version
+    assert repository.last_change("main", "raw/batch.csv") == pushed
+    repository.drop_branch("tx-2")
+    repository.prune(keep=1, older_than_s=-1)
+    assert_sound(repository)
+    assert repository.last_change("main", "raw") == pushed
+    assert repository.read(pushed, "raw/batch.csv") == b"1,2"
+    with pytest.raises(NotPublishedError):
+        repository.resolve(staged)
+    push("raw/more.csv", "3,4")
+    assert_sound(repository)
+
+
+def work_git(folder: Path, *arguments: object) -> str:
+    """What git prints in a work tree of somebody else."""
+    identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@else", "-c", "protocol.file.allow=always"]
+    command = ["git", *identity, *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+@needs_git
+def test_annotated_tag_stands_for_its_commit(repository: GitRepository) -> None:
+    version = publish(repository, "a", {"x": "1"})
+    git(repository, "-c", "user.name=a", "-c", "user.email=b", "tag", "-a", "v1", version, "-m", "By hand")
+    assert repository.tags() == {"v1": version}
+    assert repository.last_change("v1", "a/x") == version
+    repository.prune(keep=1, older_than_s=-1)
+    assert repository.tags() == {"v1": version}
+    assert_sound(repository)
+
+
+NAMES = [
+    "plain",
+    "with space",
+    "ümläut",
+    "a..b",
+    "x.lock",
+    "~tilde^",
+    "q?*[",
+    "-dash",
+    "@{1}",
+    "100%",
+    "back\\slash",
+    "p" * 180,
+]
+
+
+@needs_git
+@pytest.mark.parametrize("name", NAMES)
+def test_any_partition_can_be_published(repository: GitRepository, name: str) -> None:
+    other = publish(repository, "asset", {"x": "whole"})
+    first = publish(repository, f"other/{name}", {"x": "1"})
+    second = publish(repository, f"other/{name}", {name: "2"})
+    assert repository.last_change("main", f"other/{name}") == second
+    assert repository.read(first, f"other/{name}/x") == b"1"
+    assert repository.paths("main", name) == [f"other/{name}"]
+    assert repository.last_change("main", "asset") == other
+    repository.prune(keep=1, older_than_s=-1)
+    assert repository.last_change("main", f"other/{name}/{name}") == second
+    assert_sound(repository)
+
+
+@needs_git
+def test_path_may_be_published_below_another(repository: GitRepository) -> None:
+    below = publish(repository, "a/p", {"x": "1"})
+    above = publish(repository, "a", {"x": "2"})
+    assert repository.last_change("main", "a") == above
+    assert repository.last_change("main", "a/p") is None
+    again = publish(repository, "a/p", {"x": "3"})
+    assert repository.last_change("main", "a/p") == again
+    assert repository.last_change("main", "a/x") == above
+    assert repository.read(below, "a/p/x") == b"1"
+    repository.prune(keep=1, older_than_s=-1)
+    assert repository.last_change("main", "a/x") == above
+    assert_sound(repository)
+
+
+@pytest.mark.parametrize("name", [".git", "deep/.GIT", "deep/.git/config"])
+def test_names_that_git_refuses_are_refused(repository: GitRepository, name: str) -> None:
+    with pytest.raises(StoreError, match="git cannot hold a file of that name"):
+        stage(repository, "a", {name: "1"})
+    assert repository.branches("tx-") == []
+
+
+@pytest.mark.parametrize("name", ["a b", "x..y", "/x", "x.lock", ""])
+def test_refs_that_git_refuses_are_refused(repository: GitRepository, name: str) -> None:
+    with pytest.raises(StoreError, match="git cannot hold a branch or tag of that name"):
+        repository.prepare(name)
+    with pytest.raises(StoreError, match="git cannot hold a branch or tag of that name"):
+        repository.tag(name, repository.prepare("main"))
+
+
+@needs_git
+def test_log_and_clone_show_what_was_published(repository: GitRepository, tmp_path: Path) -> None:
+    metadata = {
+        "run_id": "r1",
+        "Replaces": "a forgery",
+        "Start": "1",
+        "long": "x" * 500,
+        "lines": "a\n\nb",
+        "audit/a b": "1",
+    }
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "x").write_text("1")
+    start = repository.prepare("main")
+    version = repository.stage("tx-1", start, "a/p", folder, unchanged=(), message="Two\nlines\0", metadata=metadata)
+    repository.merge("tx-1", "a/p", "main")
+    assert git(repository, "log", "-1", "--format=%s", version) == "Two lines\n"
+    assert git(repository, "log", "-1", "--format=%an %ae|%cn|%ad", "--date=format:%z", version) == (
+        "workflows_dagster workflows_dagster@localhost|workflows_dagster|+0000\n"
+    )
+    trailers = git(repository, "log", "-1", "--format=%(trailers:only)", version).splitlines()
+    assert trailers == [
+        "run-id: r1",
+        f"long: {'x' * 199}…",
+        "lines: a b",
+        "audit-a-b: 1",
+        "Path: a/p",
+        f"Start: {start}",
+        "Replaces: nothing",
+        "",
+    ]
+    assert "a/p/x" in git(repository, "log", "--stat", "-m", "main")
+    assert git(repository, "log", "-1", "--format=%s", "main") == "a/p: Two lines\n"
+    work_git(tmp_path, "clone", "--quiet", repository.root, "clone")
+    assert (tmp_path / "clone" / "a" / "p" / "x").read_text() == "1"
+    command = repository.link(version).split()
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.startswith(f"commit {version}")
+
+
+@needs_git
+def test_repository_is_an_ordinary_bare_one(repository: GitRepository) -> None:
+    repository.prepare("main")
+    assert git(repository, "symbolic-ref", "HEAD") == "refs/heads/main\n"
+    assert git(repository, "config", "core.bare") == "true\n"
+    assert git(repository, "config", "gc.auto") == "0\n"
+    assert git(repository, "config", "core.compression") == "0\n"
+    assert_sound(repository)
+
+
+def test_base_branch_begins_where_main_is_and_goes_its_own_way(repository: GitRepository) -> None:
+    first = publish(repository, "a", {"x": "1"})
+    head = repository.resolve("main")
+    assert repository.prepare("dev") == head
+    second = publish(repository, "a", {"x": "2"}, "dev")
+    assert repository.last_change("main", "a") == first
+    assert repository.last_change("dev", "a") == second
+    assert repository.last_change(repository.resolve("dev"), "a") == second
+    assert repository.resolve("main") == head
+
+
+def test_change_of_a_file_is_found_at_any_commit(repository: GitRepository) -> None:
+    versions = [publish(repository, "a", {"x": str(number // 2), "y": str(number)}) for number in range(4)]
+    heads: list[str] = []
+    for number in range(2):
+        publish(repository, "b", {"x": str(number)})
+        heads.append(repository.resolve("main"))
+    assert [repository.last_change(version, "a/y") for version in versions] == versions
+    assert [repository.last_change(version, "a/x") for version in versions] == [
+        versions[number] for number in (0, 0, 2, 2)
+    ]
+    assert [repository.last_change(head, "a/x") for head in heads] == [versions[2]] * 2
+    assert repository.last_change(heads[0], "a") == versions[3]
+    # The ref to the newest version of a path is no more than a shortcut.
+    shutil.rmtree(repository.root / "refs" / "versions")
+    assert [repository.last_change(head, "a/x") for head in heads] == [versions[2]] * 2
+    assert repository.last_change("main", "a") == versions[3]
+
+
+def test_merge_again_changes_nothing(repository: GitRepository) -> None:
+    version = stage(repository, "a", {"x": "1"})
+    repository.merge("tx-1", "a", "main")
+    head = repository.resolve("main")
+    repository.merge("tx-1", "a", "main")
+    assert repository.resolve("main") == head
+    assert repository.last_change("main", "a") == version
+
+
+def test_lock_that_a_killed_git_has_left_blocks_nobody(repository: GitRepository) -> None:
+    publish(repository, "a", {"x": "1"})
+    for name in ("refs/heads/main.lock", "refs/heads/tx-1.lock", "packed-refs.lock"):
+        lock = repository.root / name
+        lock.touch()
+        os.utime(lock, (0, 0))
+    publish(repository, "a", {"x": "2"})
+    assert repository.read("main", "a/x") == b"2"
+
+
+def test_what_is_not_there_is_named(repository: GitRepository, tmp_path: Path) -> None:
+    unknown = "0" * 40
+    assert repository.branches("") == []
+    assert repository.tags() == {}
+    repository.drop_branch("tx-1")
+    for ask in (lambda: repository.resolve("main"), lambda: repository.read(unknown, "x")):
+        with pytest.raises(NotPublishedError, match="is not in the repository"):
+            ask()
+    version = publish(repository, "a", {"x": "1", "deep/y": "2"})
+    for name in ("a", "a/z", "a/x/y", "a/deep"):
+        with pytest.raises(NotPublishedError, match=f"does not hold {name}"):
+            repository.read(version, name)
+    with pytest.raises(NotPublishedError, match="does not hold b/x"):
+        repository.fetch(version, "b", ["x"], tmp_path)
+    for ref in (unknown, "tx-9", version[:12], "a b", "refs/heads/main"):
+        with pytest.raises(NotPublishedError, match=ref):
+            repository.last_change(ref, "a")
+    with pytest.raises(NotPublishedError, match="tx-9"):
+        repository.merge("tx-9", "a", "main")
+    with pytest.raises(NotPublishedError, match=unknown):
+        repository.tag("v1", unknown)
+
+
+def test_place_that_is_taken_by_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("1")
+    with pytest.raises(StoreError, match="taken by something else"):
+        GitRepository(tmp_path).prepare("main")
+    assert [path.name for path in tmp_path.parent.iterdir() if "new-" in path.name] == []
+
+
+Files = dict[str, str]
+
+
+@needs_git
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["publish", "publish", "publish", "race", "prune", "tag"]),
+            st.sampled_from(["a", "b", "c/p", "c/q"]),
+            st.dictionaries(st.sampled_from(["x", "y", "d/x", "d/e/y"]), st.sampled_from("123"), min_size=1),
+            st.integers(1, 3),
+        ),
+        max_size=12,
+    )
+)
+def test_repository_agrees_with_a_dictionary_and_with_git(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, Files, int]]
+) -> None:
+    repository = GitRepository(tmp_path_factory.mktemp("model") / "store.git")
+    repository.prepare("main")
+    log: dict[str, list[tuple[str, Files]]] = {}
+    tags: dict[str, tuple[str, str, Files]] = {}
+    for number, (action, path, files, keep) in enumerate(steps):
+        files = {**files, ".version": str(number)}
+        if action == "prune":
+            repository.prune(keep=keep, older_than_s=-1)
+            log = {each: versions[-keep:] for each, versions in log.items()}
+        elif action == "tag" and path in log:
+            tags[f"v{number}"] = (log[path][-1][0], path, log[path][-1][1])
+            repository.tag(f"v{number}", log[path][-1][0])
+        elif action in ("publish", "race"):
+            start = repository.prepare("main")
+            log.setdefault(path, []).append((publish(repository, path, files), files))
+            if action == "race":
+                stage(repository, path, {"x": "late"}, "tx-2", start)
+                with pytest.raises(ConflictError):
+                    repository.merge("tx-2", path, "main")
+                repository.drop_branch("tx-2")
+    expected = {f"{path}/{name}": text for path, versions in log.items() for name, text in versions[-1][1].items()}
+    assert git(repository, "ls-tree", "-r", "--name-only", "main").split() == sorted(expected)
+    assert {name: git(repository, "show", f"main:{name}") for name in expected} == expected
+    assert {name: repository.read("main", name).decode() for name in expected} == expected
+    assert repository.paths("main", ".version") == sorted(log)
+    for path, versions in log.items():
+        assert repository.last_change("main", path) == versions[-1][0]
+        for version, files in versions:
+            assert {name: repository.read(version, f"{path}/{name}").decode() for name in files} == files
+    for tag, (version, path, files) in tags.items():
+        assert repository.resolve(tag) == version
+        assert {name: repository.read(tag, f"{path}/{name}").decode() for name in files} == files
+    assert_sound(repository)
+
+
+PEAK: Final = """
+import resource, sys
+from pathlib import Path
+from workflows_dagster.lib.store.git import GitRepository
+
+repository = GitRepository(Path(sys.argv[1]))
+names = [path.name for path in Path(sys.argv[2]).iterdir()]
+start = repository.prepare("main")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+version = repository.stage("tx-1", start, "a", Path(sys.argv[2]), unchanged=(), message="m", metadata={})
+repository.merge("tx-1", "a", "main")
+repository.stage("tx-2", repository.prepare("main"), "a", Path(sys.argv[2]), unchanged=names, message="m", metadata={})
+repository.fetch(version, "a", names, Path(sys.argv[3]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_size_of_a_file(tmp_path: Path) -> None:
+    """300 MB are written, checked as unchanged and read in blocks of 1 MiB, by at most 4 threads at a time."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    block = os.urandom(2**20)
+    with (folder / "x").open("wb") as file:
+        for number in range(300):
+            file.write(number.to_bytes(4) + block[4:])
+    command = [sys.executable, "-c", PEAK, *map(str, (tmp_path / "store.git", folder, tmp_path / "out"))]
+    grown_kib = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert grown_kib < 32 * 1024
+    assert filecmp.cmp(folder / "x", tmp_path / "out" / "x", shallow=False)

@@ -227,6 +227,7 @@ def test_concurrent_processes_lose_nothing(tmp_path: Path) -> None:
 def test_repository_is_whole_after_writers_were_killed_at_any_moment(tmp_path: Path) -> None:
     """Sixty SIGKILLs on writers that share one path and have one path each, while prune runs again and again."""
     repository = GitRepository(tmp_path / "store.git")
+    repository.prepare("main")
     moment = random.Random(7)
     for round_ in range(20):
         writers = [start(repository, f"w{round_}-{number}", 0, f"own-{number}", "shared") for number in range(3)]
