@@ -8,6 +8,9 @@ from typing import Any
 import polars as pl
 
 from workflows_dagster.lib.artifact import Artifact, write_table
+from workflows_dagster.lib.release.building import build_release
+from workflows_dagster.lib.release.record import RELEASE_PATH
+from workflows_dagster.lib.release.releases import Release, release_at, tag_release
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 from workflows_dagster.lib.store.git import GitRepository
 from workflows_dagster.lib.store.version import Version
@@ -82,6 +85,21 @@ class MadeUpChain:
         corpus, training = (self.store.version(path) for path in ("review_corpus", "training_reviews"))
         benchmark = self.benchmark(rows, weights, predicted or {})
         return self.report("int8", raw, corpus, training, rows, benchmark)
+
+    def record(self, report: Artifact) -> Version:
+        """The published record of a release, not tagged."""
+        upstream = {f"upstream/{report.asset}": report.commit}
+        with self.store.transaction(RELEASE_PATH, "Release", label=["r"], metadata=upstream) as transaction:
+            build_release(self.store, report, GATES, transaction.folder)
+        assert transaction.version is not None
+        return transaction.version
+
+    def release(
+        self, table: pl.DataFrame, weights: bytes = b"\x01", predicted: Mapping[str, str] | None = None
+    ) -> Release:
+        """A tagged release of a chain without fault."""
+        version = self.record(self.whole(table, weights, predicted))
+        return release_at(self.store, tag_release(self.store, version), version.commit)
 
 
 def reviews(*rows: tuple[str, str, str | None, str]) -> pl.DataFrame:
