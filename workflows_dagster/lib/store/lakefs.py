@@ -78,6 +78,7 @@ class LakeFSRepository:
             self.endpoint,
             self.access_key_id,
             self.secret_access_key,
+            self.repository,
             timeout_s=self.timeout_s,
             attempts=self.attempts,
             pause_s=self.pause_s,
@@ -122,7 +123,7 @@ class LakeFSRepository:
 
     def last_change(self, ref: str, name: str) -> str | None:
         """Id of the commit that gave a file, or the files below a folder, the content that a ref has; None: no such."""
-        return last_change(self._connection, self.repository, self._fixed(ref), name)
+        return last_change(self._connection, self._fixed(ref), name)
 
     def stage(
         self,
@@ -147,10 +148,7 @@ class LakeFSRepository:
         changed = [name for name in files if name not in unchanged or name not in there]
         in_parallel(
             self.parallel,
-            [
-                partial(upload, self._connection, self.repository, branch, f"{path}/{name}", files[name])
-                for name in changed
-            ],
+            [partial(upload, self._connection, branch, f"{path}/{name}", files[name]) for name in changed],
         )
         return self._commit(branch, start, message, metadata)
 
@@ -211,10 +209,7 @@ class LakeFSRepository:
         targets = {name: target_in(folder, name) for name in names}
         in_parallel(
             self.parallel,
-            [
-                partial(download, self._connection, self.repository, commit, f"{path}/{name}", target)
-                for name, target in targets.items()
-            ],
+            [partial(download, self._connection, commit, f"{path}/{name}", target) for name, target in targets.items()],
         )
 
     def paths(self, ref: str, marker: str) -> list[str]:
@@ -268,7 +263,7 @@ class LakeFSRepository:
     def link(self, ref: str) -> str:
         """The page of a commit in the lakeFS UI; of a tag or branch, the page of its files."""
         page = f"commits/{ref}" if _COMMIT_ID.fullmatch(ref) else f"objects?ref={quote(ref, safe='')}"
-        return f"{self._connection.address}/repositories/{quote(self.repository, safe='')}/{page}"
+        return f"{self._connection.page}/{page}"
 
     @property
     def _repository(self) -> "lakefs.Repository":
@@ -349,7 +344,7 @@ class LakeFSRepository:
         return common.base_commit_id == head
 
     def _names(self, commit: str, prefix: str) -> Iterator[str]:
-        return (str(entry.path) for entry in entries(self._connection, self.repository, commit, prefix))
+        return (str(entry.path) for entry in entries(self._connection, commit, prefix))
 
     def _delete(self, branch: str, names: list[str]) -> None:
         from lakefs_sdk.models.path_list import PathList

@@ -9,24 +9,26 @@ from workflows_dagster.lib.store.lakefs_connection import PAGE, LakeFSConnection
 
 _LONGEST_VALUE = 2000
 
-_Look = Callable[[LakeFSConnection, str, str, str], object]
+_Look = Callable[[LakeFSConnection, str, str], object]
 
 
-def entries(connection: LakeFSConnection, repository: str, commit: str, prefix: str) -> Iterator[Any]:
+def entries(connection: LakeFSConnection, commit: str, prefix: str) -> Iterator[Any]:
     """The files of a commit whose names begin with a prefix, as the generated client's ObjectStats, sorted by name."""
     objects = connection.sdk.objects_api
-    request = partial(objects.list_objects, repository, commit, prefix=prefix, user_metadata=False, amount=PAGE)
+    request = partial(
+        objects.list_objects, connection.repository, commit, prefix=prefix, user_metadata=False, amount=PAGE
+    )
     return connection.pages(f"list the files of {commit}", lambda after: request(after=after))
 
 
-def last_change(connection: LakeFSConnection, repository: str, commit: str, name: str) -> str | None:
+def last_change(connection: LakeFSConnection, commit: str, name: str) -> str | None:
     """Id of the commit that gave a file, or the files below a folder, the content that a commit has; None: no such."""
-    file = _file(connection, repository, commit, name)
+    file = _file(connection, commit, name)
     if file is not None:
-        return _origin(connection, repository, commit, name, file, _file, objects=[name])
-    below = _below(connection, repository, commit, name)
+        return _origin(connection, commit, name, file, _file, objects=[name])
+    below = _below(connection, commit, name)
     if below:
-        return _origin(connection, repository, commit, name, below, _below, prefixes=[f"{name}/"])
+        return _origin(connection, commit, name, below, _below, prefixes=[f"{name}/"])
     return None
 
 
@@ -42,7 +44,6 @@ def commit_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
 
 def _origin(
     connection: LakeFSConnection,
-    repository: str,
     commit: str,
     name: str,
     content: object,
@@ -50,13 +51,13 @@ def _origin(
     **named: list[str],
 ) -> str:
     """The newest commit in the history of another that changed what is named, and left it with its content."""
-    request = partial(connection.sdk.refs_api.log_commits, repository, commit, limit=True, amount=1, **named)
+    request = partial(connection.sdk.refs_api.log_commits, connection.repository, commit, limit=True, amount=1, **named)
     after = ""
     while changes := connection.call(f"read the log of {name}", partial(request, after=after)).results:
         after = str(changes[0].id)
         # The server leaves merge commits out of such a log, and orders it by the clocks of its instances: where those
         # differ, the newest change need not come first.
-        if after == commit or look(connection, repository, after, name) == content:
+        if after == commit or look(connection, after, name) == content:
             return after
     raise StoreError(
         f"no commit of the log made {name} what it is",
@@ -66,9 +67,9 @@ def _origin(
     )
 
 
-def _file(connection: LakeFSConnection, repository: str, commit: str, name: str) -> object:
+def _file(connection: LakeFSConnection, commit: str, name: str) -> object:
     """What tells the content of a file from any other; None: there is no such file."""
-    request = partial(connection.sdk.objects_api.stat_object, repository, commit, name, user_metadata=False)
+    request = partial(connection.sdk.objects_api.stat_object, connection.repository, commit, name, user_metadata=False)
     try:
         file = connection.call(f"look at {name}", request)
     except NotPublishedError:
@@ -76,9 +77,9 @@ def _file(connection: LakeFSConnection, repository: str, commit: str, name: str)
     return file.checksum, file.size_bytes
 
 
-def _below(connection: LakeFSConnection, repository: str, commit: str, name: str) -> object:
+def _below(connection: LakeFSConnection, commit: str, name: str) -> object:
     """As `_file`, for all files below a folder."""
-    return [(entry.path, entry.checksum) for entry in entries(connection, repository, commit, f"{name}/")]
+    return [(entry.path, entry.checksum) for entry in entries(connection, commit, f"{name}/")]
 
 
 def _shortened(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Requests to a lakeFS server: each has a timeout, and is tried again after troubles of the transport only."""
+"""Requests about one lakeFS repository: each has a timeout, and is tried again after troubles of the transport only."""
 
 import logging
 import os
@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
@@ -39,6 +39,7 @@ class LakeFSConnection:
         endpoint: Address of the server, with or without /api/v1.
         access_key_id: Key that names the user.
         secret_access_key: Its secret.
+        repository: Name of the repository.
         timeout_s: Longest wait for a connection, and for the next byte of an answer.
         attempts: How often a request is made before the server counts as unavailable.
         pause_s: Wait after the first failed attempt; doubled after each further one.
@@ -47,6 +48,7 @@ class LakeFSConnection:
     endpoint: str
     access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
+    repository: str
     timeout_s: float = 60.0
     attempts: int = 5
     pause_s: float = 0.25
@@ -57,14 +59,21 @@ class LakeFSConnection:
         return _address(self.endpoint)
 
     @property
-    def api_url(self) -> str:
-        """Address that the paths of the API specification are relative to."""
-        return self.address + _API
+    def page(self) -> str:
+        """Address of the repository in the UI."""
+        return f"{self.address}/repositories/{quote(self.repository, safe='')}"
+
+    def objects_url(self, kind: Literal["branches", "refs"], ref: str, name: str) -> str:
+        """Address in the API of one file."""
+        return (
+            f"{self.address}{_API}/repositories/{quote(self.repository, safe='')}/{kind}/{quote(ref, safe='')}/objects"
+            f"?{urlencode({'path': name})}"
+        )
 
     @property
     def client(self) -> "lakefs.Client":
         """The wrapper's client; one for each process and server."""
-        return _client(self.api_url, self.access_key_id, self.secret_access_key, self.timeout_s, os.getpid())
+        return _client(self.address + _API, self.access_key_id, self.secret_access_key, self.timeout_s, os.getpid())
 
     @property
     def sdk(self) -> "LakeFSClient":
@@ -114,7 +123,7 @@ class LakeFSConnection:
         try:
             yield
         except ServerException as error:
-            raise refused(what, error, address=self.address) from error
+            raise refused(what, error, page=self.page) from error
 
     def attempt(self, what: str, request: Callable[[], T]) -> T:
         """As `call`, but a refusal is raised as the wrapper's exception, for callers that know what to make of it.

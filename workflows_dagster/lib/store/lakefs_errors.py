@@ -1,5 +1,6 @@
 """What lakeFS answers, as the store's own errors; the status codes are those of pkg/api/controller.go of the server."""
 
+import re
 from typing import TYPE_CHECKING, cast
 
 from workflows_dagster.lib.errors import (
@@ -36,7 +37,8 @@ def answer_text(error: "ServerException") -> str:
     # A proxy in between may answer with any JSON.
     body = cast("object", error.body)
     message = cast("dict[str, object]", body).get("message") if isinstance(body, dict) else None
-    return f"HTTP {error.status_code}: {message or error.reason or 'no message'}"
+    text = " ".join(str(message or error.reason or "no message").split())
+    return f"HTTP {error.status_code}: {text}"
 
 
 def unavailable(what: str, *, address: str, attempts: int, timeout_s: float, last: Exception) -> StoreUnavailableError:
@@ -59,45 +61,50 @@ def not_lakefs(what: str, *, address: str) -> StoreError:
     )
 
 
-def refused(what: str, error: "ServerException", *, address: str) -> WorkflowError:
+def refused(what: str, error: "ServerException", *, page: str) -> WorkflowError:
     """The named error for an answer that says no."""
     answer = answer_text(error)
     match error.status_code:
         case 401 | 403:
             return StorePermissionError(
                 f"lakeFS did not let these credentials {what}",
-                given=f"{answer} from {address}",
+                given=f"{answer} from {page}",
                 expected="an access key that may do this; docs/lakefs.md lists the actions needed",
                 remedy="check LAKEFS_ACCESS_KEY_ID and LAKEFS_SECRET_ACCESS_KEY, and the policies of their user",
             )
         case 404 | 410:
             return NotPublishedError(
                 f"lakeFS could not {what}: there is no such thing, or garbage collection removed it",
-                given=f"{answer} from {address}",
+                given=f"{answer} from {page}",
                 expected="a repository, ref and file that exist",
                 remedy="check the names, and the retention rules of the repository (docs/lakefs.md)",
             )
         case 409:
             return ConflictError(
                 f"lakeFS could not {what}: something else is there already",
-                given=f"{answer} from {address}",
+                given=f"{answer} from {page}",
                 expected="a name that is free",
                 remedy="run the step again",
             )
         case 412:
             return QualityGateError(
                 f"a hook of the repository refused to {what}",
-                given=f"{answer} from {address}",
+                given=f"{answer} from {page}",
                 expected="data that the hooks of the repository let pass",
-                remedy="open the run of the hook under Actions in the lakeFS UI, correct the data, run the step again",
+                remedy=f"see {_hook_page(answer, page)}, correct the data, run the step again",
             )
         case _:
             return StoreError(
                 f"lakeFS refused to {what}",
-                given=f"{answer} from {address}",
+                given=f"{answer} from {page}",
                 expected="a request that lakeFS takes",
                 remedy="read the answer above; the log of the lakeFS server says more",
             )
+
+
+def _hook_page(answer: str, page: str) -> str:
+    run = re.search(r"run id '(\w+)'", answer)
+    return f"{page}/actions/{run[1]}" if run else f"{page}/actions"
 
 
 def _last_text(error: Exception) -> str:

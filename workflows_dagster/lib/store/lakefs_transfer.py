@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote, urlencode
 
 from workflows_dagster.lib.errors import IntegrityError
 from workflows_dagster.lib.store.lakefs_connection import LakeFSConnection
@@ -25,7 +24,7 @@ _CONTENT_TYPES = {
 }
 
 
-def upload(connection: LakeFSConnection, repository: str, branch: str, name: str, source: Path) -> None:
+def upload(connection: LakeFSConnection, branch: str, name: str, source: Path) -> None:
     """Writes a local file to a branch.
 
     The object's metadata names the branch. Without that an object of the same content as the committed one would be no
@@ -34,15 +33,15 @@ def upload(connection: LakeFSConnection, repository: str, branch: str, name: str
     Raises:
         IntegrityError: The server received other bytes.
     """
-    connection.call(f"take {name}", partial(_send, connection, repository, branch, name, source))
+    connection.call(f"take {name}", partial(_send, connection, branch, name, source))
 
 
-def download(connection: LakeFSConnection, repository: str, commit: str, name: str, target: Path) -> None:
+def download(connection: LakeFSConnection, commit: str, name: str, target: Path) -> None:
     """Writes a file of a commit to a local file, which is there whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial_file = target.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        connection.call(f"give {name}", partial(_receive, connection, repository, commit, name, partial_file))
+        connection.call(f"give {name}", partial(_receive, connection, commit, name, partial_file))
         partial_file.replace(target)
     finally:
         partial_file.unlink(missing_ok=True)
@@ -77,7 +76,7 @@ def in_parallel(parallel: int, jobs: Iterable[Callable[[], None]]) -> None:
             raise
 
 
-def _send(connection: LakeFSConnection, repository: str, branch: str, name: str, source: Path) -> None:
+def _send(connection: LakeFSConnection, branch: str, name: str, source: Path) -> None:
     from lakefs.exceptions import handle_http_error
     from lakefs_sdk.models.object_stats import ObjectStats
 
@@ -86,8 +85,7 @@ def _send(connection: LakeFSConnection, repository: str, branch: str, name: str,
     with source.open("rb") as stream:
         response = connection.pool.request(
             "POST",
-            f"{connection.api_url}/repositories/{quote(repository, safe='')}/branches/{quote(branch, safe='')}/objects"
-            f"?{urlencode({'path': name})}",
+            connection.objects_url("branches", branch, name),
             body=_blocks(stream.read, md5.update),
             headers=connection.authorization
             | {
@@ -108,13 +106,12 @@ def _send(connection: LakeFSConnection, repository: str, branch: str, name: str,
         )
 
 
-def _receive(connection: LakeFSConnection, repository: str, commit: str, name: str, target: Path) -> None:
+def _receive(connection: LakeFSConnection, commit: str, name: str, target: Path) -> None:
     from lakefs.exceptions import handle_http_error
 
     response = connection.pool.request(
         "GET",
-        f"{connection.api_url}/repositories/{quote(repository, safe='')}/refs/{quote(commit, safe='')}/objects"
-        f"?{urlencode({'path': name})}",
+        connection.objects_url("refs", commit, name),
         headers=connection.authorization,
         preload_content=False,
         redirect=False,

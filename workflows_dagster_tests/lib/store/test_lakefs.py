@@ -350,10 +350,11 @@ def test_merge_conflict_names_path_and_branch(repository: LakeFSRepository, lake
 def test_merge_refused_by_a_hook_is_a_failed_gate_that_names_the_run(
     repository: LakeFSRepository, lake: ScriptedLake
 ) -> None:
-    text = "update branch main: pre-merge hook aborted, run id '5k2': column 'email' is not allowed"
+    text = "update branch main: pre-merge hook aborted, run id '5k2': 1 error:\n\t* column 'email' is not allowed\n\n"
     lake.on("POST", MERGE, Answer(412, error(text)))
-    with pytest.raises(QualityGateError, match=r"run id '5k2': column 'email' is not allowed"):
+    with pytest.raises(QualityGateError, match=r"run id '5k2': 1 error: \* column 'email' is not allowed") as caught:
         repository.merge("tx-1", "cleaned", "main")
+    assert f"see {lake.url}/repositories/reviews/actions/5k2" in str(caught.value)
     assert len(lake.requests) == 1
 
 
@@ -423,7 +424,7 @@ def test_secret_stays_out_of_representations_logs_and_errors(
     lake.on("GET", "/branches/main", Answer(503, error("busy")))
     with pytest.raises(StoreUnavailableError) as caught:
         repository.prepare("main")
-    connection = LakeFSConnection(lake.url, "AKIATEST", SECRET)
+    connection = LakeFSConnection(lake.url, "AKIATEST", SECRET, "reviews")
     shown = [repr(repository), repr(connection), repository.describe(), str(caught.value), caplog.text]
     shown += [repr(caught.value.__cause__), str(caught.value.__cause__)]
     token = lake.requests[0].headers["authorization"].removeprefix("Basic ")
