@@ -5,8 +5,8 @@ parents are not there, as in a shallow clone. Prune keeps single commits with th
 parent is dropped, gives each that no branch leads to any more a ref of its own, and only then removes what nothing
 leads to. A kill between any two steps leaves a repository that `git fsck` finds whole; the next prune does the rest.
 
-A clone made before catches up with `git fetch --update-shallow`. Objects in packs stay: a person who runs `git gc` leaves
-them to git, which drops them once nothing leads to them.
+A clone made before catches up with `git fetch --update-shallow`. Objects in packs stay: a person who runs `git gc`
+leaves them to git, which drops them once nothing leads to them.
 """
 
 import os

@@ -273,3 +273,46 @@ def test_prune_beside_living_writers_and_readers_takes_nothing_of_theirs(tmp_pat
     repository.prune(keep=2, older_than_s=-1)
     assert [len(texts(repository, f"own-{number}")) for number in range(3)] == [2] * 3
     assert_sound(repository)
+
+
+FULL_DISK: Final = """
+import resource, signal, sys
+from pathlib import Path
+from workflows_dagster.lib.errors import StoreUnavailableError
+from workflows_dagster.lib.store.git import GitRepository
+
+repository, folder, limit = GitRepository(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
+start = repository.prepare("main")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+try:
+    repository.stage("tx-2", start, "a", folder, unchanged=(), message="new", metadata={})
+    repository.merge("tx-2", "a", "main")
+except StoreUnavailableError as error:
+    print(error, flush=True)
+"""
+"""Publishes under a limit on the size of any one file, which makes its writes fail as those on a full disk do."""
+
+
+@needs_git
+@pytest.mark.parametrize("limit_bytes", [0, 100, 50_000])
+def test_full_disk_leaves_what_was_published(tmp_path: Path, limit_bytes: int) -> None:
+    repository = GitRepository(tmp_path / "store.git")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "x").write_text("old")
+    version = repository.stage(
+        "tx-1", repository.prepare("main"), "a", folder, unchanged=(), message="old", metadata={}
+    )
+    repository.merge("tx-1", "a", "main")
+    repository.drop_branch("tx-1")
+    (folder / "x").write_text("new" * 100_000)
+    command = [sys.executable, "-c", FULL_DISK, str(repository.root), str(folder), str(limit_bytes)]
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    assert "File too large" in output  # EFBIG, what the limit gives instead of ENOSPC
+    assert "free space" in output
+    assert repository.last_change("main", "a") == version
+    assert repository.read("main", "a/x") == b"old"
+    assert list(repository.root.rglob("tmp_obj_*")) == []
+    repository.prune(keep=1, older_than_s=-1)
+    assert_sound(repository)

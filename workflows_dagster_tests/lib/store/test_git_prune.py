@@ -1,7 +1,9 @@
 """Old versions go, and git finds the repository whole whatever was dropped."""
 
+import os
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -144,3 +146,62 @@ def test_prune_refuses_to_drop_what_is_published(repository: GitRepository) -> N
 
 def test_prune_of_nothing_removes_nothing(repository: GitRepository) -> None:
     assert repository.prune(keep=1, older_than_s=0) == Pruned(0, 0, 0)
+
+
+def test_rubbish_that_is_damaged_goes_too(repository: GitRepository) -> None:
+    publish(repository, "a", "a0")
+    for number, content in enumerate(
+        (b"", b"no zlib stream", zlib.compress(b"commit 3\0abc"), zlib.compress(b"blob 9\0x"))
+    ):
+        place = repository.root / "objects" / "ab" / f"{number:038x}"
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(content)
+    assert repository.prune(keep=1, older_than_s=3600) == Pruned(0, 0, 0)
+    assert repository.prune(keep=1, older_than_s=-1).objects == 4
+    assert_sound(repository)
+    assert is_there(repository, "main", "a", "a0")
+
+
+@pytest.mark.skipif(not HAS_GIT, reason="git itself is not installed: nothing else writes logs of refs")
+def test_what_a_log_of_refs_names_stays(repository: GitRepository) -> None:
+    a = [publish(repository, "a", f"a{number}") for number in range(3)]
+    git(repository, "-c", "core.logAllRefUpdates=true", "branch", "--create-reflog", "mine", a[0])
+    git(repository, "update-ref", "refs/heads/mine", a[2])
+    repository.prune(keep=1, older_than_s=-1)
+    assert [is_there(repository, version, "a", f"a{number}") for number, version in enumerate(a)] == [True, False, True]
+    assert_sound(repository)
+    git(repository, "reflog", "expire", "--expire=now", "--all")
+    assert repository.prune(keep=1, older_than_s=-1).versions == 1
+    assert_sound(repository)
+
+
+def test_refs_to_versions_are_mended_before_history_is_cut(repository: GitRepository) -> None:
+    a = [publish(repository, "a", f"a{number}") for number in range(3)]
+    (repository.root / "refs" / "versions" / "main" / "a").write_text(a[0] + "\n")
+    gone = repository.root / "refs" / "versions" / "dropped-branch" / "a"
+    gone.parent.mkdir()
+    gone.write_text(a[0] + "\n")
+    repository.prune(keep=2, older_than_s=-1)
+    assert [is_there(repository, version, "a", f"a{number}") for number, version in enumerate(a)] == [False, True, True]
+    assert repository.last_change("main", "a") == a[2]
+    assert not gone.exists()
+    assert_sound(repository)
+
+
+def test_transaction_that_began_before_a_prune_is_published_after_it(repository: GitRepository) -> None:
+    publish(repository, "a", "a0")
+    publish(repository, "b", "b0")
+    for place in (repository.root / "objects").glob("??/*"):
+        os.utime(place, (0, 0))
+    start = repository.prepare("main")
+    publish(repository, "a", "a1")
+    repository.prune(keep=1, older_than_s=3600)
+    folder = repository.root.parent / "folder"
+    version = repository.stage("tx-2", start, "b", folder, unchanged=(), message="m", metadata={})
+    repository.merge("tx-2", "b", "main")
+    assert repository.last_change("main", "b") == version
+    repository.drop_branch("tx-2")
+    repository.prune(keep=1, older_than_s=-1)
+    assert_sound(repository)
+    with pytest.raises(NotPublishedError, match="prune dropped"):
+        repository.stage("tx-3", start, "b", folder, unchanged=(), message="m", metadata={})
