@@ -14,7 +14,11 @@ _AUDITS: Final[Mapping[str, Sequence[Audit | Comparison]]] = {
     "pilot_sample": [*annotation.PILOT_SAMPLE, *annotation.PILOT_SAMPLE_OF_CORPUS],
     "pilot_annotation_request": annotation.REQUEST_OF_PILOT,
     "pilot_labels": [*annotation.PILOT_LABELS, *annotation.PILOT_LABELS_OF_PILOT],
-    "training_reviews": [*annotation.TRAINING_REVIEWS, *annotation.TRAINING_REVIEWS_OF_CORPUS],
+    "training_reviews": [
+        *annotation.TRAINING_REVIEWS,
+        *annotation.TRAINING_REVIEWS_OF_CORPUS,
+        *annotation.TRAINING_REVIEWS_OF_LABELS,
+    ],
     "class_balance": synthesis.CLASS_BALANCE,
     "synthetic_reviews": [*synthesis.SYNTHETIC_REVIEWS, *synthesis.SYNTHETIC_REVIEWS_OF_TRAINING],
     "validated_synthetic_reviews": [*synthesis.VALIDATED_OF_SYNTHETIC, *synthesis.VALIDATED_OF_TRAINING],

@@ -24,7 +24,7 @@ PARENTS = {
     "pilot_sample": {"review_corpus"},
     "pilot_annotation_request": {"pilot_sample"},
     "pilot_responses": {"pilot_annotation_request"},
-    "pilot_labels": {"pilot_sample", "pilot_annotation_request", "pilot_responses"},
+    "pilot_labels": {"review_corpus", "pilot_sample", "pilot_annotation_request", "pilot_responses"},
     "training_reviews": {"review_corpus", "pilot_labels"},
     "class_balance": {"training_reviews"},
     "synthetic_reviews": {"class_balance", "training_reviews"},

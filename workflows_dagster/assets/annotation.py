@@ -12,8 +12,9 @@ from workflows_dagster.checks.annotation import (
     REQUEST_OF_PILOT,
     TRAINING_REVIEWS,
     TRAINING_REVIEWS_OF_CORPUS,
+    TRAINING_REVIEWS_OF_LABELS,
 )
-from workflows_dagster.lib.annotation.consensus import build_pilot_labels
+from workflows_dagster.lib.annotation.labels import LabelsSettings, build_pilot_labels
 from workflows_dagster.lib.annotation.request import RequestSettings, build_request
 from workflows_dagster.lib.annotation.sample import PilotSettings, build_pilot_sample
 from workflows_dagster.lib.annotation.training import build_training_reviews
@@ -37,6 +38,10 @@ class PilotConfig(PilotSettings, dg.Config):
 
 class RequestConfig(RequestSettings, dg.Config):
     """Run configuration of pilot_annotation_request."""
+
+
+class LabelsConfig(LabelsSettings, dg.Config):
+    """Run configuration of pilot_labels."""
 
 
 @dg.asset(
@@ -76,33 +81,44 @@ def pilot_annotation_request(
 @dg.asset(
     group_name="annotation",
     kinds={"polars", "parquet"},
-    code_version="1",
+    code_version="2",
     deps=["pilot_responses"],
     check_specs=check_specs("pilot_labels", [*PILOT_LABELS, *PILOT_LABELS_OF_PILOT]),
 )
 def pilot_labels(
     context: dg.AssetExecutionContext,
+    config: LabelsConfig,
+    review_corpus: Artifact,
     pilot_sample: Artifact,
     pilot_annotation_request: Artifact,
     store: StoreResource,
     annotation_desk: AnnotationResource,
 ) -> Published:
-    """The label that most annotators gave each review so far, with votes and agreement; empty until they answer."""
+    """What people agree on so far: labels, agreement with interval, annotators, and what to ask next."""
     audits = [*PILOT_LABELS, *(audit.against(pilot_sample.folder) for audit in PILOT_LABELS_OF_PILOT)]
-    build = partial(build_pilot_labels, pilot_annotation_request, annotation_desk.desk())
-    yield from store.publish(context, build, audits=audits, inputs=[pilot_sample, pilot_annotation_request])
+    build = partial(
+        build_pilot_labels, pilot_annotation_request, pilot_sample, review_corpus, annotation_desk.desk(), config
+    )
+    inputs = [review_corpus, pilot_sample, pilot_annotation_request]
+    yield from store.publish(context, build, audits=audits, inputs=inputs)
 
 
 @dg.asset(
     group_name="annotation",
     kinds={"polars", "parquet"},
-    code_version="1",
-    check_specs=check_specs("training_reviews", [*TRAINING_REVIEWS, *TRAINING_REVIEWS_OF_CORPUS]),
+    code_version="2",
+    check_specs=check_specs(
+        "training_reviews", [*TRAINING_REVIEWS, *TRAINING_REVIEWS_OF_CORPUS, *TRAINING_REVIEWS_OF_LABELS]
+    ),
 )
 def training_reviews(
     context: dg.AssetExecutionContext, review_corpus: Artifact, pilot_labels: Artifact, store: StoreResource
 ) -> Published:
     """The corpus with human labels laid over weak ones, each row naming where its label is from."""
-    audits = [*TRAINING_REVIEWS, *(audit.against(review_corpus.folder) for audit in TRAINING_REVIEWS_OF_CORPUS)]
+    audits = [
+        *TRAINING_REVIEWS,
+        *(audit.against(review_corpus.folder) for audit in TRAINING_REVIEWS_OF_CORPUS),
+        *(audit.against(pilot_labels.folder) for audit in TRAINING_REVIEWS_OF_LABELS),
+    ]
     build = partial(build_training_reviews, review_corpus, pilot_labels)
     yield from store.publish(context, build, audits=audits, inputs=[review_corpus, pilot_labels])

@@ -7,8 +7,10 @@ from typing import Final
 import polars as pl
 
 from workflows_dagster.lib.annotation.consensus import LABELS_FILE
+from workflows_dagster.lib.annotation.gate import Gate, Standing, gate_of
 from workflows_dagster.lib.annotation.request import REQUEST_FILE
 from workflows_dagster.lib.annotation.sample import PILOT_FILE, STRATUM
+from workflows_dagster.lib.artifact import REPORT_FILE
 from workflows_dagster.lib.audit import Audit, Comparison, Verdict
 from workflows_dagster.lib.schema import LABELS
 
@@ -53,6 +55,30 @@ def _labels_only_from_pilot(pilot: Path, folder: Path) -> Verdict:
 def _every_answer_counts(folder: Path) -> Verdict:
     rejected = _count(pl.scan_parquet(folder / "rejects.parquet"))
     return Verdict(not rejected, f"{rejected} answers do not count; see rejects.parquet", {"rejected": rejected})
+
+
+def _agreement_suffices(folder: Path) -> Verdict:
+    """Judged where the figures are, whatever is done about it."""
+    gate = _gate(folder)
+    return Verdict(gate.standing in {Standing.NO_ANSWERS, Standing.SUFFICIENT}, gate.sentence, _figures(gate))
+
+
+def _rests_on_agreement(labels: Path, folder: Path) -> Verdict:
+    """No label that people do not agree on is trained on, and none at all where training is to be held back."""
+    gate = _gate(labels)
+    human = _count(pl.scan_parquet(folder / _REVIEWS).filter(pl.col("label_source") == "human"))
+    text = f"{gate.sentence.rstrip('.')}. {human} rows carry a human label"
+    return Verdict(not gate.holds_back and (gate.trusted or not human), text, _figures(gate) | {"human_rows": human})
+
+
+def _gate(folder: Path) -> Gate:
+    return gate_of(json.loads((folder / REPORT_FILE).read_text("utf-8")))
+
+
+def _figures(gate: Gate) -> dict[str, str | int | float]:
+    measured = {"alpha": gate.alpha.value, "alpha_low": gate.alpha.low} if gate.alpha else {}
+    asked = {"minimum_alpha": gate.minimum_alpha, "rows": gate.rows, "minimum_rows": gate.minimum_rows}
+    return {"standing": gate.standing.value, **measured, **asked}
 
 
 def _same_rows_as_corpus(corpus: Path, folder: Path) -> Verdict:
@@ -101,7 +127,15 @@ REQUEST_OF_PILOT: Final = [
     )
 ]
 PILOT_LABELS: Final = [
-    Audit("pilot_labels_every_answer_counts", "No answer was refused.", _every_answer_counts, blocking=False)
+    Audit("pilot_labels_every_answer_counts", "No answer was refused.", _every_answer_counts, blocking=False),
+    # It warns, so that a round that people do not agree on is published with its figures and its next round, which is
+    # what mends it; training_reviews is where the same gate blocks.
+    Audit(
+        "pilot_labels_agreement_suffices",
+        "The lower bound of Krippendorff's alpha reaches its minimum, on enough reviews with two answers.",
+        _agreement_suffices,
+        blocking=False,
+    ),
 ]
 PILOT_LABELS_OF_PILOT: Final = [
     Comparison("pilot_labels_only_from_pilot", "Only reviews that were asked have a label.", _labels_only_from_pilot)
@@ -118,5 +152,12 @@ TRAINING_REVIEWS_OF_CORPUS: Final = [
         "training_reviews_same_rows_as_corpus",
         "Ids, texts, groups and splits are those of the corpus, in its order; only labels may differ.",
         _same_rows_as_corpus,
+    )
+]
+TRAINING_REVIEWS_OF_LABELS: Final = [
+    Comparison(
+        "training_reviews_rest_on_agreement",
+        "People agree well enough, by the lower bound of Krippendorff's alpha, or their labels are not trained on.",
+        _rests_on_agreement,
     )
 ]

@@ -60,9 +60,10 @@ def materialize(tmp_path: Path, store: StoreResource) -> Any:
     def review_corpus(context: dg.AssetExecutionContext, store: StoreResource) -> Any:
         yield from store.publish(context, _write_corpus)
 
-    def run(**config: Any) -> dg.ExecuteInProcessResult:
+    def run(*, raise_on_error: bool = True, **config: Any) -> dg.ExecuteInProcessResult:
         return dg.materialize(
             [review_corpus, *ASSETS],
+            raise_on_error=raise_on_error,
             instance=instance,
             resources={
                 "store": store,
@@ -122,7 +123,7 @@ def test_human_labels_outrank_weak_ones(materialize: Any, store: StoreResource) 
     form = Path(metadata(first, "pilot_annotation_request")["annotation/where"])
     given = answer(form, dict.fromkeys(range(20), "Neutral "))
 
-    second = materialize(pilot_sample={"rows": 20})
+    second = materialize(pilot_sample={"rows": 20}, pilot_labels={"when_unmeasured": "accept"})
 
     rows = pl.read_parquet(published(second, store, "training_reviews") / "reviews.parquet")
     human = rows.filter(pl.col("label_source") == "human")
@@ -134,6 +135,59 @@ def test_human_labels_outrank_weak_ones(materialize: Any, store: StoreResource) 
     # The same sample asked again is the same version: nothing downstream of it wakes.
     commits = [metadata(result, "pilot_annotation_request")[COMMIT_KEY] for result in (first, second)]
     assert commits[0] == commits[1]
+
+
+def two_people(materialize: Any, labels: str, other_labels: str) -> dict[str, str]:
+    """Has two people answer a pilot of 20, their answers repeating those given, and returns those of the first."""
+    names = {"p": "positive", "n": "negative", "u": "neutral"}
+    first = materialize(pilot_sample={"rows": 20})
+    form = Path(metadata(first, "pilot_annotation_request")["annotation/where"])
+    empty = form.read_bytes()
+    given = answer(form, {row: names[labels[row % len(labels)]] for row in range(20)})
+    other = form.with_name("pilot-bob.csv")
+    other.write_bytes(empty)
+    answer(other, {row: names[other_labels[row % len(other_labels)]] for row in range(20)}, "bob")
+    return given
+
+
+def test_people_who_agree_are_trained_on_with_their_votes(materialize: Any, store: StoreResource) -> None:
+    given = two_people(materialize, "ppnnu", "ppnnu")
+
+    result = materialize(pilot_sample={"rows": 20}, pilot_labels={"minimum_rows": 20})
+
+    rows = pl.read_parquet(published(result, store, "training_reviews") / "reviews.parquet")
+    human = rows.filter(pl.col("label_source") == "human")
+    assert dict(human.select("review_id", "label").iter_rows()) == given
+    assert set(human.select("votes", "agreeing").rows()) == {(2, 2)}
+    assert set(rows.filter(pl.col("label_source") != "human").select("votes", "agreeing").rows()) == {(0, 0)}
+    gold = human.filter(pl.col("split") == "test").height
+    assert metadata(result, "training_reviews")["annotation/gold_rows"] == gold > 0
+    assert metadata(result, "pilot_labels")["annotation/agreement_standing"] == "sufficient"
+
+
+def test_people_who_disagree_hold_training_back(materialize: Any, store: StoreResource) -> None:
+    two_people(materialize, "ppnnu", "pnnpp")
+
+    result = materialize(raise_on_error=False, pilot_sample={"rows": 20}, pilot_labels={"minimum_rows": 20})
+
+    # What people said is published, so that the next round can be made of it; nothing is trained on it.
+    asked_next = pl.read_parquet(published(result, store, "pilot_labels") / "next_round.parquet")
+    assert asked_next.filter(pl.col("reason") == "disagreement").height == 12
+    [check] = [one for one in result.get_asset_check_evaluations() if not one.passed and one.blocking]
+    assert check.check_name == "training_reviews_rest_on_agreement"
+    assert "Training is held back" in (check.description or "")
+    assert not result.asset_materializations_for_node("training_reviews")
+
+
+def test_disagreement_goes_on_with_weak_labels_where_the_run_says_so(materialize: Any, store: StoreResource) -> None:
+    two_people(materialize, "ppnnu", "pnnpp")
+
+    result = materialize(pilot_sample={"rows": 20}, pilot_labels={"minimum_rows": 20, "when_insufficient": "weak"})
+
+    rows = pl.read_parquet(published(result, store, "training_reviews") / "reviews.parquet")
+    assert "human" not in set(rows["label_source"])
+    assert rows.filter(pl.col("votes") == 2).height == 20
+    assert metadata(result, "training_reviews")["annotation/note"].startswith("weak labels only. Krippendorff's alpha")
 
 
 def test_refused_answers_are_published_and_reported(materialize: Any, store: StoreResource) -> None:

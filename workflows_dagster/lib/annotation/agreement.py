@@ -171,6 +171,21 @@ def resample(
     return Estimate(float(values[0]), float(low), float(high), len(units), resampling.confidence)
 
 
+def share(hits: npt.NDArray[np.integer], resampling: Resampling) -> Estimate | None:
+    """The part of the reviews that are a hit; None without any.
+
+    Args:
+        hits: 0 or 1 by review.
+        resampling: Number and seed of the draws.
+    """
+    return resample(
+        hits.astype(np.int64)[:, None],
+        lambda hit: np.hstack([1 - hit, hit]).astype(float),
+        lambda sums: _ratio(sums[..., 1], sums.sum(axis=-1)),
+        resampling,
+    )
+
+
 def coincidences(votes: Counts) -> Values:
     """How often two labels meet in a review, each answer counting once, shape (reviews, classes, classes).
 

@@ -17,6 +17,9 @@ RESPONSE: Final = pl.Schema(
 )
 """One valid answer of one person to one review."""
 
+UNFINISHED: Final = pl.Schema({"review_id": pl.String(), "annotator": pl.String(), "status": pl.String()})
+"""One review that a person discarded or left as a draft: status "discarded" or "draft"."""
+
 
 class RoundState(StrEnum):
     """How far people are with a round."""
@@ -98,10 +101,12 @@ class Responses:
     Attributes:
         table: Columns of `RESPONSE`, one row for each annotator and review, sorted.
         rejected: The answers that do not count.
+        unfinished: Columns of `UNFINISHED`: no answers, though somebody looked. Empty where a desk knows of no such.
     """
 
     table: pl.DataFrame
     rejected: Sequence[RejectedResponse]
+    unfinished: pl.DataFrame = field(default_factory=UNFINISHED.to_frame)
 
 
 @dataclass(frozen=True)

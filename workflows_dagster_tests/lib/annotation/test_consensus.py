@@ -1,19 +1,24 @@
-"""Majority, ties and raw agreement, worked out by hand."""
+"""Majority, ties and the model of Dawid and Skene, worked out by hand."""
+
+import random
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from workflows_dagster.lib.annotation.consensus import majority, raw_agreement
-from workflows_dagster.lib.annotation.training import overlay
+from workflows_dagster.lib.annotation.consensus import PILOT_LABEL, Method, consensus, dawid_skene, majority
+from workflows_dagster.lib.schema import LABELS
 
 
 def responses(**by_review: str) -> pl.DataFrame:
-    """Answers such as a="ppn": one letter for each annotator."""
+    """Answers such as a="pp.n": one letter for each annotator, a dot where there is none."""
     names = {"p": "positive", "n": "negative", "u": "neutral"}
     rows = [
         (review_id, f"annotator{place}", names[letter])
         for review_id, letters in by_review.items()
         for place, letter in enumerate(letters)
+        if letter != "."
     ]
     return pl.DataFrame(rows, schema=["review_id", "annotator", "label"], orient="row").cast(pl.String)
 
@@ -35,33 +40,62 @@ def test_majority_wins_and_ties_stay_open(letters: str, expected: tuple[object, 
     assert row["annotators"] == [f"annotator{place}" for place in range(len(letters))]
 
 
-def test_majority_is_empty_without_answers() -> None:
-    assert majority(responses()).height == 0
+@pytest.mark.parametrize("method", ["majority", "majority, then dawid-skene", "dawid-skene"])
+def test_consensus_is_empty_without_answers(method: Method) -> None:
+    found = consensus(responses(), method, 0.9)
+    assert (found.height, found.columns) == (0, PILOT_LABEL.names)
 
 
-def test_raw_agreement_counts_pairs() -> None:
-    # a: 3 pairs, one agrees; b: 1 pair, agrees; c: one answer, no pair. 2 of 4.
-    agreement = raw_agreement(responses(a="ppn", b="uu", c="p"))
-    assert (agreement.ratio, agreement.pairs, agreement.rows) == (0.5, 4, 2)
+# Annotators 0 and 1 always agree and 2 goes the other way in half of the reviews: the model learns whom to believe.
+# t is a tie between 0, of whom it is sure, and 2.
+UNEVEN = {f"{letters}{n}": letters for letters in ("ppp", "nnn", "ppn", "nnp") for n in range(5)} | {"t": "p.n"}
 
 
-def test_raw_agreement_is_absent_without_pairs() -> None:
-    agreement = raw_agreement(responses(a="p"))
-    assert (agreement.ratio, agreement.pairs, agreement.rows) == (None, 0, 0)
+@pytest.mark.parametrize(
+    ("method", "minimum", "expected"),
+    [
+        ("majority", 0.9, (None, "tie", 1)),
+        ("majority, then dawid-skene", 0.9, ("positive", "dawid-skene", 1)),
+        ("dawid-skene", 0.9, ("positive", "dawid-skene", 1)),
+        ("majority, then dawid-skene", 1.0, (None, "tie", 1)),
+        ("dawid-skene", 1.0, (None, "uncertain", 1)),
+    ],
+)
+def test_model_settles_a_tie_where_it_is_sure(
+    method: Method, minimum: float, expected: tuple[str | None, str, int]
+) -> None:
+    # Annotator 0 errs in none of 10 and 10 reviews by the model's own lights, so only rounding keeps it below 1.
+    found = consensus(responses(**UNEVEN), method, minimum + (1e-9 if minimum == 1 else 0))
+    row = found.filter(pl.col("review_id") == "t").row(0, named=True)
+
+    assert (row["label"], row["resolution"], row["agreeing"]) == expected
+    assert (row["majority"], row["dawid_skene"]) == (None, "positive")
 
 
-def test_overlay_replaces_only_what_people_answered() -> None:
-    reviews = pl.DataFrame(
-        {
-            "review_id": ["a", "b", "c"],
-            "label": ["positive", "negative", None],
-            "label_source": ["rating", "given", None],
-        }
-    )
-    human = pl.DataFrame({"review_id": ["b"], "human": ["neutral"]})
+def test_model_and_majority_are_the_same_where_everybody_agrees() -> None:
+    found = consensus(responses(a="pp", b="nn", c="uu"), "majority", 0.9)
 
-    overlaid = overlay(reviews, human)
+    assert found["majority"].to_list() == found["dawid_skene"].to_list() == ["positive", "negative", "neutral"]
+    assert found["posterior"].to_list() == pytest.approx([1, 1, 1])
 
-    assert overlaid["label"].to_list() == ["positive", "neutral", None]
-    assert overlaid["label_source"].to_list() == ["rating", "human", None]
-    assert overlaid["weak"].to_list() == ["positive", "negative", None]
+
+def test_tie_of_two_strangers_falls_to_neither() -> None:
+    # One answer each and nothing else known: both labels are as likely.
+    [posterior] = dawid_skene(responses(a="pn"))["posterior"]
+    assert posterior == pytest.approx(0.5)
+
+
+ROUNDS = st.lists(st.text("pnu.", min_size=3, max_size=3), min_size=1, max_size=10).map(
+    lambda rows: responses(**{f"r{number:02}": letters for number, letters in enumerate(rows)})
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(ROUNDS, st.randoms(use_true_random=False))
+def test_consensus_does_not_depend_on_the_order_of_answers(answers: pl.DataFrame, chance: random.Random) -> None:
+    order = chance.sample(range(answers.height), answers.height)
+    before = consensus(answers, "dawid-skene", 0.5)
+
+    assert consensus(answers[order], "dawid-skene", 0.5).equals(before)
+    assert before["posterior"].is_between(1 / len(LABELS) - 1e-6, 1 + 1e-6).all()
+    assert before["review_id"].to_list() == answers["review_id"].unique().sort().to_list()

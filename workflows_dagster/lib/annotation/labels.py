@@ -1,0 +1,147 @@
+"""What came out of a round: consensus labels, agreement, annotators, and what to ask next."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from workflows_dagster.lib.annotation.agreement import Level, Resampling, ballot, measure
+from workflows_dagster.lib.annotation.consensus import LABELS_FILE, PILOT_LABEL, Method, consensus
+from workflows_dagster.lib.annotation.desk import AnnotationDesk, Responses
+from workflows_dagster.lib.annotation.gate import WhenInsufficient, WhenUnmeasured, judge
+from workflows_dagster.lib.annotation.labels_report import PilotLabelsReport, count_values, report_record
+from workflows_dagster.lib.annotation.next_round import NEXT_ROUND, NEXT_ROUND_FILE, candidates
+from workflows_dagster.lib.annotation.raters import rate
+from workflows_dagster.lib.annotation.request import read_request
+from workflows_dagster.lib.annotation.sample import PILOT_FILE
+from workflows_dagster.lib.annotation.suspects import SUSPECT, Suspects, find_suspects
+from workflows_dagster.lib.annotation.weak import compare
+from workflows_dagster.lib.artifact import Artifact, write_report, write_table
+
+PILOT_RESPONSE: Final = pa.schema(
+    [pa.field(name, pa.string(), nullable=False) for name in ("review_id", "annotator", "label")]
+)
+PILOT_REJECT: Final = pa.schema(
+    [
+        pa.field("origin", pa.string(), nullable=False),
+        pa.field("row", pa.int64()),
+        pa.field("review_id", pa.string()),
+        pa.field("annotator", pa.string()),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("given", pa.string(), nullable=False),
+        pa.field("expected", pa.string(), nullable=False),
+    ]
+)
+
+
+class LabelsSettings(BaseModel):
+    """How answers become labels, and what they have to be worth.
+
+    The defaults follow what 18 trained raters of 3,708 sentences show; docs/annotation_agreement.md has the figures.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    consensus: Method = Field(default="majority", description="What gives the label; both are always recorded.")
+    minimum_posterior: float = Field(
+        default=0.9, ge=0, le=1, description="A label by Dawid and Skene's model below this posterior is none."
+    )
+    level: Level = Field(
+        default="ordinal", description="Whether negative against positive is a graver difference than against neutral."
+    )
+    minimum_alpha: float = Field(
+        default=0.5, ge=-1, le=1, description="What the lower bound of Krippendorff's alpha has to reach."
+    )
+    minimum_rows: int = Field(
+        default=50, ge=2, description="Reviews with two answers below which agreement counts as unmeasured."
+    )
+    when_unmeasured: WhenUnmeasured = Field(
+        default="weak",
+        description="Labels whose agreement is unmeasured: train on weak ones (weak), hold training back (hold), or "
+        "train on them all the same (accept).",
+    )
+    when_insufficient: WhenInsufficient = Field(
+        default="hold",
+        description="Labels that people do not agree on: hold training back (hold), or train on weak ones (weak).",
+    )
+    suspect_pool_rows: int = Field(
+        default=10_000, ge=0, description="Labelled reviews among which wrong labels are looked for; 0 for none."
+    )
+    suspects: int = Field(default=100, ge=0, description="Of these, the most suspect that the next round may ask.")
+    resamples: int = Field(default=2000, ge=100, description="Draws of reviews behind each interval.")
+    confidence: float = Field(default=0.95, gt=0, lt=1, description="Coverage of each interval.")
+    seed: int = Field(default=20, ge=0, description="Seed of the draws.")
+
+    @property
+    def resampling(self) -> Resampling:
+        """How intervals are made."""
+        return Resampling(self.seed, self.resamples, self.confidence)
+
+
+def build_pilot_labels(
+    request: Artifact, pilot: Artifact, corpus: Artifact, desk: AnnotationDesk, settings: LabelsSettings, folder: Path
+) -> PilotLabelsReport:
+    """Writes labels, responses, rejects and next_round (Parquet) and the report of the round that was requested.
+
+    A round that nobody has answered gives empty tables and the status waiting, and needs no library of the extra.
+
+    Raises:
+        RoundUnknownError: The desk no longer holds the round.
+        MissingExtraError: There are answers, and crowd-kit or cleanlab is not installed.
+    """
+    round_id = str(read_request(request)["round_id"])
+    responses, status = desk.responses(round_id), desk.status(round_id)
+    answers = ballot(responses.table)
+    labels = consensus(responses.table, settings.consensus, settings.minimum_posterior)
+    agreement = measure(answers, settings.resampling)
+    suspects = _suspects(corpus, labels, settings)
+    asked_next = candidates(responses.table, suspects.table)
+    report = PilotLabelsReport(
+        status=status,
+        labels=labels,
+        reasons=dict(sorted(Counter(reject.reason.value for reject in responses.rejected).items())),
+        first_rejects=_sentences(responses),
+        agreement=agreement,
+        gate=judge(
+            agreement,
+            responses.table.height,
+            settings.level,
+            (settings.minimum_alpha, settings.minimum_rows),
+            (settings.when_unmeasured, settings.when_insufficient),
+        ),
+        annotators=rate(answers, responses.table, responses.unfinished, settings.resampling),
+        weak=compare(labels, pilot.scan(PILOT_FILE).select("review_id", weak="label").collect(), settings.resampling),
+        suspects=suspects,
+        next_round=count_values(asked_next["reason"]),
+    )
+    write_table(folder / LABELS_FILE, labels, PILOT_LABEL)
+    write_table(folder / "responses.parquet", responses.table, PILOT_RESPONSE)
+    write_table(folder / "rejects.parquet", _rejects(responses), PILOT_REJECT)
+    write_table(folder / NEXT_ROUND_FILE, asked_next, NEXT_ROUND)
+    write_report(folder, report_record(report))
+    return report
+
+
+def _suspects(corpus: Artifact, labels: pl.DataFrame, settings: LabelsSettings) -> Suspects:
+    """Looked for once people have answered: they end a round that is, so they wait for one."""
+    if labels.is_empty() or not settings.suspect_pool_rows:
+        note = "nobody has answered yet" if labels.is_empty() else "suspect_pool_rows is 0"
+        return Suspects(SUSPECT.to_frame(), note=note)
+    human = labels.filter(pl.col("label").is_not_null()).select("review_id", human="label")
+    return find_suspects(corpus, human, settings.suspect_pool_rows, settings.suspects)
+
+
+def _rejects(responses: Responses) -> pl.DataFrame:
+    schema = pl.Schema({name: pl.Int64() if name == "row" else pl.String() for name in PILOT_REJECT.names})
+    return pl.DataFrame([asdict(reject) for reject in responses.rejected], schema=schema)
+
+
+def _sentences(responses: Responses) -> list[str]:
+    return [
+        f"{reject.origin} row {reject.row or '-'}: {reject.reason}: given {reject.given!r}, expected {reject.expected}"
+        for reject in responses.rejected[:20]
+    ]
