@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 8.0
-_IDLE_CONNECTIONS = 32
+_IDLE_CONNECTIONS = 64
 _API = "/api/v1"
 
 PAGE = 1000

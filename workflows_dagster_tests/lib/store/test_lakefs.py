@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from workflows_dagster.lib import errors
 from workflows_dagster.lib.errors import (
     ConfigurationError,
     ConflictError,
@@ -608,6 +609,18 @@ def test_many_threads_share_a_repository(repository: LakeFSRepository, lake: Scr
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda number: repository.read(START, str(number)), range(200)))
     assert found == [str(number).encode() for number in range(200)]
+
+
+def test_docs_state_the_defaults_and_the_errors() -> None:
+    text = " ".join((Path(__file__).parents[3] / "docs" / "lakefs.md").read_text().split())
+    repository = LakeFSRepository("http://host", "AKIATEST", SECRET, "reviews")
+    assert f"no answer within {repository.timeout_s:g} seconds" in text
+    assert f"they have to end within {repository.timeout_s:g} seconds" in text
+    assert f"{repository.attempts} times in all" in text
+    assert f"in blocks, {repository.parallel} at a time" in text
+    named = set(re.findall(r"`(\w+Error)`", text))
+    assert named >= {"ConflictError", "NotPublishedError", "StoreUnavailableError"}
+    assert not [name for name in named if not hasattr(errors, name)]
 
 
 _MEASURE = """
