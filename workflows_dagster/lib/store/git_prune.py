@@ -64,7 +64,7 @@ def prune(
     # What is kept ends where its parents are not, though they may stay for a while; so does what stays for a while.
     boundary = kept.boundary(objects) | stay.boundary(objects)
     _write_shallow(root, boundary | {oid for oid in _read_shallow(root) if oid in objects})
-    removed = remove_rest(objects, stay.objects)
+    removed = remove_rest(objects, stay.objects, limit)
     remove_temporary(objects, limit)
     _write_shallow(root, boundary)
     return removed

@@ -31,16 +31,22 @@ class Pruned:
     freed_bytes: int
 
 
-def remove_rest(objects: GitObjects, stay: "Collection[ObjectID]") -> Pruned:
-    """Removes the loose objects that do not stay, each before any that it leads to."""
-    rest = {oid: objects.kind_of(place) for oid, place in objects.loose() if oid not in stay}
+def remove_rest(objects: GitObjects, stay: "Collection[ObjectID]", limit: float) -> Pruned:
+    """Removes the loose objects that do not stay, each before any that it leads to.
+
+    Args:
+        objects: Where they are.
+        stay: Ids of those that stay.
+        limit: What was written since (seconds since 1970) stays too: a push may have come after `stay` was found.
+    """
+    old = {oid: place for oid, place in objects.loose() if oid not in stay and place.stat().st_mtime < limit}
+    rest = {oid: objects.kind_of(place) for oid, place in old.items()}
     count: Counter[str] = Counter()
     for oid in _removal_order(objects, rest):
         count["versions"] += rest[oid] == b"commit" and _is_version(objects, oid)
-        place = objects.place(oid)
-        count["bytes"] += place.stat().st_size
+        count["bytes"] += old[oid].stat().st_size
         count["objects"] += 1
-        place.unlink()
+        old[oid].unlink()
     return Pruned(count["versions"], count["objects"], count["bytes"])
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import time
 import zlib
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from workflows_dagster.lib.errors import ConfigurationError, NotPublishedError, StoreUnavailableError
 from workflows_dagster.lib.store.git import GitRepository
 from workflows_dagster.lib.store.git_lock import writing
-from workflows_dagster.lib.store.git_removal import Pruned
+from workflows_dagster.lib.store.git_objects import GitObjects
+from workflows_dagster.lib.store.git_removal import Pruned, remove_rest
 
 HAS_GIT = shutil.which("git") is not None
 
@@ -160,6 +162,13 @@ def test_rubbish_that_is_damaged_goes_too(repository: GitRepository) -> None:
     assert repository.prune(keep=1, older_than_s=-1).objects == 4
     assert_sound(repository)
     assert is_there(repository, "main", "a", "a0")
+
+
+def test_what_was_pushed_meanwhile_is_not_removed(repository: GitRepository) -> None:
+    publish(repository, "a", "a0")
+    objects = GitObjects(repository.root / "objects")
+    assert remove_rest(objects, stay=(), limit=time.time() - 3600) == Pruned(0, 0, 0)
+    assert_sound(repository)
 
 
 @pytest.mark.skipif(not HAS_GIT, reason="git itself is not installed: nothing else writes logs of refs")
