@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from workflows_dagster.cli import DEMO
+from workflows_dagster.cli.chain import DEMO
 from workflows_dagster.lib.ingest.catalog import Batching, Columns, Source
 from workflows_dagster.settings import Settings
 from workflows_dagster_tests.readme.graph import Graph

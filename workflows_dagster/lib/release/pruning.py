@@ -14,7 +14,7 @@ GRACE_S: Final = 2 * 86_400.0
 """What was written within that time stays: a transaction under way may have begun at it. Runs end within a day."""
 
 
-def prune_store(store: VersionedStore, keep: int) -> Pruned | None:
+def prune_store(store: VersionedStore, keep: int, older_than_s: float = GRACE_S) -> Pruned | None:
     """Drops the versions that nothing needs any more; None where the repository has a garbage collection of its own.
 
     Kept are the last versions of each path, what a release consists of, and what any published version was made from:
@@ -23,12 +23,13 @@ def prune_store(store: VersionedStore, keep: int) -> Pruned | None:
     Args:
         store: The store.
         keep: How many versions of each path stay.
+        older_than_s: What was written later than this long ago stays, too.
     """
     repository = store.repository
     if not isinstance(repository, GitRepository):
         return None
     hold = held_commits(store) | set(_lineage_of_heads(store))
-    return repository.prune(keep=keep, hold=hold, older_than_s=GRACE_S)
+    return repository.prune(keep=keep, hold=hold, older_than_s=older_than_s)
 
 
 def _lineage_of_heads(store: VersionedStore) -> Iterator[str]:

@@ -1,11 +1,11 @@
-"""The command line: the chain without a server, and the bundled sample."""
+"""`demo`, `run` and `sample`: the chain without a server, and the bundled sample."""
 
 import json
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import typer
 import yaml
@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from workflows_dagster.chain import Chain, ChainResult
+from workflows_dagster.cli.screen import console, estimate_text, interval_text, refuse
 from workflows_dagster.console import TerminalHandler
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.instance import project_instance
@@ -24,12 +25,6 @@ from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import StoreResource
 from workflows_dagster.settings import Settings, load_settings
-
-PIPED_WIDTH: Final = 100
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-"""Paths are for copying: they are not broken at the terminal's width."""
-
 
 DEMO: Final[dict[str, dict[str, Any]]] = {
     "lora_adapter": {
@@ -45,12 +40,6 @@ DEMO: Final[dict[str, dict[str, Any]]] = {
 """Run configuration of the demo: what keeps it within four minutes on two cores."""
 
 
-@app.callback()
-def main() -> None:
-    """Takes raw retail reviews to a benchmarked, quantized sentiment model."""
-
-
-@app.command()
 def demo() -> None:
     """Run the whole chain on the bundled sample of made-up reviews: no server, no GPU, no network."""
     settings = load_settings().model_copy(update={"sources": None})
@@ -59,7 +48,6 @@ def demo() -> None:
     _run(settings, DEMO)
 
 
-@app.command()
 def run(
     sources: Annotated[
         Path | None, typer.Option(help="The sources.yaml. Default: the one that WORKFLOWS_DAGSTER_SOURCES names.")
@@ -73,7 +61,7 @@ def run(
     settings = load_settings()
     chosen = sources or settings.sources
     if chosen is None:
-        _refuse(
+        refuse(
             ConfigurationError(
                 "no sources were named",
                 given=None,
@@ -87,7 +75,6 @@ def run(
     _run(settings.model_copy(update={"sources": chosen}), chosen_config)
 
 
-@app.command()
 def sample(
     folder: Annotated[Path | None, typer.Argument(help="Where to write it. Default: where `demo` reads it.")] = None,
     rows: Annotated[int, typer.Option(min=200, max=100_000, help="Reviews over all platforms.")] = 5_000,
@@ -115,7 +102,7 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
         with project_instance(settings) as instance, TerminalHandler(_screen()):
             result = Chain(definitions, found, store, instance, config).run()
     except WorkflowError as error:
-        _refuse(error)
+        refuse(error)
     except KeyboardInterrupt:
         console.print("[yellow]Interrupted.[/] What was published before stays; run again to go on.")
         raise typer.Exit(130) from None
@@ -140,7 +127,7 @@ def _read_config(path: Path) -> dict[str, dict[str, Any]]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         found = error
     if not isinstance(found, dict) or not all(isinstance(config, dict) for config in found.values()):
-        _refuse(
+        refuse(
             ConfigurationError(
                 f"{path} is no run configuration",
                 given=found,
@@ -173,9 +160,9 @@ def _overview(summary: dict[str, Any]) -> Table:
     )
     table.add_row("labels", ", ".join(f"{label} {rows:,}" for label, rows in summary["labels"].items()))
     table.add_row("label sources", ", ".join(f"{name} {rows:,}" for name, rows in summary["label_sources"].items()))
-    table.add_row("macro-F1, model", _estimate(summary["macro_f1"]))
+    table.add_row("macro-F1, model", estimate_text(summary["macro_f1"]))
     table.add_row(
-        "macro-F1, baseline", f"{_estimate(summary['baseline']['macro_f1'])}  ({summary['baseline']['name']})"
+        "macro-F1, baseline", f"{estimate_text(summary['baseline']['macro_f1'])}  ({summary['baseline']['name']})"
     )
     return table
 
@@ -196,22 +183,7 @@ def _exports(summary: dict[str, Any]) -> Table:
             f"{row['speed_ratio']:.2f}x",
             f"{row['latency_p50_ms']:.1f}",
             f"{row['peak_memory_bytes'] / 1e6:.0f}",
-            _interval(row["macro_f1"]),
+            interval_text(row["macro_f1"]),
             f"{row['agreement']['value']:.3f}",
         )
     return table
-
-
-def _estimate(estimate: dict[str, float] | None) -> str:
-    if not estimate:
-        return "unknown"
-    return f"{_interval(estimate)} n={estimate['n']:,.0f}"
-
-
-def _interval(estimate: dict[str, float]) -> str:
-    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"
-
-
-def _refuse(error: WorkflowError) -> NoReturn:
-    console.print(f"[red]{type(error).__name__}:[/] {escape(str(error))}", highlight=False)
-    raise typer.Exit(2)

@@ -1,0 +1,19 @@
+"""The published store as commands open it."""
+
+from workflows_dagster.lib.store.versioned import VersionedStore
+from workflows_dagster.resources.registry import build_store
+from workflows_dagster.resources.store import StoreResource
+from workflows_dagster.settings import Settings, load_settings
+
+
+def open_store(settings: Settings | None = None) -> VersionedStore:
+    """The store of a deployment; by default of this process's settings.
+
+    Raises:
+        ConfigurationError: Settings that it needs are missing.
+    """
+    # Initialized as Dagster would: fields that name an environment variable get its value.
+    resource: object = build_store(settings or load_settings()).process_config_and_initialize()
+    if not isinstance(resource, StoreResource):
+        raise TypeError(f"{type(resource).__name__}: expected the resource of a store")
+    return resource.store()

@@ -1,0 +1,154 @@
+"""Releases as tables."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.release.comparing import ReleaseDiff, TableChange
+from workflows_dagster.lib.release.deployment import Deployment
+from workflows_dagster.lib.release.record import Member
+from workflows_dagster.lib.release.releases import Release
+from workflows_dagster.lib.release.rows import relabelled, rows_of
+
+COMMIT_CHARACTERS = 12
+
+
+def local_time(moment: datetime) -> str:
+    """A time in the zone of this machine, to the minute."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+
+
+def listed(releases: Sequence[Release], in_force: str | None) -> Table:
+    """The releases, newest last; * marks the one in force."""
+    table = _table(
+        "Releases (* in force)", ["release", "made", "model", "macro-F1 of the model", "rows", "commit"], right=["rows"]
+    )
+    for release in releases:
+        table.add_row(
+            release.tag + (" *" if release.tag == in_force else ""),
+            _time(release.version.created_at),
+            release.pick.technique,
+            _estimate(release.record.metrics.get("pick macro-F1")),
+            f"{release.record.rows_total:,}",
+            release.version.commit[:COMMIT_CHARACTERS],
+        )
+    return table
+
+
+def deployed(changes: Iterable[Deployment]) -> Table:
+    """What was put in force, when and why."""
+    table = _table("In force, newest first", ["since", "release", "why"])
+    for change in changes:
+        table.add_row(_time(change.deployed_at), change.tag, escape(change.reason))
+    return table
+
+
+def overview(release: Release, in_force: Deployment | None) -> Table:
+    """What a release is, in one column."""
+    record, pick = release.record, release.pick
+    here = in_force is not None and in_force.tag == release.tag
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    rows: list[tuple[str, str]] = [
+        ("release", f"{release.tag}, {'in force' if here else 'not in force'}"),
+        ("made", f"{_time(release.version.created_at)} by version {record.code} of the code"),
+        ("model", f"{pick.path} at {pick.commit[:COMMIT_CHARACTERS]}, {pick.size_bytes / 1e6:.1f} MB"),
+        ("weights", f"sha256 {pick.sha256}"),
+        ("picked", pick.reason),
+        *((name, _estimate(estimate)) for name, estimate in record.metrics.items()),
+        ("rows", f"{record.rows_total:,}"),
+        *((f"  by {name}", _counts(record.rows_by(column))) for name, column in _ROW_COLUMNS.items()),
+        ("gates", f"{_gates(release)} blocking checks, all passed by the versions below"),
+    ]
+    for name, value in rows:
+        table.add_row(name, escape(value))
+    return table
+
+
+def members(release: Release) -> Table:
+    """Every version of a release."""
+    table = _table("Versions", ["path", "commit", "digest", "code", "MB"], right=["code", "MB"])
+    for member in release.record.chain:
+        table.add_row(
+            escape(member.path),
+            member.commit[:COMMIT_CHARACTERS],
+            member.digest[:COMMIT_CHARACTERS],
+            member.code_version,
+            f"{member.size_bytes / 1e6:.2f}",
+        )
+    return table
+
+
+def row_changes(found: ReleaseDiff) -> Table:
+    """Rows added, removed and changed in each table, in all and by source and label."""
+    title = f"Rows, {found.before.tag} to {found.after.tag}"
+    table = _table(title, ["table", "source", "label", "added", "removed", "changed", "relabelled"], right=_COUNTED)
+    for change in found.tables:
+        table.add_row(change.asset, "all", "all", *_row_counts(change), end_section=False)
+        groups = sorted({(row.source, row.label or "none") for row in change.changes})
+        for source, label in groups:
+            rows = [row for row in change.changes if (row.source, row.label or "none") == (source, label)]
+            table.add_row("", escape(source), label, *_row_counts(TableChange(change.asset, tuple(rows))))
+    return table
+
+
+def metric_changes(found: ReleaseDiff) -> Table:
+    """Figures of both releases, and their difference on the same rows."""
+    table = _table("Figures, each on the test rows of its release", ["figure", found.before.tag, found.after.tag])
+    for metric in found.metrics:
+        table.add_row(metric.name, _estimate(metric.before), _estimate(metric.after))
+    picks = f"{found.before.pick.technique} to {found.after.pick.technique}"
+    if found.paired is None:
+        paired = "no test row with the same label in both"
+    else:
+        paired = f"{found.paired.value:+.3f} [{found.paired.low:+.3f}, {found.paired.high:+.3f}] n={found.paired.n:,}"
+    table.add_row(f"pick macro-F1, change on the same rows ({picks})", "", paired)
+    return table
+
+
+def version_changes(found: ReleaseDiff) -> Table:
+    """The paths that are in different versions, and why."""
+    table = _table("Versions that differ", ["path", found.before.tag, found.after.tag, "what differs"])
+    for change in found.versions:
+        table.add_row(escape(change.path), _commit(change.before), _commit(change.after), change.kind)
+    return table
+
+
+_COUNTED = ["added", "removed", "changed", "relabelled"]
+_ROW_COLUMNS = {"label": "label", "source": "source", "origin of the label": "label_source", "split": "split"}
+
+
+def _row_counts(change: TableChange) -> list[str]:
+    counts = [rows_of(change.changes, kind) for kind in ("added", "removed", "changed")]
+    counts.append(sum(row.rows for row in relabelled(change.changes)))
+    return [f"{count:,}" if count else "-" for count in counts]
+
+
+def _gates(release: Release) -> int:
+    return sum(len(release.record.gates.get(member.asset, ())) for member in release.record.chain)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _commit(member: Member | None) -> str:
+    return member.commit[:COMMIT_CHARACTERS] if member else "-"
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    return escape(str(estimate)) if estimate else "unknown"
+
+
+def _time(timestamp: str) -> str:
+    return local_time(datetime.fromisoformat(timestamp))
+
+
+def _table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=name != "figure")
+    return table

@@ -1,0 +1,105 @@
+"""`releases` and `rollback`: what was released, what changed between releases, and which one is in force."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from workflows_dagster.cli import release_tables as tables
+from workflows_dagster.cli.opening import open_store
+from workflows_dagster.cli.screen import console, refusing
+from workflows_dagster.lib.release.checkout import check_out
+from workflows_dagster.lib.release.comparing import compare
+from workflows_dagster.lib.release.deployment import deploy, deployment, deployments
+from workflows_dagster.lib.release.releases import release, releases
+
+app = typer.Typer(name="releases", invoke_without_command=True, help="List, show, compare and check out releases.")
+
+Tag = Annotated[str, typer.Argument(help="Tag of a release, as `releases` lists it.")]
+
+
+@app.callback()
+def main(context: typer.Context) -> None:
+    """List releases; see the commands for more."""
+    if context.invoked_subcommand is None:
+        list_releases()
+
+
+@app.command("list")
+def list_releases() -> None:
+    """List the releases with their model, its quality and its data; * marks the one in force."""
+    with refusing():
+        store = open_store()
+        found, in_force = releases(store), deployment(store)
+    if not found:
+        console.print("No release was made yet: `workflows-dagster demo` or `run` ends with one.", highlight=False)
+        return
+    console.print(tables.listed(found, in_force.tag if in_force else None))
+
+
+@app.command()
+def show(tag: Tag) -> None:
+    """Show what a release consists of: model, figures, rows, and each version with its commit."""
+    with refusing():
+        store = open_store()
+        chosen, in_force = release(store, tag), deployment(store)
+        link = store.link(chosen.version.commit)
+    console.print(tables.overview(chosen, in_force))
+    console.print(f"\n{escape(link)}", highlight=False)
+    console.print(tables.members(chosen))
+
+
+@app.command()
+def diff(before: Tag, after: Tag) -> None:
+    """Show what changed from one release to another: rows, figures with intervals, versions."""
+    with refusing():
+        store = open_store()
+        found = compare(store, release(store, before), release(store, after))
+    for table in (tables.row_changes(found), tables.metric_changes(found), tables.version_changes(found)):
+        console.print(table)
+
+
+@app.command()
+def log() -> None:
+    """List every change of the release in force, newest first."""
+    with refusing():
+        changes = list(deployments(open_store()))
+    if not changes:
+        console.print("No release was in force yet.", highlight=False)
+        return
+    console.print(tables.deployed(changes))
+
+
+@app.command()
+def checkout(tag: Tag, folder: Annotated[Path, typer.Argument(help="Where to. Not there yet, or empty.")]) -> None:
+    """Write the files of every version of a release into a folder, each checked against its digest."""
+    with refusing():
+        store = open_store()
+        chosen = release(store, tag)
+        size_bytes = check_out(store, chosen, folder)
+    console.print(
+        f"{tag}: {len(chosen.record.chain)} versions, {size_bytes / 1e6:,.1f} MB, verified: {escape(str(folder))}",
+        highlight=False,
+    )
+
+
+def rollback(tag: Tag, reason: Annotated[str, typer.Option(help="Why; kept in the log.")] = "rollback by hand") -> None:
+    """Put an earlier release in force: `predict` and scoring use it from now on."""
+    with refusing():
+        store = open_store()
+        chosen, before = release(store, tag), deployment(store)
+        if before is not None and before.tag == tag:
+            console.print(f"{tag} is in force already, since {when(before.deployed_at)}.", highlight=False)
+            return
+        deploy(store, chosen, reason, [tag])
+    was = f" instead of {before.tag}" if before else ""
+    console.print(f"{tag} ({chosen.pick.technique}) is in force{was}: {escape(reason)}", highlight=False)
+    if before:
+        console.print(f"To undo it: workflows-dagster rollback {before.tag}", highlight=False)
+
+
+def when(timestamp: str) -> str:
+    """A time of the store as a person of this machine reads it."""
+    return tables.local_time(datetime.fromisoformat(timestamp))

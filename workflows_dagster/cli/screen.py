@@ -1,0 +1,41 @@
+"""How commands talk: one console, figures in one form, errors without a traceback."""
+
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from workflows_dagster.lib.errors import WorkflowError
+
+PIPED_WIDTH: Final = 100
+console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+"""Paths are for copying: they are not broken at the terminal's width."""
+
+
+def refuse(error: WorkflowError) -> NoReturn:
+    """Ends the command with what was given, what was expected and what to do next."""
+    console.print(f"[red]{type(error).__name__}:[/] {escape(str(error))}", highlight=False)
+    raise typer.Exit(2)
+
+
+@contextmanager
+def refusing() -> Generator[None]:
+    """Ends the command by `refuse` where an error of this project is raised inside."""
+    try:
+        yield
+    except WorkflowError as error:
+        refuse(error)
+
+
+def estimate_text(estimate: Mapping[str, Any] | None) -> str:
+    """A figure with its interval and the rows it is about."""
+    return f"{interval_text(estimate)} n={estimate['n']:,.0f}" if estimate else "unknown"
+
+
+def interval_text(estimate: Mapping[str, Any]) -> str:
+    """A figure with its interval."""
+    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"

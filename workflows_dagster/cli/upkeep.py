@@ -1,0 +1,56 @@
+"""`prune` and `sweep`: the room that the store takes."""
+
+from typing import Annotated
+
+import typer
+
+from workflows_dagster.cli.opening import open_store
+from workflows_dagster.cli.screen import console, refusing
+from workflows_dagster.lib.release.pruning import GRACE_S, prune_store
+from workflows_dagster.settings import load_settings
+
+HOUR_S = 3_600.0
+
+
+def prune(
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="Versions of each path to keep. Default: the setting.")
+    ] = None,
+    older_than_hours: Annotated[
+        float, typer.Option("--older-than", min=0, help="Hours. What was written later than that stays.")
+    ] = GRACE_S / HOUR_S,
+) -> None:
+    """Drop versions that no release, nothing published and none of the last N versions of a path needs."""
+    settings = load_settings()
+    kept = keep or settings.keep_versions
+    with refusing():
+        store = open_store(settings)
+        pruned = prune_store(store, kept, older_than_s=older_than_hours * HOUR_S)
+    if pruned is None:
+        console.print(
+            f"{store.repository.describe()} is not pruned from here: its garbage collection decides what goes. Set its "
+            "rules for the repository and run it on the server; docs/lakefs.md says how. Tags of releases hold what "
+            "they name.",
+            highlight=False,
+        )
+        raise typer.Exit(2)
+    console.print(
+        f"Dropped {pruned.versions:,} versions, freed {pruned.freed_bytes / 1e6:,.1f} MB; kept the last {kept} of each "
+        f"path, and all that a release or a published version needs. Younger than {older_than_hours:g} h: all kept.",
+        highlight=False,
+    )
+
+
+def sweep(
+    older_than_days: Annotated[
+        float | None, typer.Option("--older-than", min=0, help="Days. Default: the setting.")
+    ] = None,
+) -> None:
+    """Remove the branches of refused and lost outputs."""
+    settings = load_settings()
+    days = settings.stale_branch_days if older_than_days is None else older_than_days
+    with refusing():
+        branches = open_store(settings).sweep(days * 24 * HOUR_S)
+    for branch in branches:
+        console.print(branch, highlight=False)
+    console.print(f"Removed {len(branches):,} branches older than {days:g} days.", highlight=False)
