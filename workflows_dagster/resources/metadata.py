@@ -1,5 +1,6 @@
 """What an asset's folder and its findings look like in the Dagster UI."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
@@ -7,6 +8,14 @@ import pyarrow.parquet as pq
 
 from workflows_dagster.lib.artifact import Markdown, Report
 from workflows_dagster.lib.audit import Audit, Verdict
+from workflows_dagster.lib.store.version import FileStat
+
+MOST_FILES = 100
+"""Files that metadata names; the version's own record names all."""
+
+FILES = dg.TableSchema(
+    [dg.TableColumn("name", "string"), dg.TableColumn("size_bytes", "int"), dg.TableColumn("sha256", "string")]
+)
 
 MAIN_TABLE = "reviews.parquet"
 """The table whose rows and columns are an asset's own."""
@@ -49,6 +58,16 @@ def link_metadata(link: str) -> dg.MetadataValue:
     """A link to click on, or the command that shows the same where there is no web page."""
     is_page = link.startswith(("http://", "https://"))
     return dg.MetadataValue.url(link) if is_page else dg.MetadataValue.text(link)
+
+
+def files_metadata(files: Mapping[str, FileStat]) -> dg.MetadataValue:
+    """The files of a version as a table, the largest first where they are too many to show."""
+    largest = sorted(files, key=lambda name: -files[name].size_bytes)[:MOST_FILES]
+    records = [
+        dg.TableRecord({"name": name, "size_bytes": files[name].size_bytes, "sha256": files[name].sha256})
+        for name in (files if len(largest) == len(files) else largest)
+    ]
+    return dg.MetadataValue.table(records, schema=FILES)
 
 
 def _metadata_value(value: object) -> dg.MetadataValue:

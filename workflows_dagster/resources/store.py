@@ -18,7 +18,13 @@ from workflows_dagster.lib.store.repository import Repository
 from workflows_dagster.lib.store.transaction import Transaction
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore
-from workflows_dagster.resources.metadata import check_result, link_metadata, report_metadata, table_metadata
+from workflows_dagster.resources.metadata import (
+    check_result,
+    files_metadata,
+    link_metadata,
+    report_metadata,
+    table_metadata,
+)
 from workflows_dagster.resources.step import Step
 
 Published = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
@@ -145,7 +151,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
             KIND_KEY: dg.MetadataValue.text(self.store().repository.kind),
             DIGEST_KEY: dg.MetadataValue.text(version.digest),
             "store/size_bytes": dg.MetadataValue.int(version.size_bytes),
-            "store/files": dg.MetadataValue.json({name: stat.sha256 for name, stat in version.files.items()}),
+            "store/files": files_metadata(version.files),
             UPSTREAM_KEY: dg.MetadataValue.json({_path(input_): input_.commit for input_ in inputs}),
         }
 

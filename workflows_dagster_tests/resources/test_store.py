@@ -249,6 +249,8 @@ def test_materialization_names_commit_digest_size_files_and_upstream(run: Run, s
     ]
     found = metadata(run(note_asset(partial(write, "good"), [], inputs=inputs)))
     version = store.store().version("note", found[COMMIT_KEY])
+    (file,) = found.pop("store/files").records
+    assert file.data == {"name": "note.txt", "size_bytes": 4, "sha256": hashlib.sha256(b"good").hexdigest()}
     assert found == {
         "test/characters": 4,
         COMMIT_KEY: version.commit,
@@ -257,7 +259,6 @@ def test_materialization_names_commit_digest_size_files_and_upstream(run: Run, s
         "store/base_branch": "main",
         "store/digest": version.digest,
         "store/size_bytes": 4,
-        "store/files": {"note.txt": hashlib.sha256(b"good").hexdigest()},
         UPSTREAM_KEY: {"raw/b-1": "c1", "corpus": "c2"},
     }
 
