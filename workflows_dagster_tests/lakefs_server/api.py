@@ -1,4 +1,4 @@
-"""The API of lakeFS under /api/v1, as far as clients of this project use it."""
+"""The API of lakeFS under /api/v1, as far as clients of this project use it: answers and words of lakeFS 1.70."""
 
 import re
 from collections.abc import Callable
@@ -36,6 +36,12 @@ Handler = Callable[[Installation, Request], Response]
 
 def health(all_: Installation, request: Request) -> Response:
     return answer(204)
+
+
+def page_of_ui(all_: Installation, request: Request) -> Response:
+    """Any page: in lakeFS too it is one document, which then asks the API."""
+    document = b"<!doctype html><title>lakeFS</title>"
+    return Response(200, {"Content-Type": "text/html; charset=utf-8"}, (document,), len(document))
 
 
 def config(all_: Installation, request: Request) -> Response:
@@ -272,6 +278,8 @@ _PATTERNS = [
 
 def route(method: str, path: str) -> tuple[Handler, dict[str, str]]:
     """What answers a request, and the names in its path."""
+    if not path.startswith("/api/") and method in ("GET", "HEAD"):
+        return page_of_ui, {}
     for pattern, methods in _PATTERNS:
         found = pattern.fullmatch(path)
         if found and method in methods:
@@ -281,4 +289,4 @@ def route(method: str, path: str) -> tuple[Handler, dict[str, str]]:
 
 def needs_key(handler: Handler) -> bool:
     """Whether a request has to name its user."""
-    return handler is not health
+    return handler not in (health, page_of_ui)

@@ -76,6 +76,7 @@ def touched(history: History, commit: Commit, objects: Iterable[str], prefixes: 
     """Whether a commit changed one of some paths; merge commits count as changing none."""
     if len(commit.parents) != 1:
         return False
-    changed = entries.differences(history.entries(commit.parents[0]), history.entries(commit.id))
-    names = set(objects)
-    return any(path in names or path.startswith(tuple(prefixes)) for path in changed)
+    before, after = history.entries(commit.parents[0]), history.entries(commit.id)
+    starts = tuple(prefixes)
+    below = (path for path in {*before, *after} if path.startswith(starts)) if starts else ()
+    return any(not entries.same(before.get(path), after.get(path)) for path in (*objects, *below))

@@ -52,7 +52,7 @@ def differences(before: Entries, after: Entries) -> dict[str, str]:
     """What happened to each path on the way from one state to another, by path, sorted."""
     found: dict[str, str] = {}
     for path in sorted({*before, *after}):
-        if not _same(before.get(path), after.get(path)):
+        if not same(before.get(path), after.get(path)):
             found[path] = ADDED if path not in before else REMOVED if path not in after else CHANGED
     return found
 
@@ -62,9 +62,9 @@ def compared(base: Entries, destination: Entries, source: Entries) -> dict[str, 
     found: dict[str, str] = {}
     for path, kind in differences(destination, source).items():
         was, there, comes = base.get(path), destination.get(path), source.get(path)
-        if _same(comes, was):
+        if same(comes, was):
             continue
-        found[path] = kind if _same(there, was) else CONFLICT
+        found[path] = kind if same(there, was) else CONFLICT
     return found
 
 
@@ -100,5 +100,6 @@ def listed(paths: Iterable[str], *, prefix: str, delimiter: str, after: str) -> 
         last = shown
 
 
-def _same(one: Entry | None, other: Entry | None) -> bool:
+def same(one: Entry | None, other: Entry | None) -> bool:
+    """Whether two states hold the same object, or both none."""
     return (one and one.identity) == (other and other.identity)

@@ -180,7 +180,9 @@ def _inflated(place: Path) -> Iterator[bytes]:
 
 
 def _listing(entries: Entries) -> bytes:
-    return json.dumps({path: entries[path].to_record() for path in sorted(entries)}, indent=0).encode()
+    # A line for each object, so that `git diff` shows what changed.
+    lines = (f"{json.dumps(path)}: {json.dumps(entries[path].to_record())}" for path in sorted(entries))
+    return "{{\n{}\n}}\n".format(",\n".join(lines)).encode()
 
 
 def _quoted(name: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import lakefs
 import pytest
+import urllib3
 from lakefs.client import Client
 from lakefs.exceptions import (
     BadRequestException,
@@ -68,6 +69,11 @@ def test_wrapper_publishes_on_a_branch_and_merges(repository: lakefs.Repository)
     assert tag.get_commit().id == commit.id
     branch.delete()
     assert [each.id for each in repository.branches()] == ["main"]
+
+
+def test_links_to_the_ui_open(caller: Caller) -> None:
+    got = urllib3.request("GET", f"{caller.endpoint}/repositories/{caller.repository}/objects?ref=main")
+    assert (got.status, got.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
 
 
 def test_wrapper_names_each_refusal(repository: lakefs.Repository, client: Client) -> None:

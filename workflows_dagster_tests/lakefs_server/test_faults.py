@@ -52,7 +52,8 @@ def test_status_has_the_body_and_headers_that_were_ordered(server: LoopbackLakeF
 
 def test_reset_comes_before_anything_is_done(server: LoopbackLakeFS, caller: Caller) -> None:
     server.faults.add(Fault("reset", method="POST", path="/branches$"))
-    with pytest.raises(urllib3.exceptions.ProtocolError, match="reset"):
+    # Which of the two it sees hangs on whether it is still sending.
+    with pytest.raises(urllib3.exceptions.ProtocolError, match=r"reset|closed connection"):
         caller.branch("side")
     assert [each["id"] for each in caller.done("GET", "/branches")["results"]] == ["main"]
 

@@ -84,9 +84,6 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         _LOG.debug(format, *args)
 
-    def handle_expect_100(self) -> bool:
-        return True
-
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
         body = _Counted(self._body())
@@ -103,6 +100,7 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             seen.body_bytes = body.count
 
+    # One way for all methods.
     do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
 
     def _meet(self, fault: Fault | None, seen: Seen, path: str, query: str, body: "_Counted") -> None:
