@@ -1,7 +1,6 @@
 """Reviews cleaned row by row, and the corpus that all of them make."""
 
 from functools import partial
-from pathlib import Path
 
 import dagster as dg
 
@@ -9,7 +8,6 @@ from workflows_dagster.checks.cleaning import CLEANED_REVIEWS, CLEANED_REVIEWS_O
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.cleaning.clean import clean_batch
 from workflows_dagster.lib.cleaning.corpus import CorpusSettings, build_corpus
-from workflows_dagster.lib.cleaning.corpus_report import CorpusReport
 from workflows_dagster.lib.cleaning.settings import CleaningSettings
 from workflows_dagster.partitions import BATCHES
 from workflows_dagster.resources.sources import SourcesResource
@@ -54,10 +52,7 @@ def review_corpus(
     store: StoreResource,
 ) -> Published:
     """The reviews of all batches, without exact and near copies, labelled and split by group; and the copies, named."""
-    build = partial(_build, cleaned_reviews, sources, config)
-    yield from store.publish(context, build, audits=REVIEW_CORPUS, inputs=cleaned_reviews)
-
-
-def _build(batches: list[Artifact], sources: SourcesResource, settings: CorpusSettings, folder: Path) -> CorpusReport:
-    names = {source.name for source in sources.catalog().sources}
-    return build_corpus(batches, names, settings, folder, sources.record().by_age())
+    intake = sources.intake()
+    build = partial(build_corpus, cleaned_reviews, intake.sources, config, batch_order=intake.batch_order)
+    given = intake.to_metadata(cleaned_reviews)
+    yield from store.publish(context, build, audits=REVIEW_CORPUS, inputs=cleaned_reviews, given=given)

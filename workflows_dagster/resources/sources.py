@@ -1,13 +1,15 @@
 """The sources and the batches of their files, as one Dagster resource."""
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import dagster as dg
 
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.errors import ConfigurationError
+from workflows_dagster.lib.errors import ConfigurationError, DataContractError
 from workflows_dagster.lib.ingest.catalog import Catalog, Source
 from workflows_dagster.lib.ingest.discovery import (
     Commits,
@@ -26,6 +28,43 @@ from workflows_dagster.settings import environment
 RAW_REVIEWS_KEY: Final = dg.AssetKey("raw_reviews")
 PARTITION_TAG: Final = "dagster/partition"
 PARTITIONS_PER_REQUEST: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What a corpus depends on besides its batches.
+
+    Attributes:
+        sources: Names of the sources in the catalog; reviews of others are left out.
+        batch_order: Keys of batches, the one that was planned first first.
+    """
+
+    sources: frozenset[str]
+    batch_order: tuple[str, ...]
+
+    def to_metadata(self, batches: Sequence[Artifact]) -> dict[str, str]:
+        """The part of it that concerns these batches, as it is recorded with a version."""
+        keys = {batch.partition for batch in batches}
+        order = [key for key in self.batch_order if key in keys]
+        return {"intake/sources": json.dumps(sorted(self.sources)), "intake/batch_order": json.dumps(order)}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> Self:
+        """What `to_metadata` recorded.
+
+        Raises:
+            DataContractError: A version has no such record.
+        """
+        try:
+            sources, order = (json.loads(metadata[f"intake/{name}"]) for name in ("sources", "batch_order"))
+        except KeyError as error:
+            raise DataContractError(
+                "a corpus does not say which sources there were when it was made",
+                given=sorted(metadata),
+                expected="metadata intake/sources and intake/batch_order",
+                remedy="it was made by an older version of the code: run the chain again for a release that says it",
+            ) from error
+        return cls(frozenset(sources), tuple(order))
 
 
 class SourcesResource(dg.ConfigurableResource["SourcesResource"]):
@@ -60,6 +99,10 @@ class SourcesResource(dg.ConfigurableResource["SourcesResource"]):
                 expected=f"one of {[source.name for source in catalog.sources]}",
                 remedy="put the source back, or delete the partition of this batch",
             ) from error
+
+    def intake(self) -> Intake:
+        """The sources there are now, and the order in which their batches were planned."""
+        return Intake(frozenset(source.name for source in self.catalog().sources), tuple(self.record().by_age()))
 
     def current(self, batches: Sequence[Artifact]) -> list[Artifact]:
         """Those batches whose source is in the catalog: an instance may hold batches of sources that left it."""

@@ -88,6 +88,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
         *,
         audits: Sequence[Audit] = (),
         inputs: Sequence[Artifact] = (),
+        given: Mapping[str, str] | None = None,
         after: Callable[[Version], Mapping[str, dg.MetadataValue]] | None = None,
     ) -> Published:
         """Builds an asset's output aside, audits it, publishes it and yields the events for Dagster.
@@ -97,6 +98,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
             build: Writes the output into the folder it is given and returns its report.
             audits: Judged on that folder before it is published.
             inputs: The versions it was made from, recorded as provenance.
+            given: What else it was made from besides its configuration, recorded as provenance.
             after: What is to be done with the published version before the step ends; returns what to show of it. As
                 a step that died may be run again, it is called again for a version that was published before.
 
@@ -104,7 +106,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
             dg.Failure: An error of this project was raised, or a blocking audit failed; nothing was published.
         """
         try:
-            yield from self._publish(context, build, audits, inputs, after)
+            yield from self._publish(context, build, audits, inputs, given or {}, after)
         except WorkflowError as error:
             context.log.debug("the step failed", exc_info=error)
             # What depends on the moment may go well at another; what depends on data or configuration will not.
@@ -118,11 +120,13 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
         build: Callable[[Path], Report],
         audits: Sequence[Audit],
         inputs: Sequence[Artifact],
+        given: Mapping[str, str],
         after: Callable[[Version], Mapping[str, dg.MetadataValue]] | None,
     ) -> Published:
         step = Step.of(context)
         path = published_path(step.asset, step.partition)
-        provenance = step.provenance(self.ui_url) | {f"upstream/{_path(input_)}": input_.commit for input_ in inputs}
+        upstream = {f"upstream/{_path(input_)}": input_.commit for input_ in inputs}
+        provenance = {**step.provenance(self.ui_url), **given, **upstream}
         findings: list[dg.AssetCheckResult] = []
         try:
             with self.store().transaction(
