@@ -7,7 +7,8 @@ Anyone may look at it with git: `git --git-dir <root> log --stat main`. What it 
 - `refs/versions/<base>/<path>`, the newest version commit of each path. It saves walks through the history of the
   branch, and lets prune cut that history without losing versions. A reader believes it only where the trees agree.
 
-Writers hold a shared lock while they write objects that no ref leads to yet; prune holds it alone.
+Writers hold a shared lock while they write objects that no ref leads to yet; prune holds it alone. Git knows nothing of
+it: `git gc` may run at any time, as it leaves young objects alone, but `git gc --prune=now` only while nobody writes.
 """
 
 import os
@@ -138,11 +139,13 @@ class GitRepository(GitReader):
             start = self._refs.get(_branch(MAIN))
             if start is None:
                 tree = Tree()
-                commit = new_commit(tree.id, [], f"Begin {base}\n")
+                commit = new_commit(tree.id, [], "Begin\n")
                 with self._objects.writing() as writer:
                     writer.add(tree, commit)
                 start = commit.id
             with self._refs.changing() as change:
+                # `main` as well, on its own if need be: it is what `git clone` looks for.
+                change.swap(_branch(MAIN), None, start)
                 change.swap(_branch(base), None, start)
         return self._resolved(base)
 

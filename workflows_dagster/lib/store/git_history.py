@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from workflows_dagster.lib.store.git_errors import MissingObjectError
-from workflows_dagster.lib.store.git_message import AUTHOR
+from workflows_dagster.lib.store.git_message import AUTHOR, published_path_of
 from workflows_dagster.lib.store.git_objects import GitObjects
 from workflows_dagster.lib.store.git_refs import BRANCHES, KEPT, GitRefs, version_ref
 from workflows_dagster.lib.store.git_trees import Entry, lookup
@@ -37,6 +37,9 @@ def first_parents(objects: GitObjects, commit: "ObjectID") -> "Iterator[ObjectID
 
 def _published(objects: GitObjects, refs: GitRefs, commit: "ObjectID", name: str) -> "ObjectID | None":
     """The version commit whose path, which is `name` or a folder above it, is as the commit has it."""
+    own = published_path_of(objects.commit(commit))
+    if own is not None and f"{name}/".startswith(f"{own}/"):
+        return commit
     root = objects.commit(commit).tree
     bases = list(refs.below(BRANCHES))
     parts = name.split("/")

@@ -379,6 +379,13 @@ def test_repository_is_an_ordinary_bare_one(repository: GitRepository) -> None:
     assert_sound(repository)
 
 
+def test_first_base_branch_may_be_another_than_main(repository: GitRepository) -> None:
+    version = publish(repository, "a", {"x": "1"}, "dev")
+    assert repository.last_change("dev", "a") == version
+    assert repository.branches("") == ["dev", "main"]
+    assert repository.paths("main", "x") == []
+
+
 def test_base_branch_begins_where_main_is_and_goes_its_own_way(repository: GitRepository) -> None:
     first = publish(repository, "a", {"x": "1"})
     head = repository.resolve("main")
