@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -242,7 +243,7 @@ class LakeFSRepository:
         what = f"tag {commit} as {name}"
         with self._connection.naming_refusals(what):
             try:
-                self._connection.attempt(what, partial(self._repository.tag(name).create, commit))
+                self._connection.attempt(what, partial(self._handle.tag(name).create, commit))
             except ConflictException as error:
                 tags = self._connection.sdk.tags_api
                 known = self._connection.call(f"read the tag {name}", partial(tags.get_tag, self.repository, name))
@@ -266,13 +267,13 @@ class LakeFSRepository:
         return f"{self._connection.page}/{page}"
 
     @property
-    def _repository(self) -> "lakefs.Repository":
+    def _handle(self) -> "lakefs.Repository":
         from lakefs import Repository
 
         return Repository(self.repository, self._connection.client)
 
     def _branch(self, name: str) -> "lakefs.Branch":
-        return self._repository.branch(name)
+        return self._handle.branch(name)
 
     def _head(self, branch: str) -> str:
         return str(self._connection.sdk.branches_api.get_branch(self.repository, branch).commit_id)
@@ -298,6 +299,8 @@ class LakeFSRepository:
         return str(self._connection.call(what, request).default_branch)
 
     def _make_repository(self) -> None:
+        from lakefs.exceptions import BadRequestException
+
         if not self.storage_namespace:
             raise ConfigurationError(
                 f"the lakeFS repository {self.repository} is to be made, and there is no storage namespace for it",
@@ -305,9 +308,26 @@ class LakeFSRepository:
                 expected="where its objects go, as s3://bucket/folder",
                 remedy="set WORKFLOWS_DAGSTER_LAKEFS_STORAGE_NAMESPACE",
             )
+        what = f"make the repository {self.repository}"
         # exist_ok: several processes may find it missing at the same time.
-        request = partial(self._repository.create, self.storage_namespace, default_branch="main", exist_ok=True)
-        self._connection.call(f"make the repository {self.repository}", request)
+        request = partial(self._handle.create, self.storage_namespace, default_branch="main", exist_ok=True)
+        with self._connection.naming_refusals(what):
+            try:
+                self._connection.attempt(what, request)
+            except BadRequestException:
+                # "storage namespace already in use" is also the answer while another process is about to make it.
+                if not self._appears():
+                    raise
+
+    def _appears(self) -> bool:
+        """Whether the repository is there, now or soon."""
+        request = partial(self._connection.sdk.repositories_api.get_repository, self.repository)
+        for number in range(self.attempts):
+            time.sleep(self.pause_s * 2**number)
+            with suppress(NotPublishedError):
+                self._connection.call(f"find the repository {self.repository}", request)
+                return True
+        return False
 
     def _begin(self, branch: str, start: str) -> None:
         """Makes the branch, without what an earlier attempt left on it."""

@@ -502,6 +502,23 @@ def test_prepare_makes_the_repository_once_when_another_process_was_faster(
     assert json.loads(made.body)["storage_namespace"] == "s3://bucket/reviews"
 
 
+def test_prepare_waits_for_the_process_that_is_making_the_repository(
+    repository: LakeFSRepository, lake: ScriptedLake
+) -> None:
+    # What the server answers between the first process's look at the storage and its record of the repository.
+    busy = Answer(400, error("failed to create repository: found lakeFS objects in the storage: already in use"))
+    missing = Answer(404, error("repository not found"))
+    lake.on("GET", "/branches/trunk", missing, Answer(body=ref("trunk", START)))
+    lake.on("GET", "", missing, missing, Answer(body=about_repository()))
+    lake.on("POST", "/api/v1/repositories", busy)
+    allowed = replace(repository, create=True, storage_namespace="s3://bucket/reviews")
+    assert allowed.prepare("trunk") == START
+    lake.on("GET", "", missing)
+    lake.on("GET", "/branches/trunk", missing)
+    with pytest.raises(StoreError, match="already in use"):
+        allowed.prepare("trunk")
+
+
 def test_prepare_asks_for_a_storage_namespace(repository: LakeFSRepository, lake: ScriptedLake) -> None:
     with pytest.raises(ConfigurationError, match="STORAGE_NAMESPACE"):
         replace(repository, create=True).prepare("main")
