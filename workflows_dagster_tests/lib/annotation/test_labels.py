@@ -1,0 +1,183 @@
+"""The folder of pilot_labels: facts of the round, the same bytes for the same answers."""
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from workflows_dagster.lib.annotation.desk import (
+    RESPONSE,
+    UNFINISHED,
+    AnnotationRound,
+    RejectedResponse,
+    ResponseReason,
+    Responses,
+    RoundStatus,
+    count_answered,
+)
+from workflows_dagster.lib.annotation.labels import LabelsSettings, build_pilot_labels
+from workflows_dagster.lib.annotation.labels_report import PilotLabelsReport
+from workflows_dagster.lib.annotation.request import REQUEST_FILE
+from workflows_dagster.lib.annotation.sample import PILOT_FILE
+from workflows_dagster.lib.artifact import Artifact, Markdown, write_table
+from workflows_dagster.lib.hashing import digest_folder
+from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+class AnsweredDesk:
+    """A desk whose round is answered as given."""
+
+    def __init__(self, rows: int, responses: Responses) -> None:
+        self._rows, self._responses = rows, responses
+
+    def request(self, annotation_round: AnnotationRound) -> RoundStatus:
+        """Not asked here."""
+        raise NotImplementedError(annotation_round.round_id)
+
+    def status(self, round_id: str) -> RoundStatus:
+        """Two answers complete a review."""
+        table = self._responses.table
+        return RoundStatus(
+            round_id,
+            "made up",
+            "nowhere",
+            self._rows,
+            count_answered(table, 2),
+            table.height,
+            len(self._responses.rejected),
+        )
+
+    def responses(self, round_id: str) -> Responses:
+        """As given."""
+        assert round_id == "r1"
+        return self._responses
+
+
+def reviews(rows: int) -> pl.DataFrame:
+    return pl.DataFrame({"number": range(rows)}).select(
+        review_id=pl.format("r{}", pl.col("number").cast(pl.String).str.zfill(6)),
+        source=pl.lit("shop"),
+        batch=pl.lit("b"),
+        text=pl.format("word{} and word{}", pl.col("number") % 3, pl.col("number") % 50),
+        stars=pl.lit(None, pl.Int8),
+        label=pl.col("number").map_elements(lambda number: LABELS[number % 3], pl.String),
+        label_source=pl.lit("rating"),
+        language=pl.lit("en"),
+        product_id=pl.lit(None, pl.String),
+        group_key=pl.format("g{}", "number"),
+        created_at=pl.lit(None, pl.Datetime("us", "UTC")),
+        split=pl.when(pl.col("number") % 2 == 0).then(pl.lit("train")).otherwise(pl.lit("test")),
+    )
+
+
+def answered(rows: int, people: Sequence[str], right: float, seed: int = 1) -> pl.DataFrame:
+    """Everybody answers every review, right as often as given, ten seconds apart."""
+    rng = np.random.default_rng(seed)
+    table: list[tuple[str, str, str, datetime]] = []
+    for person in people:
+        truth = np.arange(rows) % 3
+        given = np.where(rng.random(rows) < right, truth, rng.integers(0, 3, rows))
+        table += [
+            (f"r{number:06}", person, LABELS[label], START + timedelta(seconds=10 * number))
+            for number, label in enumerate(given.tolist())
+        ]
+    return pl.DataFrame(table, schema=RESPONSE, orient="row").sort("review_id", "annotator")
+
+
+def build(
+    tmp_path: Path, rows: int, responses: Responses, name: str = "out", **settings: object
+) -> tuple[Path, PilotLabelsReport]:
+    inputs = tmp_path / "inputs"
+    inputs.mkdir(exist_ok=True)
+    write_table(inputs / "reviews.parquet", reviews(rows), CORPUS_REVIEW)
+    write_table(inputs / PILOT_FILE, reviews(rows), CORPUS_REVIEW)
+    (inputs / REQUEST_FILE).write_text(json.dumps({"round_id": "r1", "minimum_annotators": 2}), "utf-8")
+    artifact = Artifact("inputs", None, "c" * 40, "d" * 64, inputs)
+    folder = tmp_path / name
+    folder.mkdir()
+    desk = AnsweredDesk(rows, responses)
+    report = build_pilot_labels(artifact, artifact, artifact, desk, LabelsSettings.model_validate(settings), folder)
+    return folder, report
+
+
+def test_waiting_round_gives_empty_tables_and_says_so(tmp_path: Path) -> None:
+    folder, report = build(tmp_path, 6, Responses(RESPONSE.to_frame(), []))
+
+    heights = {path.name: pl.read_parquet(path).height for path in folder.glob("*.parquet")}
+    assert heights == dict.fromkeys(["labels.parquet", "next_round.parquet", "rejects.parquet", "responses.parquet"], 0)
+    record = json.loads((folder / "report.json").read_text())
+    assert (record["status"], record["label_source"], record["gate"]["standing"]) == ("waiting", "weak", "no answers")
+    assert record["agreement"]["measures"]["Krippendorff's alpha, ordinal"] is None
+    assert "annotation/alpha" not in report.to_metadata()
+    assert "undefined" in str(report.to_metadata()["annotation/agreement_verdict"])
+
+
+def test_answered_round_is_measured_and_reported(tmp_path: Path) -> None:
+    table = answered(90, ["ann", "bob", "cem"], 0.9)
+    left = pl.DataFrame([("r000001", "dan", "discarded")], schema=UNFINISHED, orient="row")
+    refused = RejectedResponse("form", 3, None, "ann", ResponseReason.UNKNOWN_LABEL, "meh", "a label")
+
+    folder, report = build(tmp_path, 90, Responses(table, [refused], left))
+
+    labels = pl.read_parquet(folder / "labels.parquet")
+    assert labels.height == 90
+    assert set(labels["votes"]) == {3}
+    record = json.loads((folder / "report.json").read_text())
+    assert (record["label_source"], record["gate"]["standing"], record["agreement"]["pairs"]) == (
+        "human",
+        "sufficient",
+        270,
+    )
+    shown = report.to_metadata()
+    assert isinstance(shown["annotation/agreement"], Markdown)
+    assert "| Cohen's kappa, ann & bob |" in shown["annotation/agreement"].text
+    annotators = shown["annotation/annotators"]
+    assert isinstance(annotators, Markdown)
+    assert "| dan | 0 | 1 | 0 | undefined" in annotators.text
+    assert [(one.name, one.seconds_per_answer) for one in report.annotators] == [
+        *((name, 10.0) for name in ("ann", "bob", "cem")),
+        ("dan", None),
+    ]
+    # The weak labels are the truth here: people confirm them as often as their majority is right.
+    majority_right = (labels["label"] == reviews(90)["label"]).sum() / labels["label"].count()
+    assert report.weak.accuracy is not None
+    assert report.weak.accuracy.value == pytest.approx(majority_right)
+    asked_next = pl.read_parquet(folder / "next_round.parquet").filter(pl.col("reason") == "disagreement")
+    assert asked_next.height == labels.filter(pl.col("agreeing") < 3).height
+
+
+def test_same_answers_give_the_same_bytes_in_whatever_order(tmp_path: Path) -> None:
+    table = answered(60, ["ann", "bob"], 0.8)
+    # Saved again, at another time: the desk of files knows no other times.
+    later = table.with_columns(submitted_at=pl.lit(START, pl.Datetime("us", "UTC")))
+    shuffled = later.sample(fraction=1, shuffle=True, seed=5).sort("review_id", "annotator")
+    earlier = table.with_columns(submitted_at=pl.lit(START - timedelta(days=1), pl.Datetime("us", "UTC")))
+
+    first, _ = build(tmp_path, 60, Responses(earlier, []), "first")
+    second, _ = build(tmp_path, 60, Responses(shuffled, []), "second")
+
+    assert digest_folder(first) == digest_folder(second)
+
+
+def test_single_answers_leave_agreement_undefined(tmp_path: Path) -> None:
+    folder, report = build(tmp_path, 60, Responses(answered(60, ["ann"], 1), []))
+
+    record = json.loads((folder / "report.json").read_text())
+    assert (record["gate"]["standing"], record["gate"]["alpha"], record["label_source"]) == ("unmeasured", None, "weak")
+    assert "it is not 0" in report.gate.sentence
+    assert pl.read_parquet(folder / "labels.parquet")["label"].count() == 60
+
+
+@pytest.mark.slow
+def test_five_thousand_reviews_of_three_people_take_seconds(tmp_path: Path) -> None:
+    started = time.perf_counter()
+    _, report = build(tmp_path, 5_000, Responses(answered(5_000, ["ann", "bob", "cem"], 0.85), []))
+    assert report.agreement.pairs == 15_000
+    print(f"{time.perf_counter() - started:.1f} s")

@@ -1,0 +1,143 @@
+"""Labels of people over weak ones: only where they agree, and with their votes."""
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from workflows_dagster.checks.annotation import PILOT_LABELS, TRAINING_REVIEWS_OF_LABELS
+from workflows_dagster.lib.annotation.consensus import LABELS_FILE, PILOT_LABEL
+from workflows_dagster.lib.annotation.gate import Gate
+from workflows_dagster.lib.annotation.training import TRAINING_REVIEW, build_training_reviews, overlay
+from workflows_dagster.lib.artifact import Artifact, write_report, write_table
+from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.schema import CORPUS_REVIEW
+
+GOOD = Gate(4, 2, Estimate(0.8, 0.6, 0.9, 2), "ordinal", 0.5, 2, "weak", "hold")
+POOR = Gate(4, 2, Estimate(0.4, 0.1, 0.9, 2), "ordinal", 0.5, 2, "weak", "hold")
+POOR_GO_ON = Gate(4, 2, Estimate(0.4, 0.1, 0.9, 2), "ordinal", 0.5, 2, "weak", "weak")
+NO_ANSWERS = Gate(0, 0, None, "ordinal", 0.5, 2, "weak", "hold")
+SINGLE = Gate(2, 0, None, "ordinal", 0.5, 2, "weak", "hold")
+
+
+def corpus(folder: Path) -> Artifact:
+    folder.mkdir()
+    rows = pl.DataFrame(
+        {
+            "review_id": ["a", "b", "c", "d"],
+            "label": ["positive", "negative", None, "neutral"],
+            "label_source": ["rating", "given", None, "rating"],
+            "split": ["train", "test", "none", "test"],
+        }
+    ).with_columns(
+        **{name: pl.lit("x") for name in ("source", "batch", "text", "language", "product_id", "group_key")},
+        stars=pl.lit(None, pl.Int8),
+        created_at=pl.lit(None, pl.Datetime("us", "UTC")),
+    )
+    write_table(folder / "reviews.parquet", rows, CORPUS_REVIEW)
+    return Artifact("review_corpus", None, "c" * 40, "d" * 64, folder)
+
+
+def pilot_labels(folder: Path, gate: Gate) -> Artifact:
+    """b was neutral to two of three; a vote on d is tied."""
+    folder.mkdir()
+    labels = pl.DataFrame(
+        {
+            "review_id": ["b", "d"],
+            "label": ["neutral", None],
+            "votes": [3, 2],
+            "agreeing": [2, 1],
+            "annotators": [["x", "y", "z"], ["x", "y"]],
+            "resolution": ["majority", "tie"],
+            "majority": ["neutral", None],
+            "dawid_skene": ["neutral", "neutral"],
+            "posterior": [0.9, 0.5],
+        }
+    )
+    write_table(folder / LABELS_FILE, labels, PILOT_LABEL)
+    write_report(folder, {"status": "complete", "gate": gate.to_record()})
+    return Artifact("pilot_labels", None, "c" * 40, "d" * 64, folder)
+
+
+def build(tmp_path: Path, gate: Gate) -> pl.DataFrame:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    build_training_reviews(corpus(tmp_path / "corpus"), pilot_labels(tmp_path / "labels", gate), folder)
+    return pl.read_parquet(folder / "reviews.parquet")
+
+
+def test_labels_that_people_agree_on_replace_weak_ones(tmp_path: Path) -> None:
+    rows = build(tmp_path, GOOD)
+
+    assert rows.columns == TRAINING_REVIEW.names
+    assert rows.select("review_id", "label", "label_source", "votes", "agreeing").rows() == [
+        ("a", "positive", "rating", 0, 0),
+        ("b", "neutral", "human", 3, 2),
+        ("c", None, None, 0, 0),
+        ("d", "neutral", "rating", 2, 1),
+    ]
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["gold_rows"], report["gold_by_label"], report["agreement"]) == (1, {"neutral": 1}, "sufficient")
+    assert report["human_differs_by_change"] == {"negative->neutral": 1}
+
+
+@pytest.mark.parametrize("gate", [POOR_GO_ON, SINGLE, NO_ANSWERS])
+def test_labels_that_people_do_not_agree_on_leave_weak_ones(tmp_path: Path, gate: Gate) -> None:
+    rows = build(tmp_path, gate)
+
+    assert rows["label"].to_list() == ["positive", "negative", None, "neutral"]
+    assert rows["label_source"].to_list() == ["rating", "given", None, "rating"]
+    assert rows["votes"].to_list() == [0, 3, 0, 2]
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (report["gold_rows"], report["human_rows"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("gate", "suffices", "rests"),
+    [
+        (GOOD, True, True),
+        (NO_ANSWERS, True, True),
+        (POOR, False, False),
+        (POOR_GO_ON, False, True),
+        (SINGLE, False, True),
+    ],
+)
+def test_checks_say_where_agreement_falls_short(tmp_path: Path, gate: Gate, suffices: bool, rests: bool) -> None:
+    build(tmp_path, gate)
+    [agreement] = [audit for audit in PILOT_LABELS if audit.name == "pilot_labels_agreement_suffices"]
+    [training] = [comparison.against(tmp_path / "labels") for comparison in TRAINING_REVIEWS_OF_LABELS]
+
+    assert (agreement.blocking, training.blocking) == (False, True)
+    shown = agreement.judge(tmp_path / "labels")
+    assert (shown.passed, training.judge(tmp_path / "out").passed) == (suffices, rests)
+    assert shown.metadata["minimum_alpha"] == 0.5
+
+
+def test_human_label_that_slipped_in_is_caught(tmp_path: Path) -> None:
+    build(tmp_path, GOOD)
+    write_report(tmp_path / "labels", {"status": "complete", "gate": SINGLE.to_record()})
+    [training] = [comparison.against(tmp_path / "labels") for comparison in TRAINING_REVIEWS_OF_LABELS]
+
+    verdict = training.judge(tmp_path / "out")
+
+    assert not verdict.passed
+    assert "1 rows carry a human label" in verdict.description
+
+
+def test_overlay_replaces_only_what_people_answered() -> None:
+    reviews = pl.DataFrame(
+        {
+            "review_id": ["a", "b", "c"],
+            "label": ["positive", "negative", None],
+            "label_source": ["rating", "given", None],
+        }
+    )
+    human = pl.DataFrame({"review_id": ["b"], "human": ["neutral"], "votes": [2], "agreeing": [2]})
+
+    overlaid = overlay(reviews, human)
+
+    assert overlaid["label"].to_list() == ["positive", "neutral", None]
+    assert overlaid["label_source"].to_list() == ["rating", "human", None]
+    assert overlaid["weak"].to_list() == ["positive", "negative", None]
+    assert overlaid["votes"].to_list() == [0, 2, 0]
