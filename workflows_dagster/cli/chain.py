@@ -3,19 +3,17 @@
 import json
 import logging
 import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 import yaml
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from workflows_dagster.chain import Chain, ChainResult
-from workflows_dagster.cli.screen import console, estimate_text, interval_text, refuse
+from workflows_dagster.cli.screen import console, estimate_text, interval_text, refuse, terminal
 from workflows_dagster.console import TerminalHandler
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.instance import project_instance
@@ -99,7 +97,7 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
     if not isinstance(found, SourcesResource) or not isinstance(store, StoreResource):
         raise TypeError("the registry holds other resources under the keys sources and store")
     try:
-        with project_instance(settings) as instance, TerminalHandler(_screen()):
+        with project_instance(settings) as instance, TerminalHandler(terminal()):
             result = Chain(definitions, found, store, instance, config).run()
     except WorkflowError as error:
         refuse(error)
@@ -109,16 +107,6 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
     show(result)
     if result.failures:
         raise typer.Exit(1)
-
-
-def _screen() -> Console:
-    """Where progress is drawn: the terminal itself, where there is one.
-
-    Dagster redirects standard output to its log while a step runs: bars drawn through it would break off and be kept.
-    """
-    if not sys.stdout.isatty():
-        return console
-    return Console(file=os.fdopen(os.dup(sys.stdout.fileno()), "w"), force_terminal=True)
 
 
 def _read_config(path: Path) -> dict[str, dict[str, Any]]:

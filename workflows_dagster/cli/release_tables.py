@@ -13,6 +13,7 @@ from workflows_dagster.lib.release.deployment import Deployment
 from workflows_dagster.lib.release.record import Member
 from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.lib.release.rows import relabelled, rows_of
+from workflows_dagster.rerun import Remade
 
 COMMIT_CHARACTERS = 12
 
@@ -114,6 +115,16 @@ def version_changes(found: ReleaseDiff) -> Table:
     table = _table("Versions that differ", ["path", found.before.tag, found.after.tag, "what differs"])
     for change in found.versions:
         table.add_row(escape(change.path), _commit(change.before), _commit(change.after), change.kind)
+    return table
+
+
+def remade(found: Iterable[Remade]) -> Table:
+    """The data version of each asset as released and as made again."""
+    table = _table("Data versions", ["path", "released", "made again", ""])
+    for one in found:
+        state = "as published" if one.given else "equal" if one.is_equal else "failed" if one.failure else "different"
+        digest = one.digest[:COMMIT_CHARACTERS] if one.digest else "-"
+        table.add_row(escape(one.member.path), one.member.digest[:COMMIT_CHARACTERS], digest, state)
     return table
 
 

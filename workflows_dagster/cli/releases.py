@@ -1,5 +1,6 @@
 """`releases` and `rollback`: what was released, what changed between releases, and which one is in force."""
 
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,11 +10,14 @@ from rich.markup import escape
 
 from workflows_dagster.cli import release_tables as tables
 from workflows_dagster.cli.opening import open_store
-from workflows_dagster.cli.screen import console, refusing
+from workflows_dagster.cli.screen import console, refusing, terminal
+from workflows_dagster.console import TerminalHandler
 from workflows_dagster.lib.release.checkout import check_out
 from workflows_dagster.lib.release.comparing import compare
 from workflows_dagster.lib.release.deployment import deploy, deployment, deployments
 from workflows_dagster.lib.release.releases import release, releases
+from workflows_dagster.rerun import UNTIL, Remade, Rerun
+from workflows_dagster.settings import load_settings
 
 app = typer.Typer(name="releases", invoke_without_command=True, help="List, show, compare and check out releases.")
 
@@ -83,6 +87,37 @@ def checkout(tag: Tag, folder: Annotated[Path, typer.Argument(help="Where to. No
         f"{tag}: {len(chosen.record.chain)} versions, {size_bytes / 1e6:,.1f} MB, verified: {escape(str(folder))}",
         highlight=False,
     )
+
+
+@app.command()
+def rerun(
+    tag: Tag,
+    home: Annotated[Path, typer.Option(help="Folder for a deployment of its own. Not there yet, or empty.")],
+    until: Annotated[
+        str,
+        typer.Option(
+            help="Asset to stop at. From lora_adapter on, results depend on float order and on time: they may differ."
+        ),
+    ] = UNTIL,
+) -> None:
+    """Make a release again from its raw reviews, and compare the data version of each asset."""
+    settings = load_settings()
+    logging.getLogger("workflows_dagster").propagate = False
+    found: list[Remade] = []
+    with refusing():
+        store = open_store(settings)
+        again = Rerun(release(store, tag), store, settings, home, until)
+        with TerminalHandler(terminal()):
+            found.extend(again.run())
+    console.print(tables.remade(found))
+    for one in found:
+        if one.failure:
+            console.print(f"[red]Failed:[/] {escape(one.member.path)}: {escape(one.failure)}", highlight=False)
+    unequal = sum(not one.is_equal for one in found)
+    verdict = f"{unequal} of {len(found)} data versions differ." if unequal else "Every data version is the same."
+    console.print(f"{verdict} What was made: {escape(str(home))}", highlight=False)
+    if unequal:
+        raise typer.Exit(1)
 
 
 def rollback(tag: Tag, reason: Annotated[str, typer.Option(help="Why; kept in the log.")] = "rollback by hand") -> None:

@@ -1,5 +1,6 @@
 """How commands talk: one console, figures in one form, errors without a traceback."""
 
+import os
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,16 @@ def refuse(error: WorkflowError) -> NoReturn:
     """Ends the command with what was given, what was expected and what to do next."""
     console.print(f"[red]{type(error).__name__}:[/] {escape(str(error))}", highlight=False)
     raise typer.Exit(2)
+
+
+def terminal() -> Console:
+    """Where progress is drawn: the terminal itself, where there is one.
+
+    Dagster redirects standard output to its log while a step runs: bars drawn through it would break off and be kept.
+    """
+    if not sys.stdout.isatty():
+        return console
+    return Console(file=os.fdopen(os.dup(sys.stdout.fileno()), "w"), force_terminal=True)
 
 
 @contextmanager

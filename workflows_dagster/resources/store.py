@@ -139,7 +139,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
             raise
         if transaction.version is None:
             raise RuntimeError("a transaction that ended well has a version")
-        metadata |= self._version_metadata(transaction.version, inputs)
+        metadata |= self.version_metadata(transaction.version, inputs)
         if after is not None:
             metadata |= after(transaction.version)
         data_version = dg.DataVersion(transaction.version.digest)
@@ -147,7 +147,8 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
         # Afterwards, because Dagster takes a result for one of the version that was materialized last.
         yield from findings
 
-    def _version_metadata(self, version: Version, inputs: Sequence[Artifact]) -> dict[str, dg.MetadataValue]:
+    def version_metadata(self, version: Version, inputs: Sequence[Artifact]) -> dict[str, dg.MetadataValue]:
+        """What a materialization says of the version that it published."""
         return {
             COMMIT_KEY: dg.MetadataValue.text(version.commit),
             "store/commit": link_metadata(self.store().link(version.commit)),
