@@ -3,18 +3,15 @@
 Why our own code: dulwich holds a whole blob in memory, several times over while it writes, and a model of some
 gigabytes must not need as much memory to be published. The format of a loose object is one line of specification: the
 zlib stream of `<kind> <size>`, a zero byte and the content, in a file named after the SHA-1 of what was compressed.
-Objects in packs, which come into being when a person runs `git gc`, are read whole, by dulwich: that limit is left.
+Objects in packs are read by `git_packs`.
 """
 
 import hashlib
 import os
-import threading
-import weakref
 import zlib
 from collections.abc import Callable, Collection, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 from uuid import uuid4
@@ -22,13 +19,10 @@ from uuid import uuid4
 from workflows_dagster.lib.errors import IntegrityError, StoreError
 from workflows_dagster.lib.store.durable import sync
 from workflows_dagster.lib.store.git_errors import MissingObjectError, damaged
+from workflows_dagster.lib.store.git_packs import BLOCK_BYTES, KINDS, GitPacks, inflated
 
 if TYPE_CHECKING:
-    from dulwich.object_store import DiskObjectStore
     from dulwich.objects import Commit, ObjectID, ShaFile, Tree
-
-BLOCK_BYTES: Final = 2**20
-"""How much of a file is in memory at once, for each thread."""
 
 TEMPORARY_PREFIX: Final = "tmp_obj_"
 """How the names of half-written objects begin: git's own, so that `git gc` removes them too."""
@@ -38,7 +32,6 @@ _STORED: Final = 0
 _FAST: Final = 1
 _MAX_HEADER_BYTES: Final = 32
 _MAX_PREFIX_BYTES: Final = 1024  # the code tables that a zlib stream may begin with are smaller
-_KINDS: Final = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
 
 
 class GitObjects:
@@ -50,7 +43,7 @@ class GitObjects:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._packs_lock = threading.Lock()
+        self._packs = GitPacks(folder)
 
     @contextmanager
     def writing(self) -> Generator["ObjectWriter"]:
@@ -65,10 +58,7 @@ class GitObjects:
         return self.folder / name[:2] / name[2:]
 
     def __contains__(self, oid: "ObjectID") -> bool:
-        if self.place(oid).exists():
-            return True
-        with self._packs_lock:
-            return self._packs.contains_packed(oid)
+        return self.place(oid).exists() or oid in self._packs
 
     def commit(self, oid: "ObjectID") -> "Commit":
         """A commit.
@@ -103,7 +93,7 @@ class GitObjects:
         except (FileNotFoundError, zlib.error):
             return None
         kind = header.partition(b" ")[0]
-        return kind if kind in _KINDS.values() else None
+        return kind if kind in KINDS.values() else None
 
     def peeled(self, oid: "ObjectID") -> "ObjectID":
         """The object that an annotated tag stands for; another object stands for itself; errors as `commit`."""
@@ -127,22 +117,7 @@ class GitObjects:
 
     def packed_leading(self) -> "Iterator[ObjectID]":
         """The commits, trees and tags in packs: all packed objects that lead to others."""
-        from dulwich.object_format import DEFAULT_OBJECT_FORMAT
-        from dulwich.objects import RawObjectID, sha_to_hex
-        from dulwich.pack import load_pack_index
-
-        for index in sorted(self.folder.glob("pack/*.idx")):
-            with (
-                index.with_suffix(".pack").open("rb") as pack,
-                closing(load_pack_index(index, DEFAULT_OBJECT_FORMAT)) as entries,
-            ):
-                for raw, offset, _ in entries.iterentries():
-                    oid = sha_to_hex(RawObjectID(raw))
-                    pack.seek(offset)
-                    # The first byte of an entry says what it is, unless that is a difference to another entry.
-                    kind = _KINDS.get(pack.read(1)[0] >> 4 & 7) or self.kind(oid)
-                    if kind != b"blob":
-                        yield oid
+        return self._packs.leading(self.kind)
 
     def content(self, oid: "ObjectID", kind: bytes, name: str) -> Generator[bytes]:
         """The content of an object in blocks, checked against its id once the last one was taken.
@@ -169,29 +144,13 @@ class GitObjects:
         try:
             file = self.place(oid).open("rb")
         except FileNotFoundError:
-            packed = self._packed(oid)
+            packed = self._packs.read(oid, name)
             if packed is None:
                 raise MissingObjectError(oid) from None
-            number, text = packed
-            return _KINDS[number], (block for block in (text,))
+            return packed
         blocks = _unpacked(file, oid, name)
         # The first thing that the generator yields is the kind of the object.
         return next(blocks), blocks
-
-    def _packed(self, oid: "ObjectID") -> tuple[int, bytes] | None:
-        with self._packs_lock:
-            try:
-                return self._packs.get_raw(oid)
-            except KeyError:
-                return None
-
-    @cached_property
-    def _packs(self) -> "DiskObjectStore":
-        from dulwich.object_store import DiskObjectStore
-
-        packs = DiskObjectStore(self.folder)
-        weakref.finalize(self, packs.close)
-        return packs
 
 
 class ObjectWriter:
@@ -303,7 +262,7 @@ def _unpacked(file: BinaryIO, oid: "ObjectID", name: str) -> Generator[bytes]:
     digest = hashlib.sha1(usedforsecurity=False)
     with file:
         try:
-            blocks = _inflated(file)
+            blocks = inflated(file, alone=True)
             first = b""
             while b"\0" not in first and len(first) < _MAX_HEADER_BYTES:
                 first += next(blocks)
@@ -318,15 +277,3 @@ def _unpacked(file: BinaryIO, oid: "ObjectID", name: str) -> Generator[bytes]:
             raise damaged(name, oid, Path(file.name), str(error) or "its beginning alone") from error
     if digest.hexdigest().encode("ascii") != oid:
         raise damaged(name, oid, Path(file.name), f"content of id {digest.hexdigest()}")
-
-
-def _inflated(file: BinaryIO) -> Iterator[bytes]:
-    engine = zlib.decompressobj()
-    while not engine.eof:
-        packed = engine.unconsumed_tail or file.read(BLOCK_BYTES)
-        block = engine.decompress(packed, BLOCK_BYTES)
-        if not packed and not block:
-            raise zlib.error("it ends early")
-        yield block
-    if engine.unused_data or file.read(1):
-        raise zlib.error("something else follows it")

@@ -187,7 +187,7 @@ def test_damaged_tree_and_commit_are_named(repository: GitRepository) -> None:
 
 @needs_git
 def test_repository_is_used_on_after_a_person_packed_it(repository: GitRepository, tmp_path: Path) -> None:
-    versions = [publish(repository, "a", {"x": "large " * 100_000, "y": str(number)}) for number in range(3)]
+    versions = [publish(repository, "a", {"x": "large " * 400_000, "y": str(number)}) for number in range(3)]
     other = GitRepository(repository.root)
     assert other.read(versions[0], "a/y") == b"0"
     stage(repository, "a", {"x": "1"}, "tx-2")
@@ -197,11 +197,11 @@ def test_repository_is_used_on_after_a_person_packed_it(repository: GitRepositor
     for reader in (repository, other):
         assert [reader.read(version, "a/y") for version in versions] == [b"0", b"1", b"2"]
     repository.fetch(versions[2], "a", ["x"], tmp_path / "out")
-    assert (tmp_path / "out" / "x").read_text() == "large " * 100_000
+    assert (tmp_path / "out" / "x").read_text() == "large " * 400_000
     assert repository.tags() == {"v1": versions[0]}
     repository.drop_branch("tx-2")
     assert repository.branches("") == ["main"]
-    last = publish(repository, "a", {"x": "large " * 100_000, "y": "3"})
+    last = publish(repository, "a", {"x": "large " * 400_000, "y": "3"})
     repository.prune(keep=1, older_than_s=-1)
     assert_sound(repository)
     assert repository.last_change("main", "a") == last
@@ -211,6 +211,22 @@ def test_repository_is_used_on_after_a_person_packed_it(repository: GitRepositor
     with pytest.raises(NotPublishedError):
         repository.resolve(versions[1])
     assert repository.read("v1", "a/y") == b"0"
+
+
+@needs_git
+def test_damaged_pack_is_named(repository: GitRepository, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "x").write_bytes(bytes(range(256)) * 10_000)
+    start = repository.prepare("main")
+    version = repository.stage("tx-1", start, "a", folder, unchanged=(), message="m", metadata={})
+    git(repository, "gc", "--prune=now", "--quiet")
+    (pack,) = (repository.root / "objects" / "pack").glob("*.pack")
+    pack.chmod(0o644)
+    flip_a_bit(pack)
+    with pytest.raises(IntegrityError, match=f"a/x is damaged .* in {pack}"):
+        repository.fetch(version, "a", ["x"], tmp_path / "out")
+    assert not (tmp_path / "out" / "x").exists()
 
 
 @needs_git
