@@ -10,7 +10,7 @@ from workflows_dagster_tests.lakefs_server import comparison, objects
 from workflows_dagster_tests.lakefs_server.entries import PREFIX_CHANGED, Entries, listed
 from workflows_dagster_tests.lakefs_server.exchange import Request, Response, answer, page
 from workflows_dagster_tests.lakefs_server.installation import Installation
-from workflows_dagster_tests.lakefs_server.references import commit_of, resolve
+from workflows_dagster_tests.lakefs_server.references import commit_of, compared_commit, resolve
 from workflows_dagster_tests.lakefs_server.refusal import Refused
 
 VERSION = "1.70.1"
@@ -171,10 +171,11 @@ def diff_refs(all_: Installation, request: Request) -> Response:
     left, right = request.names["left"], request.names["right"]
     if request.text("type") != "two_dot":
         return _differences(request, *comparison.three_dot(repository.history, left, right))
+    before = repository.history.entries(compared_commit(repository.history, left))
     # What is staged on the right is seen by right$ alone.
     at = resolve(repository.history, right)
     after = repository.entries(right) if at.staging else repository.history.entries(at.commit)
-    return _differences(request, *comparison.two_dot(repository.history, left, after))
+    return _differences(request, *comparison.two_dot(before, after))
 
 
 def merge(all_: Installation, request: Request) -> Response:

@@ -7,7 +7,7 @@ from workflows_dagster_tests.lakefs_server.commits import Commit
 from workflows_dagster_tests.lakefs_server.entries import ConflictFound, Entries
 from workflows_dagster_tests.lakefs_server.history import History
 from workflows_dagster_tests.lakefs_server.names import check_ref
-from workflows_dagster_tests.lakefs_server.references import commit_of
+from workflows_dagster_tests.lakefs_server.references import commit_of, compared_commit
 from workflows_dagster_tests.lakefs_server.refusal import Refused, prefixed
 
 Differences = tuple[dict[str, str], Entries]
@@ -19,9 +19,9 @@ def merge_base(history: History, source: str, destination: str) -> tuple[str, st
     check_ref(source)
     check_ref(destination)
     with prefixed(f"get commit by ref {source}"):
-        ours = commit_of(history, source)
+        ours = compared_commit(history, source)
     with prefixed(f"get commit by branch {destination}"):
-        theirs = commit_of(history, destination)
+        theirs = compared_commit(history, destination)
     base = history.merge_base(ours, theirs)
     if base is None:
         raise Refused(500, "no merge base")
@@ -45,10 +45,9 @@ def merged(
     return found, [theirs, ours]
 
 
-def two_dot(history: History, left: str, right: Entries) -> Differences:
-    """What differs between the commit of a ref and some objects."""
-    before = history.entries(commit_of(history, left))
-    return entries.differences(before, right), {**before, **right}
+def two_dot(before: Entries, after: Entries) -> Differences:
+    """What differs between two states."""
+    return entries.differences(before, after), {**before, **after}
 
 
 def three_dot(history: History, left: str, right: str) -> Differences:

@@ -71,6 +71,9 @@ def compared(base: Entries, destination: Entries, source: Entries) -> dict[str, 
 def merged(base: Entries, destination: Entries, source: Entries, strategy: str) -> dict[str, Entry]:
     """The three-way merge, object by object.
 
+    lakeFS 1.70 overlooks a conflict that this reports: where both sides add a path, and the object that follows that
+    path in the base has the content of one side, it takes the other side's.
+
     Raises:
         ConflictFound: A path was changed on both sides, and no strategy says which one wins.
     """

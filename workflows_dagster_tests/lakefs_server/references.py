@@ -53,12 +53,17 @@ def resolve(history: History, ref: str) -> Resolved:
     return found if len(parts) == 1 else Resolved(commit)
 
 
-def commit_of(history: History, ref: str) -> str:
-    """Id of the commit that a ref stands for."""
+def commit_of(history: History, ref: str, refusal: str = f"{_INVALID}: should point to a commit") -> str:
+    """Id of the commit that a ref stands for; for a staging area, the refusal."""
     at = resolve(history, ref)
     if at.staging:
-        raise Refused(400, f"{_INVALID}: should point to a commit")
+        raise Refused(400, refusal)
     return at.commit
+
+
+def compared_commit(history: History, ref: str) -> str:
+    """As `commit_of`, in the words that lakeFS has for refs that are compared or merged."""
+    return commit_of(history, ref, f"reference '{ref}': reference to staging area with $ is not a commit")
 
 
 def _base(history: History, name: str) -> Resolved | None:

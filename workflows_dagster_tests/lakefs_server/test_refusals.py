@@ -98,6 +98,16 @@ REFUSALS: dict[str, tuple[tuple[str, str, dict[str, Any]], int, str]] = {
     "commit of a staging area": (_get("/commits/dirty$"), 500, f"ref: {INVALID}: should point to a commit"),
     "log of nothing": (_get("/refs/nope/commits"), 404, "ref: not found"),
     "difference to nothing": (_get("/refs/main/diff/nope"), 404, "get commit by ref nope: not found"),
+    "difference to a staging area": (
+        _get("/refs/dirty$/diff/nope", type="two_dot"),
+        400,
+        "reference 'dirty$': reference to staging area with $ is not a commit",
+    ),
+    "merge of a staging area": (
+        _merge("dirty$", "main"),
+        400,
+        "get commit by ref dirty$: reference 'dirty$': reference to staging area with $ is not a commit",
+    ),
     "merge of nothing": (_merge("nope", "main"), 404, "update branch main: get commit by ref nope: not found"),
     "merge into nothing": (_merge("ours", "nope"), 404, "branch not found"),
     "merge of what has no changes": (_merge("clean", "main"), 400, "update branch main: no changes"),

@@ -86,19 +86,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
-        body = _Counted(self._body())
+        seen = Seen(self.command, self.path)
+        body = _Counted(self._body(), seen)
         if _CONTROL.fullmatch(path):
             self._send(self._control(path, body))
             return
-        seen = Seen(self.command, self.path)
         self.server.requests.add(seen)
         fault = self.server.faults.take(self.command, self.path)
         try:
             self._meet(fault, seen, path, query, body)
         except Interrupted:
             self.close_connection = True
-        finally:
-            seen.body_bytes = body.count
 
     # One way for all methods.
     do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_GET
@@ -194,21 +192,21 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class _Counted:
-    """A body, and how much of it was read."""
+    """A body that notes how much of it was read."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, seen: Seen) -> None:
         self._body = body
-        self.count = 0
+        self._seen = seen
 
     def read(self, size: int) -> bytes:
         block = self._body.read(size)
-        self.count += len(block)
+        self._seen.body_bytes += len(block)
         return block
 
     def skip(self, most: int | None = None) -> None:
         """Reads on, to the end or to so many bytes in all."""
-        while most is None or self.count < most:
-            if not self.read(BLOCK_BYTES if most is None else min(BLOCK_BYTES, most - self.count)):
+        while most is None or self._seen.body_bytes < most:
+            if not self.read(BLOCK_BYTES if most is None else min(BLOCK_BYTES, most - self._seen.body_bytes)):
                 return
 
 
