@@ -17,6 +17,7 @@ from workflows_dagster.checks.synthesis import (
     VALIDATED_OF_TRAINING,
 )
 from workflows_dagster.io_managers.published import PublishedIOManager
+from workflows_dagster.lib.annotation.training import TRAINING_REVIEW
 from workflows_dagster.lib.artifact import write_report, write_table
 from workflows_dagster.lib.schema import CORPUS_REVIEW, SYNTHETIC_REVIEW
 from workflows_dagster.resources.generator import RecombinationResource
@@ -72,7 +73,8 @@ class _Empty:
 
 
 def _write_training(folder: Path) -> _Empty:
-    write_table(folder / "reviews.parquet", corpus(), CORPUS_REVIEW)
+    votes = {name: pl.lit(0, pl.Int32) for name in ("votes", "agreeing")}
+    write_table(folder / "reviews.parquet", corpus().with_columns(**votes), TRAINING_REVIEW)
     write_report(folder, {"status": "waiting", "label_sources": {"rating": 900}})
     return _Empty()
 

@@ -28,7 +28,7 @@ from workflows_dagster.lib.metrics import Estimate, softmax
 from workflows_dagster.lib.process_guard import exclusive
 from workflows_dagster.lib.schema import LABELS
 
-CODE_VERSION: Final = "1"
+CODE_VERSION: Final = "2"
 """Raised whenever training with the same rows and settings would give another adapter."""
 
 ADAPTER_FOLDER: Final = "adapter"
@@ -69,6 +69,7 @@ class AdapterReport:
             "finetuning/learning_curve": self.curve,
             "finetuning/macro_f1": self.model.macro_f1.value,
             "finetuning/macro_f1_interval": str(self.model.macro_f1),
+            **_gold_metadata(self.model.gold),
             "finetuning/baseline_macro_f1": self.baseline.macro_f1.value,
             "finetuning/baseline_macro_f1_interval": str(self.baseline.macro_f1),
             "finetuning/macro_f1_gain": self.gain.value,
@@ -305,12 +306,19 @@ def scores_table(model: Scores, linear: Scores) -> Markdown:
     lines = ["| rows | model | linear baseline |", "|---|---|---|"]
     lines.append(f"| all, macro-F1 | {model.macro_f1} | {linear.macro_f1} |")
     lines.append(f"| all, accuracy | {model.accuracy} | {linear.accuracy} |")
-    for kind in ("per_class", "per_source", "per_language"):
+    for kind in ("per_class", "per_source", "per_language", "per_label_source"):
         ours, theirs = getattr(model, kind), getattr(linear, kind)
         lines.extend(
             f"| {kind.removeprefix('per_')} {name} | {ours[name]} | {theirs.get(name, '-')} |" for name in ours
         )
     return Markdown("\n".join(lines))
+
+
+def _gold_metadata(gold: Estimate | None) -> dict[str, object]:
+    """The score on the rows that people labelled, where they have."""
+    if gold is None:
+        return {}
+    return {"finetuning/gold_macro_f1": gold.value, "finetuning/gold_macro_f1_interval": str(gold)}
 
 
 def _predict_linear(linear: baseline.LinearBaseline, rows: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Scores of predictions: overall, per class, per source, per language, and against another model on the same rows."""
+"""Scores of predictions: overall, per class, source, language and origin of the label, and against another model."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -28,6 +28,7 @@ PREDICTION: Final = pa.schema(
         pa.field("source", pa.string(), nullable=False),
         pa.field("language", pa.string()),
         pa.field("label", pa.string(), nullable=False),
+        pa.field("label_source", pa.string(), nullable=False),  # "human": a gold row
         pa.field("predicted", pa.string(), nullable=False),
         pa.field("probabilities", pa.list_(pa.float32()), nullable=False),  # in the order of LABELS
     ]
@@ -44,6 +45,7 @@ class Scores:
         per_class: F1 of each class that occurs.
         per_source: Macro-F1 over the classes that occur in a source.
         per_language: The same for each language.
+        per_label_source: The same for each origin of the label; "human" is the gold set, the rest rests on weak labels.
     """
 
     macro_f1: Estimate
@@ -51,6 +53,12 @@ class Scores:
     per_class: dict[str, Estimate]
     per_source: dict[str, Estimate]
     per_language: dict[str, Estimate]
+    per_label_source: dict[str, Estimate]
+
+    @property
+    def gold(self) -> Estimate | None:
+        """Macro-F1 on the rows that people labelled; None where they labelled no test row."""
+        return self.per_label_source.get("human")
 
     def to_record(self) -> dict[str, object]:
         """As a JSON object."""
@@ -59,7 +67,7 @@ class Scores:
 
 def prediction_table(rows: pl.DataFrame, probabilities: npt.NDArray[np.floating]) -> pl.DataFrame:
     """The rows with the class of the highest probability, in the columns of PREDICTION."""
-    return rows.select("review_id", "source", "language", "label").with_columns(
+    return rows.select("review_id", "source", "language", "label", "label_source").with_columns(
         predicted=pl.Series(np.array(LABELS)[probabilities.argmax(axis=1)], dtype=pl.String),
         probabilities=pl.Series(probabilities.astype(np.float32).tolist(), dtype=pl.List(pl.Float32)),
     )
@@ -76,6 +84,7 @@ def score(predictions: pl.DataFrame, seed: int) -> Scores:
         per_class={LABELS[index]: estimate(_f1_of_class(int(index))) for index in present},
         per_source=_by_column(predictions, "source", seed),
         per_language=_by_column(predictions.with_columns(pl.col("language").fill_null("unknown")), "language", seed),
+        per_label_source=_by_column(predictions, "label_source", seed),
     )
 
 

@@ -32,6 +32,8 @@ class Rows:
 def choose_rows(reviews: pl.LazyFrame, settings: FineTuningSettings) -> Rows:
     """The labelled rows of each split, at most as many as the settings allow; independent of the order of rows.
 
+    Rows that people labelled are few and come first: no limit above their number leaves one out.
+
     Raises:
         NotEnoughDataError: A split has no labelled row, or training rows lack a class.
     """
@@ -46,8 +48,8 @@ def choose_rows(reviews: pl.LazyFrame, settings: FineTuningSettings) -> Rows:
     for split, limit in limits.items():
         of_split = labelled.filter(pl.col("split") == split)
         # The texts of a large corpus do not fit in memory; what decides about a row does.
-        keys = of_split.select("review_id", "label", "source").collect(engine="streaming")
-        kept = stratified(keys, limit, settings.seed).select("review_id")
+        keys = of_split.select("review_id", "label", "source", "label_source").collect(engine="streaming")
+        kept = _human_first(keys, limit, settings.seed).select("review_id")
         available[split] = keys.height
         chosen[split] = (
             of_split.select(COLUMNS).join(kept.lazy(), on="review_id", how="semi").collect().sort("review_id")
@@ -80,6 +82,12 @@ def stratified(rows: pl.DataFrame, limit: int, seed: int) -> pl.DataFrame:
         .drop("_draw", "_depth")
         .sort("review_id")
     )
+
+
+def _human_first(rows: pl.DataFrame, limit: int, seed: int) -> pl.DataFrame:
+    by_people = pl.col("label_source") == "human"
+    human = stratified(rows.filter(by_people), limit, seed)
+    return pl.concat([human, stratified(rows.filter(~by_people), limit - human.height, seed)])
 
 
 def class_ids(rows: pl.DataFrame) -> npt.NDArray[np.int64]:

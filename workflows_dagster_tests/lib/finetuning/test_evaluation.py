@@ -14,6 +14,7 @@ def _predictions(labels: list[str], predicted: list[str]) -> pl.DataFrame:
             "source": ["shop"] * (len(labels) - 1) + ["posts"],
             "language": [None, *["en"] * (len(labels) - 1)],
             "label": labels,
+            "label_source": ["human", *["rating"] * (len(labels) - 1)],
             "predicted": predicted,
         }
     )
@@ -34,6 +35,21 @@ def test_scores_are_those_of_the_confusion_matrix() -> None:
     }
     assert {source: found.n for source, found in scores.per_source.items()} == {"shop": 3, "posts": 1}
     assert {language: found.n for language, found in scores.per_language.items()} == {"en": 3, "unknown": 1}
+
+
+def test_gold_rows_are_scored_apart_from_weak_ones() -> None:
+    scores = score(_predictions(LABELS, ["negative", "neutral", "neutral", "positive"]), seed=0)
+
+    assert scores.gold is not None
+    assert (scores.gold.value, scores.gold.n) == (1, 1)
+    # The miss is a weak label: no negative is found, one of two neutral calls is right, positive is.
+    weak = scores.per_label_source["rating"]
+    assert (weak.value, weak.n) == (pytest.approx((0 + 2 / 3 + 1) / 3), 3)
+
+
+def test_gold_is_absent_where_people_labelled_no_test_row() -> None:
+    weak = _predictions(LABELS, LABELS).with_columns(label_source=pl.lit("given"))
+    assert score(weak, seed=0).gold is None
 
 
 def test_gain_is_zero_with_no_width_between_equal_predictions() -> None:

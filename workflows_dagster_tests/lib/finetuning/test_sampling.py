@@ -65,6 +65,21 @@ def test_chosen_rows_are_limited_per_split(tiny_reviews: Artifact, tiny_settings
     assert rows.available == {"train": 24, "validation": 9, "test": 12}
 
 
+def test_rows_that_people_labelled_are_never_left_out(
+    tiny_reviews: Artifact, tiny_settings: FineTuningSettings
+) -> None:
+    test = pl.col("split") == "test"
+    ids = tiny_reviews.scan().filter(test).select("review_id").collect()["review_id"].sort()
+    people = pl.when(pl.col("review_id").is_in(ids[:4].implode())).then(pl.lit("human")).otherwise("label_source")
+    reviews = tiny_reviews.scan().with_columns(label_source=people)
+
+    for limit in (3, 5):
+        rows = choose_rows(reviews, tiny_settings.model_copy(update={"max_test_rows": limit}))
+        assert rows.test.height == limit
+        assert set(rows.test.filter(pl.col("label_source") == "human")["review_id"]) <= set(ids[:4])
+        assert rows.test.filter(pl.col("label_source") == "human").height == min(limit, 4)
+
+
 def test_missing_class_is_refused_with_its_name(tiny_reviews: Artifact, tiny_settings: FineTuningSettings) -> None:
     reviews = tiny_reviews.scan().filter(~((pl.col("split") == "train") & (pl.col("label") == "neutral")))
     with pytest.raises(NotEnoughDataError, match="no neutral in 16 rows"):
