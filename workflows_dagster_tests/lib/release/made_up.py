@@ -18,6 +18,10 @@ from workflows_dagster.lib.store.versioned import VersionedStore
 
 ESTIMATE = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 4, "confidence": 0.95}
 GATES = {"raw_reviews": ["raw_reviews_whole"], "augmented_reviews": ["augmented_reviews_whole"]}
+EVERY_GATE = GATES | {
+    asset: [f"{asset}_whole"]
+    for asset in ("review_corpus", "training_reviews", "exported_models", "technique_benchmarks", "benchmark_report")
+}
 
 
 class MadeUpChain:

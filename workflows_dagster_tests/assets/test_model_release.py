@@ -1,0 +1,133 @@
+"""model_release through Dagster, on a made-up chain: what is tagged, what is put in force, what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from workflows_dagster.assets import benchmark
+from workflows_dagster.assets.benchmark import model_release
+from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.release.deployment import deploy, deployed, deployments
+from workflows_dagster.lib.release.releases import release, release_tags
+from workflows_dagster.resources.store import EmbeddedStore
+from workflows_dagster_tests.lib.release.made_up import EVERY_GATE, MadeUpChain, reviews
+
+FIRST = reviews(("r1", "shop", "positive", "good"))
+SECOND = reviews(("r1", "shop", "negative", "bad"))
+AUDITS = ["model_release_is_one_chain", "model_release_names_its_model", "model_release_passed_every_gate"]
+
+
+class Given(dg.IOManager):
+    """Hands out a prepared report."""
+
+    def __init__(self, report: Artifact) -> None:
+        self._report = report
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:
+        raise TypeError("model_release publishes itself")
+
+    def load_input(self, context: dg.InputContext) -> Artifact:
+        return self._report
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddedStore:
+    """An embedded store whose assets have the gates of the made-up chain."""
+    monkeypatch.setattr(benchmark, "GATES", EVERY_GATE)
+    return EmbeddedStore(home=str(tmp_path))
+
+
+@pytest.fixture
+def chain(store: EmbeddedStore, tmp_path: Path) -> MadeUpChain:
+    """A chain in that store."""
+    made_up = MadeUpChain(tmp_path)
+    made_up.store = store.store()
+    return made_up
+
+
+def make(
+    store: EmbeddedStore, report: Artifact, instance: dg.DagsterInstance, **config: Any
+) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        [model_release, dg.AssetSpec("benchmark_report")],
+        selection=[model_release],
+        resources={"store": store, "io_manager": Given(report)},
+        instance=instance,
+        run_config={"ops": {"model_release": {"config": config}}},
+        raise_on_error=False,
+    )
+
+
+def test_release_is_tagged_deployed_and_shown(
+    store: EmbeddedStore, chain: MadeUpChain, instance: dg.DagsterInstance
+) -> None:
+    result = make(store, chain.whole(FIRST), instance)
+    assert result.success
+    (event,) = result.asset_materializations_for_node("model_release")
+    shown = {key: value.value for key, value in event.metadata.items()}
+    commit = store.store().version("model_release").commit
+    assert (shown["release/tag"], shown["release/pick"], shown["store/commit_id"]) == ("release-1", "int8", commit)
+    assert "release-1" in str(shown["release/link"])
+    assert release_tags(store.store()) == {"release-1": commit}
+    assert deployed(store.store()).tag == "release-1"
+    checks = {event.check_name: event.passed for event in result.get_asset_check_evaluations()}
+    assert checks == dict.fromkeys(AUDITS, True)
+
+
+def test_release_made_again_keeps_its_tag_and_undoes_no_rollback(
+    store: EmbeddedStore, chain: MadeUpChain, instance: dg.DagsterInstance
+) -> None:
+    make(store, chain.whole(FIRST), instance)
+    second = chain.whole(SECOND)
+    make(store, second, instance)
+    deploy(store.store(), release(store.store(), "release-1"), "rollback", ["test"])
+    assert make(store, second, instance).success
+    assert list(release_tags(store.store())) == ["release-1", "release-2"]
+    assert deployed(store.store()).tag == "release-1"
+
+
+def test_step_killed_between_publishing_and_tagging_is_made_up_for_when_it_runs_again(
+    store: EmbeddedStore, chain: MadeUpChain, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = chain.whole(FIRST)
+    with monkeypatch.context() as patch:
+        patch.setattr(benchmark, "tag_release", killed)
+        assert not make(store, report, instance).success
+    assert store.store().head("model_release") is not None
+    assert release_tags(store.store()) == {}
+    assert make(store, report, instance).success
+    assert list(release_tags(store.store())) == ["release-1"]
+    assert [found.tag for found in deployments(store.store())] == ["release-1"]
+
+
+def test_release_is_not_deployed_when_told_not_to(
+    store: EmbeddedStore, chain: MadeUpChain, instance: dg.DagsterInstance
+) -> None:
+    assert make(store, chain.whole(FIRST), instance, deploy=False).success
+    assert list(release_tags(store.store())) == ["release-1"]
+    assert list(deployments(store.store())) == []
+
+
+def test_chain_with_a_failed_check_is_refused_and_main_keeps_no_trace(
+    store: EmbeddedStore, chain: MadeUpChain, instance: dg.DagsterInstance
+) -> None:
+    rows = chain.rows(FIRST, chain.publish("raw_reviews/a", {"reviews.txt": b"1"}), audit="failed")
+    result = make(store, chain.report("int8", rows, chain.benchmark(rows, b"\x01", {})), instance)
+    assert not result.success
+    failure = result.failure_data_for_node("model_release")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    description = failure.user_failure_data.description or ""
+    assert "model_release_passed_every_gate failed" in description
+    assert f"augmented_reviews at {rows.commit[:12]}: augmented_reviews_whole failed" in description
+    checks = {event.check_name: event.passed for event in result.get_asset_check_evaluations()}
+    assert checks == {**dict.fromkeys(AUDITS, True), "model_release_passed_every_gate": False}
+    assert (store.store().head("model_release"), release_tags(store.store())) == (None, {})
+    (branch,) = store.store().repository.branches("tx-")
+    assert branch in description
+
+
+def killed(*_: object) -> str:
+    raise KeyboardInterrupt
