@@ -44,6 +44,7 @@ PARENTS = {
         "lora_adapter",
         "technique_benchmarks",
     },
+    "model_release": {"benchmark_report"},
 }
 CORPUS = {
     "review_corpus",
@@ -61,7 +62,7 @@ JOBS = {
     "corpus_job": CORPUS,
     "training_job": CORPUS | {"lora_adapter", "merged_model"},
     "export_job": {"exported_models", "technique_benchmarks"},
-    "report_job": {"benchmark_report"},
+    "report_job": {"benchmark_report", "model_release"},
 }
 PARTITIONS = {"ingest_job": "batch", "export_job": "technique"}
 

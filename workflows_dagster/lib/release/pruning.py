@@ -6,8 +6,8 @@ from typing import Final
 from workflows_dagster.lib.errors import NotPublishedError
 from workflows_dagster.lib.release.holding import held_commits
 from workflows_dagster.lib.release.lineage import upstream_of
-from workflows_dagster.lib.store.git import GitRepository
-from workflows_dagster.lib.store.git_removal import Pruned
+from workflows_dagster.lib.store.git.removal import Pruned
+from workflows_dagster.lib.store.git.repository import GitRepository
 from workflows_dagster.lib.store.versioned import VersionedStore
 
 GRACE_S: Final = 2 * 86_400.0

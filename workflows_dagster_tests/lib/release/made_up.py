@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from workflows_dagster.lib.release.building import build_release
 from workflows_dagster.lib.release.record import RELEASE_PATH
 from workflows_dagster.lib.release.releases import Release, release_at, tag_release
 from workflows_dagster.lib.schema import CORPUS_REVIEW
-from workflows_dagster.lib.store.git import GitRepository
+from workflows_dagster.lib.store.git.repository import GitRepository
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore
 
@@ -89,6 +90,18 @@ class MadeUpChain:
         corpus, training = (self.store.version(path) for path in ("review_corpus", "training_reviews"))
         benchmark = self.benchmark(rows, weights, predicted or {})
         return self.report("int8", raw, corpus, training, rows, benchmark)
+
+    def left_behind(self, path: str) -> str:
+        """The branch of a transaction that failed."""
+        transaction = None
+        with (
+            suppress(RuntimeError),
+            self.store.transaction(path, "m", label=[path], metadata={}) as transaction,
+        ):
+            transaction.write("n", b"half")
+            raise RuntimeError("broken")
+        assert transaction is not None
+        return transaction.branch
 
     def record(self, report: Artifact) -> Version:
         """The published record of a release, not tagged."""

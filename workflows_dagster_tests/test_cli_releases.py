@@ -1,0 +1,145 @@
+"""The commands over releases, on a made-up chain."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from workflows_dagster.cli import app, upkeep
+from workflows_dagster.lib.release.deployment import deploy
+from workflows_dagster.lib.release.releases import Release
+from workflows_dagster_tests.lib.release.made_up import MadeUpChain, reviews
+
+FIRST = reviews(("r1", "shop", "positive", "good"), ("r2", "shop", "negative", "bad"))
+SECOND = reviews(("r1", "shop", "positive", "good"), ("r3", "blog", "neutral", "so so"))
+
+
+@pytest.fixture
+def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUpChain:
+    """A chain in the store that the commands open."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORKFLOWS_DAGSTER_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    return MadeUpChain(tmp_path / "home")
+
+
+@pytest.fixture
+def two(chain: MadeUpChain) -> list[Release]:
+    """Two releases, the second one in force."""
+    made = [
+        chain.release(FIRST, b"\x01", {"r1": "positive", "r2": "positive"}),
+        chain.release(SECOND, b"\x02", {"r1": "negative", "r3": "neutral"}),
+    ]
+    for one in made:
+        deploy(chain.store, one, "passed every gate", [one.tag])
+    return made
+
+
+def call(*arguments: str, code: int = 0, lines: str | None = None) -> str:
+    result = CliRunner().invoke(app, list(arguments), input=lines)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_no_release_yet_says_how_to_make_one(chain: MadeUpChain) -> None:
+    assert "No release was made yet" in call("releases")
+    assert "No release was in force yet" in call("releases", "log")
+    assert "no release is deployed" in call("predict", "text", code=2)
+
+
+def test_releases_are_listed_and_the_one_in_force_is_marked(two: list[Release]) -> None:
+    for output in (call("releases"), call("releases", "list")):
+        first, second = (line.split() for line in output.splitlines() if line.startswith(" release-"))
+        assert (first[0], second[:2]) == ("release-1", ["release-2", "*"])
+        assert "0.800 [0.700, 0.900] n=4" in output
+        assert two[0].version.commit[:12] in output
+
+
+def test_show_names_model_figures_rows_and_every_version(two: list[Release]) -> None:
+    output = call("releases", "show", "release-1")
+    assert "release-1, not in force" in output
+    assert two[0].pick.sha256 in output
+    assert "negative 1, positive 1" in output
+    for member in two[0].record.chain:
+        assert member.commit[:12] in output
+
+
+def test_diff_counts_rows_and_names_versions(two: list[Release]) -> None:
+    output = call("releases", "diff", "release-1", "release-2")
+    rows = [line.split() for line in output.splitlines()]
+    assert ["review_corpus", "all", "all", "1", "1", "-", "-"] in rows
+    assert ["blog", "neutral", "1", "-", "-", "-"] in rows
+    assert ["shop", "negative", "-", "1", "-", "-"] in rows
+    assert "-1.000 [-1.000, -1.000] n=1" in output
+    assert two[1].pick.commit[:12] in output
+
+
+def test_rollback_is_listed_logged_and_can_be_undone(two: list[Release]) -> None:
+    output = call("rollback", "release-1", "--reason", "it calls everything neutral")
+    assert "release-1 (int8) is in force instead of release-2: it calls everything neutral" in output
+    assert "workflows-dagster rollback release-2" in output
+    assert "release-1 *" in call("releases")
+    log = [line for line in call("releases", "log").splitlines() if "release-" in line]
+    assert ["it calls everything neutral" in log[0], "release-2" in log[1], "release-1" in log[2]] == [True] * 3
+    assert "is in force already" in call("rollback", "release-1")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["rollback", "release-7"],
+        ["releases", "show", "release-7"],
+        ["releases", "diff", "release-1", "release-7"],
+        ["releases", "checkout", "release-7", "out"],
+        ["releases", "rerun", "release-7", "--home", "out"],
+        ["predict", "text", "--release", "release-7"],
+    ],
+)
+@pytest.mark.usefixtures("two")
+def test_unknown_release_is_refused_with_the_known_ones(arguments: list[str]) -> None:
+    output = call(*arguments, code=2)
+    assert "'release-7'" in output
+    assert "release-1, release-2" in output
+
+
+def test_checkout_writes_the_release_and_refuses_a_folder_that_holds_something(
+    two: list[Release], tmp_path: Path
+) -> None:
+    assert "verified" in call("releases", "checkout", "release-1", "out")
+    assert (tmp_path / "out" / "exported_models" / "int8" / "model" / "weights").read_bytes() == b"\x01"
+    assert "ConfigurationError" in call("releases", "checkout", "release-2", "out", code=2)
+
+
+@pytest.mark.usefixtures("two")
+def test_nothing_to_score_says_how_to_name_it() -> None:
+    assert "one a line on standard input" in call("predict", code=2, lines="\n  \n")
+
+
+@pytest.mark.usefixtures("two")
+def test_rerun_as_far_as_an_asset_that_is_not_there_names_the_others() -> None:
+    output = call("releases", "rerun", "release-1", "--home", "again", "--until", "no_such_asset", code=2)
+    assert "augmented_reviews, benchmark_report" in output
+
+
+def test_prune_drops_what_no_release_and_nothing_published_needs(chain: MadeUpChain, two: list[Release]) -> None:
+    loose = [chain.publish("notes", {"n": str(number).encode()}) for number in range(3)]
+    output = call("prune", "--keep", "1", "--older-than", "0")
+    assert "Dropped 2 versions" in output
+    assert [version.commit for version in chain.store.log("notes")] == [loose[2].commit]
+    for member in two[0].record.chain:
+        assert chain.store.version(member.path, member.commit).digest == member.digest
+
+
+@pytest.mark.usefixtures("two")
+def test_prune_of_a_store_that_collects_its_own_garbage_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object, **__: object) -> None:
+        return None
+
+    monkeypatch.setattr(upkeep, "prune_store", nothing)
+    assert "docs/lakefs.md" in call("prune", code=2)
+
+
+def test_sweep_names_the_branches_that_it_removed(chain: MadeUpChain) -> None:
+    branch = chain.left_behind("notes")
+    assert "Removed 0 branches" in call("sweep")
+    assert f"{branch}\nRemoved 1 branches" in call("sweep", "--older-than", "0")
