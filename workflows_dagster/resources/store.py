@@ -11,8 +11,8 @@ from pydantic import Field, PrivateAttr
 from workflows_dagster.lib.artifact import Artifact, Report
 from workflows_dagster.lib.audit import Audit, Comparison
 from workflows_dagster.lib.errors import ConflictError, QualityGateError, WorkflowError
-from workflows_dagster.lib.store.git import GitRepository
-from workflows_dagster.lib.store.lakefs import LakeFSRepository
+from workflows_dagster.lib.store.git.repository import GitRepository
+from workflows_dagster.lib.store.lakefs.repository import LakeFSRepository
 from workflows_dagster.lib.store.naming import published_path
 from workflows_dagster.lib.store.repository import Repository
 from workflows_dagster.lib.store.transaction import Transaction

@@ -11,9 +11,9 @@ from urllib.parse import quote, unquote
 
 from dulwich.objects import Blob, ObjectID, Tree
 
-from workflows_dagster.lib.store.git_objects import BLOCK_BYTES, GitObjects
-from workflows_dagster.lib.store.git_refs import BRANCHES, TAGS, GitRefs
-from workflows_dagster.lib.store.git_setup import make_repository
+from workflows_dagster.lib.store.git.objects import BLOCK_BYTES, GitObjects
+from workflows_dagster.lib.store.git.refs import BRANCHES, TAGS, GitRefs
+from workflows_dagster.lib.store.git.setup import make_repository
 from workflows_dagster_tests.lakefs_server.commits import Commit
 from workflows_dagster_tests.lakefs_server.entries import Entries, Entry
 

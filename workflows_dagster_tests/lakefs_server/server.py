@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from workflows_dagster.lib.store.git_lock import locked
+from workflows_dagster.lib.store.git.lock import locked
 from workflows_dagster_tests.lakefs_server.faults import Faults, Requests
 from workflows_dagster_tests.lakefs_server.installation import Installation
 from workflows_dagster_tests.lakefs_server.wire import Server

@@ -7,7 +7,7 @@ import pytest
 
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.lib.errors import ConfigurationError
-from workflows_dagster.lib.store.lakefs import LakeFSRepository
+from workflows_dagster.lib.store.lakefs.repository import LakeFSRepository
 from workflows_dagster.resources.registry import build_resources, build_store
 from workflows_dagster.resources.store import EmbeddedStore, LakeFSStore
 from workflows_dagster.settings import Settings, environment

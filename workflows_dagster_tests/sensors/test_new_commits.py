@@ -12,7 +12,7 @@ import pytest
 from workflows_dagster.assets.ingest import raw_reviews
 from workflows_dagster.lib.errors import SourceUnreadableError
 from workflows_dagster.lib.ingest.manifests import Manifests
-from workflows_dagster.lib.store.lakefs_connection import LakeFSConnection
+from workflows_dagster.lib.store.lakefs.connection import LakeFSConnection
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import EmbeddedStore, LakeFSStore
 from workflows_dagster.sensors.new_commits import ingest_new_commits_sensor

@@ -17,8 +17,8 @@ from uuid import uuid4
 
 import pytest
 
-from workflows_dagster.lib.store.git import GitRepository
-from workflows_dagster.lib.store.lakefs import LakeFSRepository
+from workflows_dagster.lib.store.git.repository import GitRepository
+from workflows_dagster.lib.store.lakefs.repository import LakeFSRepository
 from workflows_dagster.lib.store.repository import Repository
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workflows_dagster.lib.store.git import GitRepository
+from workflows_dagster.lib.store.git.repository import GitRepository
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore
 

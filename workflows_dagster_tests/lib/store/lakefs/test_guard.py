@@ -13,7 +13,7 @@ from workflows_dagster.lib.schema import CLEAN_REVIEW, CORPUS_REVIEW, RAW_REVIEW
 
 lua52: Any = pytest.importorskip("lupa.lua52", reason="lupa runs the hook")
 
-DOCS = Path(__file__).parents[3] / "docs" / "lakefs"
+DOCS = Path(__file__).parents[4] / "docs" / "lakefs"
 PAGE = 2
 
 

@@ -18,9 +18,9 @@ from workflows_dagster.lib.errors import (
     NotPublishedError,
     StoreError,
 )
-from workflows_dagster.lib.store.lakefs_commits import commit_metadata, entries, last_change
-from workflows_dagster.lib.store.lakefs_connection import PAGE, LakeFSConnection
-from workflows_dagster.lib.store.lakefs_transfer import download, in_parallel, target_in, upload
+from workflows_dagster.lib.store.lakefs.commits import commit_metadata, entries, last_change
+from workflows_dagster.lib.store.lakefs.connection import PAGE, LakeFSConnection
+from workflows_dagster.lib.store.lakefs.transfer import download, in_parallel, target_in, upload
 from workflows_dagster.lib.store.repository import Change
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workflows_dagster.lib.errors import ConflictError, IntegrityError, NotPublishedError, StoreError
-from workflows_dagster.lib.store.git import GitRepository
+from workflows_dagster.lib.store.git.repository import GitRepository
 from workflows_dagster.lib.store.repository import Change, Repository
 
 needs_git = pytest.mark.skipif(
@@ -537,7 +537,7 @@ def test_repository_agrees_with_a_dictionary_and_with_git(
 PEAK: Final = """
 import resource, sys
 from pathlib import Path
-from workflows_dagster.lib.store.git import GitRepository
+from workflows_dagster.lib.store.git.repository import GitRepository
 
 repository = GitRepository(Path(sys.argv[1]))
 names = [path.name for path in Path(sys.argv[2]).iterdir()]

@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 from workflows_dagster.lib.errors import NotPublishedError
-from workflows_dagster.lib.store.git import GitRepository
+from workflows_dagster.lib.store.git.repository import GitRepository
 
 needs_git = pytest.mark.skipif(
     shutil.which("git") is None, reason="git itself is not installed: nobody judges the result"
@@ -21,7 +21,7 @@ needs_git = pytest.mark.skipif(
 KILLED_AT_EACH_STEP: Final = '''
 import os, shutil, signal, subprocess, sys
 from pathlib import Path
-from workflows_dagster.lib.store.git import GitRepository
+from workflows_dagster.lib.store.git.repository import GitRepository
 
 top, work = Path(sys.argv[1]), sys.argv[2]
 
@@ -155,7 +155,7 @@ import sys
 from itertools import count
 from pathlib import Path
 from workflows_dagster.lib.errors import ConflictError
-from workflows_dagster.lib.store.git import GitRepository
+from workflows_dagster.lib.store.git.repository import GitRepository
 
 root, name, rounds, *paths = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), *sys.argv[4:]
 repository = GitRepository(root)
@@ -279,7 +279,7 @@ FULL_DISK: Final = """
 import resource, signal, sys
 from pathlib import Path
 from workflows_dagster.lib.errors import StoreUnavailableError
-from workflows_dagster.lib.store.git import GitRepository
+from workflows_dagster.lib.store.git.repository import GitRepository
 
 repository, folder, limit = GitRepository(Path(sys.argv[1])), Path(sys.argv[2]), int(sys.argv[3])
 start = repository.prepare("main")

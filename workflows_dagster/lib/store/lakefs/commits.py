@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from workflows_dagster.lib.errors import NotPublishedError, StoreError
-from workflows_dagster.lib.store.lakefs_connection import PAGE, LakeFSConnection
+from workflows_dagster.lib.store.lakefs.connection import PAGE, LakeFSConnection
 
 _LONGEST_VALUE = 2000
 

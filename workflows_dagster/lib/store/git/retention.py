@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from workflows_dagster.lib.store.git_history import first_parents
-from workflows_dagster.lib.store.git_message import AUTHOR, published_path_of
-from workflows_dagster.lib.store.git_objects import GitObjects
-from workflows_dagster.lib.store.git_refs import BRANCHES, TAGS, VERSIONS, GitRefs, version_ref
-from workflows_dagster.lib.store.git_trees import FOLDER, SUBMODULE, compared, lookup
+from workflows_dagster.lib.store.git.history import first_parents
+from workflows_dagster.lib.store.git.message import AUTHOR, published_path_of
+from workflows_dagster.lib.store.git.objects import GitObjects
+from workflows_dagster.lib.store.git.refs import BRANCHES, TAGS, VERSIONS, GitRefs, version_ref
+from workflows_dagster.lib.store.git.trees import FOLDER, SUBMODULE, compared, lookup
 from workflows_dagster.lib.store.naming import BRANCH_PREFIX
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from workflows_dagster.lib.store.git_errors import damaged
+from workflows_dagster.lib.store.git.errors import damaged
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from workflows_dagster.lib.errors import IntegrityError
-from workflows_dagster.lib.store.lakefs_connection import LakeFSConnection
+from workflows_dagster.lib.store.lakefs.connection import LakeFSConnection
 
 _BLOCK_BYTES = 1 << 20
 _CONTENT_TYPES = {

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import urllib3
 
 from workflows_dagster.lib.errors import ConfigurationError
-from workflows_dagster.lib.store.lakefs_errors import is_transient, not_lakefs, refused, unavailable
+from workflows_dagster.lib.store.lakefs.errors import is_transient, not_lakefs, refused, unavailable
 
 if TYPE_CHECKING:
     import lakefs

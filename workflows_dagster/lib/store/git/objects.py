@@ -18,8 +18,8 @@ from uuid import uuid4
 
 from workflows_dagster.lib.errors import IntegrityError, StoreError
 from workflows_dagster.lib.store.durable import sync
-from workflows_dagster.lib.store.git_errors import MissingObjectError, damaged
-from workflows_dagster.lib.store.git_packs import BLOCK_BYTES, KINDS, GitPacks, inflated
+from workflows_dagster.lib.store.git.errors import MissingObjectError, damaged
+from workflows_dagster.lib.store.git.packs import BLOCK_BYTES, KINDS, GitPacks, inflated
 
 if TYPE_CHECKING:
     from dulwich.objects import Commit, ObjectID, ShaFile, Tree

@@ -3,11 +3,11 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from workflows_dagster.lib.store.git_errors import MissingObjectError
-from workflows_dagster.lib.store.git_message import AUTHOR, published_path_of
-from workflows_dagster.lib.store.git_objects import GitObjects
-from workflows_dagster.lib.store.git_refs import BRANCHES, KEPT, GitRefs, version_ref
-from workflows_dagster.lib.store.git_trees import Entry, lookup
+from workflows_dagster.lib.store.git.errors import MissingObjectError
+from workflows_dagster.lib.store.git.message import AUTHOR, published_path_of
+from workflows_dagster.lib.store.git.objects import GitObjects
+from workflows_dagster.lib.store.git.refs import BRANCHES, KEPT, GitRefs, version_ref
+from workflows_dagster.lib.store.git.trees import Entry, lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

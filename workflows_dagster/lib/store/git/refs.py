@@ -12,8 +12,8 @@ from urllib.parse import quote
 from workflows_dagster.lib.errors import StoreUnavailableError
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.store.durable import sync
-from workflows_dagster.lib.store.git_errors import bad_ref_name
-from workflows_dagster.lib.store.git_lock import locked
+from workflows_dagster.lib.store.git.errors import bad_ref_name
+from workflows_dagster.lib.store.git.lock import locked
 
 if TYPE_CHECKING:
     from dulwich.objects import ObjectID

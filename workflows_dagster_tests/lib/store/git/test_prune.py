@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from workflows_dagster.lib.errors import ConfigurationError, NotPublishedError, StoreUnavailableError
-from workflows_dagster.lib.store.git import GitRepository
-from workflows_dagster.lib.store.git_lock import writing
-from workflows_dagster.lib.store.git_objects import GitObjects
-from workflows_dagster.lib.store.git_removal import Pruned, remove_rest
+from workflows_dagster.lib.store.git.lock import writing
+from workflows_dagster.lib.store.git.objects import GitObjects
+from workflows_dagster.lib.store.git.removal import Pruned, remove_rest
+from workflows_dagster.lib.store.git.repository import GitRepository
 
 HAS_GIT = shutil.which("git") is not None
 

@@ -17,15 +17,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workflows_dagster.lib.store.git_errors import name_taken, not_held, superseded, unknown_ref
-from workflows_dagster.lib.store.git_lock import alone, writing
-from workflows_dagster.lib.store.git_message import new_commit, replaced_tree, title, version_message
-from workflows_dagster.lib.store.git_prune import prune
-from workflows_dagster.lib.store.git_reader import GitReader
-from workflows_dagster.lib.store.git_refs import BRANCHES, TAGS, version_ref
-from workflows_dagster.lib.store.git_removal import Pruned
-from workflows_dagster.lib.store.git_setup import MAIN, is_repository, make_repository
-from workflows_dagster.lib.store.git_trees import FOLDER, Entry, build, lookup, replaced
+from workflows_dagster.lib.store.git.errors import name_taken, not_held, superseded, unknown_ref
+from workflows_dagster.lib.store.git.lock import alone, writing
+from workflows_dagster.lib.store.git.message import new_commit, replaced_tree, title, version_message
+from workflows_dagster.lib.store.git.prune import prune
+from workflows_dagster.lib.store.git.reader import GitReader
+from workflows_dagster.lib.store.git.refs import BRANCHES, TAGS, version_ref
+from workflows_dagster.lib.store.git.removal import Pruned
+from workflows_dagster.lib.store.git.setup import MAIN, is_repository, make_repository
+from workflows_dagster.lib.store.git.trees import FOLDER, Entry, build, lookup, replaced
 
 if TYPE_CHECKING:
     from dulwich.objects import Commit, ObjectID, Tree

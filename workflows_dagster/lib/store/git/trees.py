@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from workflows_dagster.lib.store.git_errors import bad_file_name
-from workflows_dagster.lib.store.git_objects import GitObjects
+from workflows_dagster.lib.store.git.errors import bad_file_name
+from workflows_dagster.lib.store.git.objects import GitObjects
 from workflows_dagster.lib.store.repository import Change
 
 if TYPE_CHECKING:

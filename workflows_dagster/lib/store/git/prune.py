@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Final
 
 from workflows_dagster.lib.errors import ConfigurationError, IntegrityError
 from workflows_dagster.lib.store.durable import sync
-from workflows_dagster.lib.store.git_errors import MissingObjectError
-from workflows_dagster.lib.store.git_objects import GitObjects
-from workflows_dagster.lib.store.git_refs import KEPT, VERSIONS, GitRefs
-from workflows_dagster.lib.store.git_removal import Pruned, remove_rest, remove_temporary
-from workflows_dagster.lib.store.git_retention import Retention, retention
+from workflows_dagster.lib.store.git.errors import MissingObjectError
+from workflows_dagster.lib.store.git.objects import GitObjects
+from workflows_dagster.lib.store.git.refs import KEPT, VERSIONS, GitRefs
+from workflows_dagster.lib.store.git.removal import Pruned, remove_rest, remove_temporary
+from workflows_dagster.lib.store.git.retention import Retention, retention
 
 if TYPE_CHECKING:
     from dulwich.objects import ObjectID

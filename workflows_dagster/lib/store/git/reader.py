@@ -10,11 +10,11 @@ from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from workflows_dagster.lib.errors import IntegrityError
-from workflows_dagster.lib.store.git_errors import MissingObjectError, disk_errors, lost, not_held, unknown_ref
-from workflows_dagster.lib.store.git_history import last_change
-from workflows_dagster.lib.store.git_objects import GitObjects
-from workflows_dagster.lib.store.git_refs import BRANCHES, TAGS, GitRefs
-from workflows_dagster.lib.store.git_trees import FOLDER, Entry, compared, encoded, folders_with, lookup
+from workflows_dagster.lib.store.git.errors import MissingObjectError, disk_errors, lost, not_held, unknown_ref
+from workflows_dagster.lib.store.git.history import last_change
+from workflows_dagster.lib.store.git.objects import GitObjects
+from workflows_dagster.lib.store.git.refs import BRANCHES, TAGS, GitRefs
+from workflows_dagster.lib.store.git.trees import FOLDER, Entry, compared, encoded, folders_with, lookup
 from workflows_dagster.lib.store.repository import Change
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from workflows_dagster.lib.errors import IntegrityError
-from workflows_dagster.lib.store.git_message import published_path_of
-from workflows_dagster.lib.store.git_objects import TEMPORARY_PREFIX, GitObjects
-from workflows_dagster.lib.store.git_trees import FOLDER
+from workflows_dagster.lib.store.git.message import published_path_of
+from workflows_dagster.lib.store.git.objects import TEMPORARY_PREFIX, GitObjects
+from workflows_dagster.lib.store.git.trees import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

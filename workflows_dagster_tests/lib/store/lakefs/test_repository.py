@@ -32,8 +32,8 @@ from workflows_dagster.lib.errors import (
     StorePermissionError,
     StoreUnavailableError,
 )
-from workflows_dagster.lib.store.lakefs import LakeFSRepository
-from workflows_dagster.lib.store.lakefs_connection import LakeFSConnection
+from workflows_dagster.lib.store.lakefs.connection import LakeFSConnection
+from workflows_dagster.lib.store.lakefs.repository import LakeFSRepository
 from workflows_dagster.lib.store.repository import Change, Repository
 
 SECRET = "wJalrXUtnFEMI-not-in-any-message"
@@ -629,7 +629,7 @@ def test_many_threads_share_a_repository(repository: LakeFSRepository, lake: Scr
 
 
 def test_docs_state_the_defaults_and_the_errors() -> None:
-    text = " ".join((Path(__file__).parents[3] / "docs" / "lakefs.md").read_text().split())
+    text = " ".join((Path(__file__).parents[4] / "docs" / "lakefs.md").read_text().split())
     repository = LakeFSRepository("http://host", "AKIATEST", SECRET, "reviews")
     assert f"no answer within {repository.timeout_s:g} seconds" in text
     assert f"they have to end within {repository.timeout_s:g} seconds" in text
@@ -643,7 +643,7 @@ def test_docs_state_the_defaults_and_the_errors() -> None:
 _MEASURE = """
 import json, re, sys
 from pathlib import Path
-from workflows_dagster.lib.store.lakefs import LakeFSRepository
+from workflows_dagster.lib.store.lakefs.repository import LakeFSRepository
 
 url, root = sys.argv[1], Path(sys.argv[2])
 repository = LakeFSRepository(url, "AKIATEST", "x", "reviews")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workflows_dagster.lib.store.lakefs import LakeFSRepository
+from workflows_dagster.lib.store.lakefs.repository import LakeFSRepository
 from workflows_dagster.lib.store.versioned import VersionedStore
 from workflows_dagster_tests.lakefs_server.faults import Fault, Kind
 from workflows_dagster_tests.lakefs_server.server import LoopbackLakeFS

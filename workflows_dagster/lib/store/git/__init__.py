@@ -1,0 +1,1 @@
+"""The embedded repository: an ordinary bare git repository that needs no server."""
