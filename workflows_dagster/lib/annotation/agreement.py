@@ -50,16 +50,18 @@ class Ballot:
         reviews: Ids, sorted; the rows of `answers`.
         annotators: Names, sorted; the columns of `answers`.
         answers: Class ids, MISSING where somebody did not answer; shape (reviews, annotators).
+        labels: What could be answered, in its order; index = class id.
     """
 
     reviews: Sequence[str]
     annotators: Sequence[str]
     answers: npt.NDArray[np.int8]
+    labels: Sequence[str] = LABELS
 
     @property
     def votes(self) -> Counts:
         """Answers by class, shape (reviews, classes)."""
-        return np.stack([(self.answers == label).sum(axis=1) for label in range(len(LABELS))], axis=1)
+        return np.stack([(self.answers == label).sum(axis=1) for label in range(len(self.labels))], axis=1)
 
 
 @dataclass(frozen=True)
@@ -85,18 +87,19 @@ class Agreement:
     per_pair: Mapping[str, Estimate | None] = field(default_factory=dict[str, Estimate | None])
 
 
-def ballot(responses: pl.DataFrame) -> Ballot:
+def ballot(responses: pl.DataFrame, labels: Sequence[str] = LABELS) -> Ballot:
     """The answers as a matrix, independent of the order of the rows.
 
     Args:
-        responses: Columns review_id, annotator, label (one of LABELS); one row an annotator and review.
+        responses: Columns review_id, annotator, label; one row an annotator and review.
+        labels: What could be answered, in its order.
 
     Raises:
-        DataContractError: A label outside LABELS, or two answers of one annotator to one review.
+        DataContractError: Another label than these, or two answers of one annotator to one review.
     """
-    strange = responses.filter(~pl.col("label").is_in(LABELS))
+    strange = responses.filter(~pl.col("label").is_in(labels))
     repeated = responses.filter(pl.struct("review_id", "annotator").is_duplicated())
-    for wrong, expected in ((strange, f"labels among {LABELS}"), (repeated, "one answer an annotator and review")):
+    for wrong, expected in ((strange, f"labels among {labels}"), (repeated, "one answer an annotator and review")):
         if not wrong.is_empty():
             raise DataContractError(
                 "answers cannot be counted",
@@ -108,9 +111,9 @@ def ballot(responses: pl.DataFrame) -> Ballot:
     annotators = responses["annotator"].unique().sort()
     answers = np.full((reviews.len(), annotators.len()), MISSING, dtype=np.int8)
     row, column = reviews.search_sorted(responses["review_id"]), annotators.search_sorted(responses["annotator"])
-    class_ids = {label: number for number, label in enumerate(LABELS)}
+    class_ids = {label: number for number, label in enumerate(labels)}
     answers[row.to_numpy(), column.to_numpy()] = [class_ids[label] for label in responses["label"]]
-    return Ballot(reviews.to_list(), annotators.to_list(), answers)
+    return Ballot(reviews.to_list(), annotators.to_list(), answers, labels)
 
 
 def measure(answers: Ballot, resampling: Resampling) -> Agreement:
@@ -133,7 +136,7 @@ def measure(answers: Ballot, resampling: Resampling) -> Agreement:
         fleiss_kappa=estimate(fleiss_sums, fleiss_kappa_of),
         per_class={
             label: estimate(agreeing_pairs, lambda sums, place=place: _ratio(sums[..., place, 0], sums[..., place, 1]))
-            for place, label in enumerate(LABELS)
+            for place, label in enumerate(answers.labels)
         },
         per_pair=_per_pair(answers, resampling),
     )
@@ -252,9 +255,9 @@ def cohen_kappa_of(matrix: Values) -> Values:
     return _ratio(observed - expected, 1 - expected)
 
 
-def one_hot(ids: npt.NDArray[np.integer]) -> Counts:
+def one_hot(ids: npt.NDArray[np.integer], classes: int) -> Counts:
     """Class ids as rows of zeros and one, MISSING as zeros, shape (reviews, classes)."""
-    return (ids[:, None] == np.arange(len(LABELS))).astype(np.int64)
+    return (ids[:, None] == np.arange(classes)).astype(np.int64)
 
 
 def confusions(sides: Counts) -> Values:
@@ -273,7 +276,7 @@ def _per_pair(answers: Ballot, resampling: Resampling) -> dict[str, Estimate | N
         both = answers.answers[:, [place, other_place]]
         both = both[(both != MISSING).all(axis=1)]
         if len(both):
-            units = np.hstack([one_hot(both[:, 0]), one_hot(both[:, 1])])
+            units = np.hstack([one_hot(both[:, place], len(answers.labels)) for place in (0, 1)])
             found[f"{name} & {other}"] = resample(units, confusions, cohen_kappa_of, resampling)
     return found
 

@@ -1,6 +1,7 @@
 """What people agree on: one label per review, by majority and by Dawid and Skene next to each other."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import polars as pl
@@ -29,18 +30,25 @@ Method = Literal["majority", "majority, then dawid-skene", "dawid-skene"]
 """What gives the label: the majority alone, with Dawid and Skene's model for tied votes, or that model alone."""
 
 
-def consensus(responses: pl.DataFrame, method: Method, minimum_posterior: float) -> pl.DataFrame:
+def consensus(
+    responses: pl.DataFrame, method: Method, minimum_posterior: float, labels: Sequence[str] = LABELS
+) -> pl.DataFrame:
     """One row in the columns of PILOT_LABEL for each answered review, sorted by id.
 
     Args:
         responses: Columns review_id, annotator, label.
         method: What gives the label.
         minimum_posterior: A label of Dawid and Skene's model below it is none.
+        labels: What could be answered, in its order.
 
     Raises:
         MissingExtraError: crowd-kit is not installed.
     """
-    both = majority(responses).rename({"label": "majority"}).join(dawid_skene(responses), on="review_id", how="left")
+    both = (
+        majority(responses)
+        .rename({"label": "majority"})
+        .join(dawid_skene(responses, labels), on="review_id", how="left")
+    )
     sure = pl.col("posterior") >= minimum_posterior
     modelled = pl.when(sure).then("dawid_skene")
     by_model = pl.when(sure).then(pl.lit("dawid-skene"))
@@ -89,7 +97,7 @@ def majority(responses: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def dawid_skene(responses: pl.DataFrame) -> pl.DataFrame:
+def dawid_skene(responses: pl.DataFrame, labels: Sequence[str] = LABELS) -> pl.DataFrame:
     """The likeliest label of each answered review, and its posterior, by a model of how each annotator errs.
 
     Independent of the order of the rows. The posterior is the model's own opinion: it takes errors of two annotators on
@@ -99,6 +107,7 @@ def dawid_skene(responses: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         responses: Columns review_id, annotator, label.
+        labels: What could be answered, in its order.
 
     Raises:
         MissingExtraError: crowd-kit is not installed.
@@ -112,13 +121,13 @@ def dawid_skene(responses: pl.DataFrame) -> pl.DataFrame:
         # crowd-kit 1.4 uses keywords that pandas 4 will drop.
         warnings.simplefilter("ignore", DeprecationWarning)
         fitted: Any = aggregation.DawidSkene().fit(answers.to_pandas())
-    # In the order of LABELS, so that equal posteriors fall to the same label whatever was answered first.
-    posteriors = fitted.probas_.reindex(columns=list(LABELS), fill_value=0.0).sort_index()
+    # In the order of the labels, so that equal posteriors fall to the same label whatever was answered first.
+    posteriors = fitted.probas_.reindex(columns=list(labels), fill_value=0.0).sort_index()
     values = posteriors.to_numpy().round(6)
     return pl.DataFrame(
         {
             "review_id": posteriors.index.to_list(),
-            "dawid_skene": [LABELS[place] for place in values.argmax(axis=1)],
+            "dawid_skene": [labels[place] for place in values.argmax(axis=1)],
             "posterior": values.max(axis=1),
         },
         schema=schema,

@@ -1,6 +1,6 @@
 """How each annotator compares with the others, and how fast they answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,6 @@ from workflows_dagster.lib.annotation.agreement import (
     share,
 )
 from workflows_dagster.lib.metrics import Estimate
-from workflows_dagster.lib.schema import LABELS
 
 _LEAST_GAPS: Final = 5
 _LEAST_DISTINCT_RATIO: Final = 0.9
@@ -70,7 +69,7 @@ def rate(answers: Ballot, responses: pl.DataFrame, unfinished: pl.DataFrame, res
         if name in answers.annotators:
             given = answers.answers[:, answers.annotators.index(name)]
         answered = given != MISSING
-        own = one_hot(given[answered])
+        own = one_hot(given[answered], len(answers.labels))
         others = votes[answered] - own
         matrix = _against_majority(own, others)
         rated.append(
@@ -81,7 +80,7 @@ def rate(answers: Ballot, responses: pl.DataFrame, unfinished: pl.DataFrame, res
                 drafts=left.get((name, "draft"), 0),
                 accuracy=_accuracy(own, others, resampling),
                 kappa=_kappa(own, others, resampling),
-                confused=_confused(matrix),
+                confused=_confused(matrix, answers.labels),
                 seconds_per_answer=speeds.get(name),
             )
         )
@@ -129,11 +128,11 @@ def _kappa(own: Counts, others: Counts, resampling: Resampling) -> Estimate | No
     return resample(np.hstack([own, others])[paired], confusions, cohen_kappa_of, resampling)
 
 
-def _confused(matrix: Counts) -> dict[str, int]:
+def _confused(matrix: Counts, labels: Sequence[str]) -> dict[str, int]:
     cells = {
-        f"{LABELS[truth]}->{LABELS[given]}": int(matrix[truth, given])
-        for truth in range(len(LABELS))
-        for given in range(len(LABELS))
+        f"{labels[truth]}->{labels[given]}": int(matrix[truth, given])
+        for truth in range(len(labels))
+        for given in range(len(labels))
         if truth != given and matrix[truth, given]
     }
     return dict(sorted(cells.items(), key=lambda cell: (-cell[1], cell[0])))

@@ -156,6 +156,19 @@ def test_agreement_beyond_chance_is_undefined_where_everybody_says_the_same() ->
     assert (found.alpha["nominal"], found.alpha["ordinal"], found.fleiss_kappa) == (None, None, None)
 
 
+def test_rounds_with_other_answers_are_measured_alike() -> None:
+    verdicts = {"positive": "keep", "neutral": "fix", "negative": "reject"}
+    reviews = responses(a="ppn", b="uu.", c="npn")
+    renamed = reviews.with_columns(pl.col("label").replace(verdicts))
+
+    before = measure(ballot(reviews), FEW)
+    after = measure(ballot(renamed, ("reject", "fix", "keep")), FEW)
+
+    assert after.alpha == before.alpha
+    assert list(after.per_class) == ["reject", "fix", "keep"]
+    assert list(after.per_class.values()) == list(before.per_class.values())
+
+
 def test_label_of_nobody_is_refused() -> None:
     with pytest.raises(DataContractError, match=r"'mixed'.*labels among"):
         ballot(pl.DataFrame({"review_id": ["a"], "annotator": ["x"], "label": ["mixed"]}))
