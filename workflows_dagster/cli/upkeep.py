@@ -35,8 +35,8 @@ def prune(
         )
         raise typer.Exit(2)
     console.print(
-        f"Dropped {pruned.versions:,} versions, freed {pruned.freed_bytes / 1e6:,.1f} MB. Kept: the last {kept} of each "
-        f"path, what a release or a published version needs, and what is younger than {older_than_hours:g} hours.",
+        f"Dropped {pruned.versions:,} versions, freed {pruned.freed_bytes / 1e6:,.1f} MB. Kept: the last {kept} of "
+        f"each path, what a release or a published version needs, and what is younger than {older_than_hours:g} hours.",
         highlight=False,
     )
 

@@ -6,7 +6,7 @@ from workflows_dagster.lib.store.versioned import VersionedStore
 
 
 def held_commits(store: VersionedStore) -> set[str]:
-    """Every commit that a release of any base branch consists of, its record included, and the log of what was in force.
+    """Every commit that a release of any base branch consists of, its record included, and the log of deployments.
 
     The release in force is among them even where somebody removed its tag.
     """
