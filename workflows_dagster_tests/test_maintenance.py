@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from workflows_dagster import maintenance
 from workflows_dagster.lib.errors import NotPublishedError
-from workflows_dagster.lib.release import pruning
+from workflows_dagster.lib.release.pruning import prune_store
 from workflows_dagster.maintenance import holds_current_version, maintenance_job
 from workflows_dagster.resources.retention import RetentionResource
 from workflows_dagster.resources.store import StoreResource
@@ -126,7 +127,7 @@ def test_maintenance_keeps_the_last_versions_and_what_they_were_made_from(
 ) -> None:
     corpora = [_publish(store, "corpus", f"{number}") for number in range(4)]
     _publish(store, "model", "made of the second", {"upstream/corpus": corpora[1]})
-    monkeypatch.setattr(pruning, "GRACE_S", -1.0)
+    monkeypatch.setattr(maintenance, "prune_store", partial(prune_store, older_than_s=-1.0))
     result = maintenance_job.execute_in_process(
         instance=sqlite, resources={"store": store, "retention": RetentionResource(keep_versions=1)}
     )

@@ -12,7 +12,6 @@ import pytest
 from workflows_dagster.assets.ingest import raw_reviews
 from workflows_dagster.lib.errors import SourceUnreadableError
 from workflows_dagster.lib.ingest.manifests import Manifests
-from workflows_dagster.lib.store.lakefs.connection import LakeFSConnection
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import EmbeddedStore, LakeFSStore
 from workflows_dagster.sensors.new_commits import ingest_new_commits_sensor
@@ -68,10 +67,10 @@ class Deployment:
 
     def branch(self, name: str) -> "lakefs.Branch":
         """A branch as others see it."""
-        from lakefs import Repository
+        from lakefs import Client, Repository
 
-        connection = LakeFSConnection(self.store.endpoint, self.store.access_key_id, self.store.secret_access_key)
-        return Repository("reviews", connection.client).branch(name)
+        keys = {"username": self.store.access_key_id, "password": self.store.secret_access_key}
+        return Repository("reviews", Client(host=self.store.endpoint, **keys)).branch(name)
 
     def commit(self, branch: str = "main", **files: str | None) -> str:
         """Somebody else's commit of files `incoming/<name>.csv` (None: removed); returns its id."""
