@@ -3,12 +3,15 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
+from dotenv import load_dotenv
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workflows_dagster.lib.accelerator import DEFAULT_THREADS
+
+ENV_FILE: Final = ".env"
 
 
 class Settings(BaseSettings):
@@ -16,7 +19,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="WORKFLOWS_DAGSTER_",
-        env_file=".env",
+        env_file=ENV_FILE,
         env_file_encoding="utf-8",
         # A setting left blank in a template is unset: an empty path would mean the working directory.
         env_ignore_empty=True,
@@ -115,6 +118,11 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """The settings of this process."""
     return Settings()
+
+
+def take_env_file() -> None:
+    """Adds the variables of `.env` to this process's, as Dagster's own commands do; those that are set stay."""
+    load_dotenv(ENV_FILE)
 
 
 def environment() -> Mapping[str, str]:

@@ -1,11 +1,13 @@
 """Settings: where each value comes from, and what is refused."""
 
+import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from pydantic import ValidationError
 
-from workflows_dagster.settings import Settings, environment, load_settings
+from workflows_dagster.settings import Settings, environment, load_settings, take_env_file
 
 SECRET = "https://hooks.example.org/T0-very-secret"
 
@@ -42,6 +44,13 @@ def test_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.
     assert settings.manifests == Path("/from/environment/manifests")
     assert settings.device == "cpu"
     assert settings.dagster_home == Path("/dagster")
+
+
+def test_env_file_is_taken_but_for_what_is_set(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("SHOP_TOKEN=from_file\nSHOP_NAME=from_file\n")
+    with mock.patch.dict(os.environ, {"SHOP_NAME": "set"}):
+        take_env_file()
+        assert (environment()["SHOP_TOKEN"], environment()["SHOP_NAME"]) == ("from_file", "set")
 
 
 def test_folders_are_absolute_so_that_processes_elsewhere_find_them(monkeypatch: pytest.MonkeyPatch) -> None:

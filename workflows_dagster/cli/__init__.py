@@ -3,6 +3,7 @@
 import typer
 
 from workflows_dagster.cli import chain, predicting, releases, upkeep
+from workflows_dagster.settings import take_env_file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -10,6 +11,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.callback()
 def main() -> None:
     """Takes raw retail reviews to a benchmarked, quantized sentiment model."""
+    # Keys of servers and of sources are read by name where they are needed, in whatever process that is.
+    take_env_file()
 
 
 for command in (

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from workflows_dagster.chain import Chain, ChainResult
-from workflows_dagster.cli.screen import console, estimate_text, interval_text, refuse, terminal
+from workflows_dagster.cli.screen import console, estimate_text, interval_text, refuse, refusing, terminal
 from workflows_dagster.console import TerminalHandler
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.instance import project_instance
@@ -91,7 +91,8 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
     logging.getLogger("workflows_dagster").propagate = False
     # torchao registers classes in a way that torch 2.15 warns of; neither is this project's to mend.
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
-    definitions = build_definitions(settings)
+    with refusing():
+        definitions = build_definitions(settings)
     resources = definitions.resources or {}
     found, store = resources["sources"], resources["store"]
     if not isinstance(found, SourcesResource) or not isinstance(store, StoreResource):

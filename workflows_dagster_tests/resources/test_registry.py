@@ -1,16 +1,21 @@
 """Which store a deployment gets, and what it is told where settings are missing."""
 
+import os
 from pathlib import Path
+from unittest import mock
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
+from workflows_dagster.cli import app
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.store.lakefs.repository import LakeFSRepository
 from workflows_dagster.resources.registry import build_resources, build_store
 from workflows_dagster.resources.store import EmbeddedStore, LakeFSStore
 from workflows_dagster.settings import Settings, environment
+from workflows_dagster_tests.lakefs_server.server import LoopbackLakeFS
 
 SERVER = {
     "LAKEFS_ENDPOINT": "https://lakefs.example.org",
@@ -75,6 +80,30 @@ def test_keys_of_lakefs_are_shown_by_name_only(monkeypatch: pytest.MonkeyPatch) 
     shown = f"{definition.config_schema.as_field().default_value}"
     assert "LAKEFS_SECRET_ACCESS_KEY" in shown
     assert "very-secret" not in shown
+
+
+def test_keys_in_the_env_file_reach_the_command_line(tmp_path: Path) -> None:
+    with LoopbackLakeFS(tmp_path / "lakefs") as server, mock.patch.dict(os.environ):
+        said = SERVER | {
+            "LAKEFS_ENDPOINT": server.endpoint,
+            "LAKEFS_ACCESS_KEY_ID": server.access_key_id,
+            "LAKEFS_SECRET_ACCESS_KEY": server.secret_access_key,
+            "WORKFLOWS_DAGSTER_STORE": "lakefs",
+            "WORKFLOWS_DAGSTER_LAKEFS_CREATE": "true",
+            "WORKFLOWS_DAGSTER_LAKEFS_STORAGE_NAMESPACE": "local://reviews",
+        }
+        Path(".env").write_text("".join(f"{name}={value}\n" for name, value in said.items()))
+        result = CliRunner().invoke(app, ["sweep"])
+    assert result.exit_code == 0, result.output
+    assert "Removed 0 branches" in result.output
+    assert [seen.status for seen in server.requests.matching() if seen.status in (401, 403)] == []
+
+
+def test_missing_setting_is_no_traceback_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKFLOWS_DAGSTER_STORE", "lakefs")
+    result = CliRunner().invoke(app, ["run", "--sources", "sources.yaml"])
+    assert result.exit_code == 2
+    assert result.output.startswith("ConfigurationError: the store is lakeFS")
 
 
 def test_keys_of_lakefs_are_resolved_within_a_run(
