@@ -136,7 +136,7 @@ class Repository(Protocol):
         ...
 
     def tag(self, name: str, commit: str) -> None:
-        """Names a commit for good.
+        """Names a commit for good, and keeps what it holds from being dropped.
 
         Raises:
             ConflictError: The tag is there and names another commit.

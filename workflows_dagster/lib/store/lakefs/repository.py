@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from workflows_dagster.lib.errors import (
@@ -25,6 +25,9 @@ from workflows_dagster.lib.store.repository import Change
 
 if TYPE_CHECKING:
     import lakefs
+
+HOLD_PREFIX: Final = "hold-"
+"""How the names of branches begin that keep tagged commits."""
 
 _COMMIT_ID = re.compile(r"[0-9a-f]{64}")
 _BRANCH_TRIES = 3
@@ -233,13 +236,17 @@ class LakeFSRepository:
             yield Change(str(change.path), change.type)
 
     def tag(self, name: str, commit: str) -> None:
-        """Names a commit for good.
+        """Names a commit for good, and keeps its files from garbage collection by a branch `hold-<commit>`.
 
         Raises:
             ConflictError: The tag is there and names another commit.
         """
         from lakefs.exceptions import ConflictException
 
+        # lakeFS collects what no branch holds, tags or not. The branch comes first: a tag promises that it is there.
+        with suppress(ConflictError):
+            hold = self._branch(f"{HOLD_PREFIX}{commit}")
+            self._connection.call(f"hold {commit}", partial(hold.create, commit))
         what = f"tag {commit} as {name}"
         with self._connection.naming_refusals(what):
             try:

@@ -608,11 +608,21 @@ def test_listings_are_read_to_their_last_page(repository: LakeFSRepository, lake
 
 
 def test_tag_that_is_there_is_the_same_one_or_a_conflict(repository: LakeFSRepository, lake: ScriptedLake) -> None:
+    lake.on("POST", "/branches", Answer(409, error("branch already exists: not unique")))
     lake.on("POST", "/tags", Answer(409, error("tag already exists: not unique")))
     lake.on("GET", "/tags/v1", Answer(body=ref("v1", START)))
     repository.tag("v1", START)
     with pytest.raises(ConflictError, match="v1 names another commit"):
         repository.tag("v1", STAGED)
+
+
+def test_tag_comes_after_the_branch_that_keeps_its_files(repository: LakeFSRepository, lake: ScriptedLake) -> None:
+    lake.on("POST", "/branches", Answer(201, START))
+    lake.on("POST", "/tags", Answer(201, ref("v1", START)))
+    repository.tag("v1", START)
+    assert [one.path for one in lake.requests] == ["/branches", "/tags"]
+    asked = json.loads(lake.requests[0].body)
+    assert (asked["name"], asked["source"]) == (f"hold-{START}", START)
 
 
 def test_branch_that_is_not_there_is_dropped_already(repository: LakeFSRepository, lake: ScriptedLake) -> None:
