@@ -1,5 +1,7 @@
 """The one Definitions of the project: everything that Dagster loads is named here."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from workflows_dagster import assets, checks
@@ -21,8 +23,13 @@ from workflows_dagster.settings import Settings, load_settings
 OWNERS = ["team:reviews"]
 
 
-def build_definitions(settings: Settings) -> dg.Definitions:
-    """The definitions of a deployment."""
+def build_definitions(settings: Settings, replaced: Mapping[str, object] | None = None) -> dg.Definitions:
+    """The definitions of a deployment.
+
+    Args:
+        settings: Of the deployment.
+        replaced: Resources that stand in for those of the settings, by key.
+    """
     return dg.Definitions(
         assets=[*map(_owned, dg.load_assets_from_package_module(assets)), _owned_spec(pilot_responses)],
         asset_checks=dg.load_asset_checks_from_package_module(checks),
@@ -37,7 +44,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             refresh_changed_data_sensor,
             alert_on_failed_run,
         ],
-        resources=build_resources(settings),
+        resources={**build_resources(settings), **(replaced or {})},
         executor=MULTIPROCESS,
         loggers={"console": dg.colored_console_logger, "terminal": terminal_logger},
     )

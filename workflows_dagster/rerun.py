@@ -99,10 +99,10 @@ class Rerun:
             update={"home": self.home.absolute(), "store": "embedded", "base_branch": "main", "sources": None}
         )
         resource = build_store(settings)
-        definitions = build_definitions(settings)
         sources = RecordedSources(
             path="", manifests="", names=sorted(intake.sources), batch_order=list(intake.batch_order)
         )
+        definitions = build_definitions(settings, {"sources": sources})
         with self._instance() as instance:
             job = definitions.resolve_implicit_global_asset_job_def()
             for member in members:
@@ -114,7 +114,6 @@ class Rerun:
                     asset_selection=[dg.AssetKey(member.asset)],
                     partition_key=member.partition,
                     run_config=_run_config(member),
-                    resources={"sources": sources},
                     tags=host_tags(),
                     raise_on_error=False,
                 )
