@@ -98,7 +98,14 @@ def build_pilot_labels(
     answers = ballot(responses.table)
     labels = consensus(responses.table, settings.consensus, settings.minimum_posterior)
     agreement = measure(answers, settings.resampling)
-    suspects = _suspects(corpus, labels, settings)
+    gate = judge(
+        agreement,
+        responses.table.height,
+        settings.level,
+        (settings.minimum_alpha, settings.minimum_rows),
+        (settings.when_unmeasured, settings.when_insufficient),
+    )
+    suspects = _suspects(corpus, labels, settings, trusted=gate.trusted)
     asked_next = candidates(responses.table, suspects.table)
     report = PilotLabelsReport(
         status=status,
@@ -106,13 +113,7 @@ def build_pilot_labels(
         reasons=dict(sorted(Counter(reject.reason.value for reject in responses.rejected).items())),
         first_rejects=_sentences(responses),
         agreement=agreement,
-        gate=judge(
-            agreement,
-            responses.table.height,
-            settings.level,
-            (settings.minimum_alpha, settings.minimum_rows),
-            (settings.when_unmeasured, settings.when_insufficient),
-        ),
+        gate=gate,
         annotators=rate(answers, responses.table, responses.unfinished, settings.resampling),
         weak=compare(labels, pilot.scan(PILOT_FILE).select("review_id", weak="label").collect(), settings.resampling),
         suspects=suspects,
@@ -126,12 +127,12 @@ def build_pilot_labels(
     return report
 
 
-def _suspects(corpus: Artifact, labels: pl.DataFrame, settings: LabelsSettings) -> Suspects:
-    """Looked for once people have answered: they end a round that is, so they wait for one."""
+def _suspects(corpus: Artifact, labels: pl.DataFrame, settings: LabelsSettings, *, trusted: bool) -> Suspects:
+    """Looked for once people have answered, among the labels that would be trained on."""
     if labels.is_empty() or not settings.suspect_pool_rows:
         note = "nobody has answered yet" if labels.is_empty() else "suspect_pool_rows is 0"
         return Suspects(SUSPECT.to_frame(), note=note)
-    human = labels.filter(pl.col("label").is_not_null()).select("review_id", human="label")
+    human = labels.filter(pl.col("label").is_not_null() & trusted).select("review_id", human="label")
     return find_suspects(corpus, human, settings.suspect_pool_rows, settings.suspects)
 
 

@@ -167,12 +167,14 @@ def test_same_answers_give_the_same_bytes_in_whatever_order(tmp_path: Path) -> N
 
 
 def test_single_answers_leave_agreement_undefined(tmp_path: Path) -> None:
-    folder, report = build(tmp_path, 60, Responses(answered(60, ["ann"], 1), []))
+    folder, report = build(tmp_path, 60, Responses(answered(60, ["ann"], 0.5), []))
 
     record = json.loads((folder / "report.json").read_text())
     assert (record["gate"]["standing"], record["gate"]["alpha"], record["label_source"]) == ("unmeasured", None, "weak")
     assert "it is not 0" in report.gate.sentence
     assert pl.read_parquet(folder / "labels.parquet")["label"].count() == 60
+    # They are not trained on, so they are no suspects either: the weak labels are, and here all of them are right.
+    assert pl.read_parquet(folder / "next_round.parquet").is_empty()
 
 
 @pytest.mark.slow
