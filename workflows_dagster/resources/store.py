@@ -139,7 +139,11 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
             raise
         if transaction.version is None:
             raise RuntimeError("a transaction that ended well has a version")
-        metadata |= self.version_metadata(transaction.version, inputs)
+        # Equal content of equal inputs makes no commit: the version is then that of an earlier run.
+        is_new = transaction.version.metadata.get("run_id") == step.run_id
+        metadata |= self.version_metadata(transaction.version, inputs) | {
+            "store/is_new_version": dg.MetadataValue.bool(is_new)
+        }
         if after is not None:
             metadata |= after(transaction.version)
         data_version = dg.DataVersion(transaction.version.digest)

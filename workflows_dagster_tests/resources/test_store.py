@@ -234,6 +234,7 @@ def test_same_content_keeps_commit_and_data_version(
     assert metadata(first)[COMMIT_KEY] == metadata(second)[COMMIT_KEY]
     assert _data_version(first) == _data_version(second) == metadata(first)["store/digest"]
     assert len(list(store.store().log("note"))) == 1
+    assert [metadata(result)["store/is_new_version"] for result in (first, second)] == [True, False]
     third = run(note_asset(partial(write, "better"), []))
     assert _data_version(third) != _data_version(first)
     assert [version.commit for version in store.store().log("note")] == [
@@ -257,6 +258,7 @@ def test_materialization_names_commit_digest_size_files_and_upstream(run: Run, s
         "store/commit": store.store().link(version.commit),
         "store/kind": store.store().repository.kind,
         "store/base_branch": "main",
+        "store/is_new_version": True,
         "store/digest": version.digest,
         "store/size_bytes": 4,
         UPSTREAM_KEY: {"raw/b-1": "c1", "corpus": "c2"},
@@ -319,6 +321,21 @@ def test_table_metadata_are_rows_and_columns(run: Run) -> None:
     assert columns["source"] == ("string", False)
     assert columns["row"] == ("int64", True)
     assert list(columns) == REJECT.names
+
+
+def test_runs_on_a_branch_of_ones_own_leave_main_untouched(
+    run: Run, store: StoreResource, instance: dg.DagsterInstance
+) -> None:
+    run(note_asset(partial(write, "good")))
+    published = store.store().head("note")
+    fields: dict[str, Any] = {name: getattr(store, name) for name in type(store).model_fields}
+    fields["base_branch"] = "jane"
+    own = type(store)(**fields)
+    better = note_asset(partial(write, "better"), [])
+    result = dg.materialize([better], instance=instance, resources={"store": own})
+    assert metadata(result)["store/base_branch"] == "jane"
+    assert newest(own) == "better"
+    assert store.store().head("note") == published
 
 
 def test_partition_is_a_path_of_its_own(run: Run, store: StoreResource) -> None:
