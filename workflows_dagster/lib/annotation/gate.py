@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-from workflows_dagster.lib.annotation.agreement import Agreement, Level
+from workflows_dagster.lib.annotation.agreement import Agreement
+from workflows_dagster.lib.annotation.measures import Level
 from workflows_dagster.lib.errors import NotPublishedError
 from workflows_dagster.lib.metrics import Estimate
 

@@ -9,11 +9,12 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from workflows_dagster.lib.annotation.agreement import Level, Resampling, ballot, measure
+from workflows_dagster.lib.annotation.agreement import ballot, measure
 from workflows_dagster.lib.annotation.consensus import LABELS_FILE, PILOT_LABEL, Method, consensus
 from workflows_dagster.lib.annotation.desk import AnnotationDesk, Responses
 from workflows_dagster.lib.annotation.gate import WhenInsufficient, WhenUnmeasured, judge
 from workflows_dagster.lib.annotation.labels_report import PilotLabelsReport, count_values, report_record
+from workflows_dagster.lib.annotation.measures import Level, Resampling
 from workflows_dagster.lib.annotation.next_round import NEXT_ROUND, NEXT_ROUND_FILE, candidates
 from workflows_dagster.lib.annotation.raters import rate
 from workflows_dagster.lib.annotation.request import read_request

@@ -7,9 +7,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from workflows_dagster.lib.annotation.agreement import (
-    MISSING,
-    Ballot,
+from workflows_dagster.lib.annotation.agreement import MISSING, Ballot
+from workflows_dagster.lib.annotation.measures import (
     Counts,
     Resampling,
     cohen_kappa_of,

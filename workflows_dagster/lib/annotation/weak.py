@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from workflows_dagster.lib.annotation.agreement import Resampling, share
+from workflows_dagster.lib.annotation.measures import Resampling, share
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.schema import LABELS
 

@@ -13,20 +13,18 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import fleiss_kappa
 
-from workflows_dagster.lib.annotation.agreement import (
-    Agreement,
+from workflows_dagster.lib.annotation.agreement import Agreement, ballot, measure
+from workflows_dagster.lib.annotation.measures import (
     Counts,
     Level,
     Resampling,
     Values,
     agreeing_pairs,
     alpha_of,
-    ballot,
     cohen_kappa_of,
     coincidences,
     fleiss_kappa_of,
     fleiss_sums,
-    measure,
     resample,
 )
 from workflows_dagster.lib.errors import DataContractError

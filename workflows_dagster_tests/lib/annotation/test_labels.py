@@ -18,7 +18,6 @@ from workflows_dagster.lib.annotation.desk import (
     ResponseReason,
     Responses,
     RoundStatus,
-    count_answered,
 )
 from workflows_dagster.lib.annotation.labels import LabelsSettings, build_pilot_labels
 from workflows_dagster.lib.annotation.labels_report import PilotLabelsReport
@@ -37,22 +36,20 @@ class AnsweredDesk:
     def __init__(self, rows: int, responses: Responses) -> None:
         self._rows, self._responses = rows, responses
 
+    @property
+    def compares_by_meaning(self) -> bool:
+        """Nothing is compared here."""
+        return False
+
     def request(self, annotation_round: AnnotationRound) -> RoundStatus:
         """Not asked here."""
         raise NotImplementedError(annotation_round.round_id)
 
     def status(self, round_id: str) -> RoundStatus:
         """Two answers complete a review."""
-        table = self._responses.table
-        return RoundStatus(
-            round_id,
-            "made up",
-            "nowhere",
-            self._rows,
-            count_answered(table, 2),
-            table.height,
-            len(self._responses.rejected),
-        )
+        table, rejected = self._responses.table, len(self._responses.rejected)
+        answered_twice = table.group_by("review_id").len().filter(pl.col("len") > 1).height
+        return RoundStatus(round_id, "made up", "nowhere", self._rows, answered_twice, table.height, rejected)
 
     def responses(self, round_id: str) -> Responses:
         """As given."""

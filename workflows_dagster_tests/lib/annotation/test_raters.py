@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from workflows_dagster.lib.annotation.agreement import Resampling, ballot
+from workflows_dagster.lib.annotation.agreement import ballot
 from workflows_dagster.lib.annotation.desk import RESPONSE, UNFINISHED
+from workflows_dagster.lib.annotation.measures import Resampling
 from workflows_dagster.lib.annotation.raters import Annotator, rate, seconds_per_answer
 
 FEW = Resampling(resamples=200)

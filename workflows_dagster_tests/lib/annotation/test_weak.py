@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from workflows_dagster.lib.annotation.agreement import Resampling
+from workflows_dagster.lib.annotation.measures import Resampling
 from workflows_dagster.lib.annotation.weak import compare
 
 FEW = Resampling(resamples=200)
