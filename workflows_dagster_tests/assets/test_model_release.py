@@ -16,6 +16,7 @@ from workflows_dagster_tests.lib.release.made_up import EVERY_GATE, MadeUpChain,
 
 FIRST = reviews(("r1", "shop", "positive", "good"))
 SECOND = reviews(("r1", "shop", "negative", "bad"))
+TEN = reviews(*((f"r{number}", "shop", "positive", f"text {number}") for number in range(10)))
 AUDITS = ["model_release_is_one_chain", "model_release_names_its_model", "model_release_passed_every_gate"]
 
 
@@ -108,6 +109,27 @@ def test_release_is_not_deployed_when_told_not_to(
     assert make(store, chain.whole(FIRST), instance, deploy=False).success
     assert list(release_tags(store.store())) == ["release-1"]
     assert list(deployments(store.store())) == []
+
+
+@pytest.mark.parametrize(("config", "in_force"), [({}, "release-1"), ({"deploy_worse": True}, "release-2")])
+def test_release_that_is_worse_on_the_same_rows_is_tagged_and_not_put_in_force(
+    store: EmbeddedStore,
+    chain: MadeUpChain,
+    instance: dg.DagsterInstance,
+    config: dict[str, bool],
+    in_force: str,
+) -> None:
+    make(store, chain.whole(TEN, b"\x01", {name: "positive" for name in TEN["review_id"]}), instance)
+    result = make(store, chain.whole(TEN, b"\x02", {name: "negative" for name in TEN["review_id"]}), instance, **config)
+    assert result.success
+    (event,) = result.asset_materializations_for_node("model_release")
+    assert str(event.metadata["release/deployed"].value) == (
+        "yes"
+        if config
+        else "no: macro-F1 is worse than that of release-1 by 1.000 [1.000, 1.000] on the 10 test rows of both; "
+        "to use it all the same: workflows-dagster rollback release-2"
+    )
+    assert deployed(store.store()).tag == in_force
 
 
 def test_chain_with_a_failed_check_is_refused_and_main_keeps_no_trace(

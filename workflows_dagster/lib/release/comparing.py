@@ -111,6 +111,15 @@ def compare(store: VersionedStore, before: Release, after: Release) -> ReleaseDi
     )
 
 
+def worse_by(store: VersionedStore, candidate: Release, in_force: Release) -> Estimate | None:
+    """The change of macro-F1 from a release in force to another one, where the whole interval is below zero; else None.
+
+    Both models are compared on the test rows that both were measured on, with the same label.
+    """
+    found = paired_difference(*(_predictions(store, one) for one in (in_force, candidate)))
+    return found if found is not None and found.high < 0 else None
+
+
 def paired_difference(before: pl.DataFrame, after: pl.DataFrame) -> Estimate | None:
     """Macro-F1 of the second predictions minus that of the first, on the rows that both have with the same label.
 
