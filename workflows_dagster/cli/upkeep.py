@@ -28,8 +28,8 @@ def prune(
         pruned = prune_store(store, kept, older_than_s=older_than_hours * HOUR_S)
     if pruned is None:
         console.print(
-            f"{store.repository.describe()} is not pruned from here: the garbage collection of lakeFS decides what goes. "
-            "Set its rules for the repository and run it on the server; docs/lakefs.md says how, and what releases need.",
+            f"{store.repository.describe()} is not pruned from here: the garbage collection of lakeFS decides what "
+            "goes. Set its rules for the repository and run it on the server: see docs/lakefs.md.",
             highlight=False,
         )
         raise typer.Exit(2)
