@@ -133,6 +133,19 @@ def test_a_push_again_updates_and_doubles_nothing(owner: Api, annotators: list[A
     assert pilot.search(owner, where(terms("metadata", "posts", metadata_property="source")), everybody=True)[0] == 20
 
 
+def test_a_single_record_comes_with_its_vectors_and_answers(owner: Api, annotators: list[Api]) -> None:
+    """An error of argilla-server 2.8.0 that the local one mends: the UI asks for this after "Find similar"."""
+    pilot = make_pilot(owner, "single")
+    [record] = pilot.push(owner, [pilot.item("r0", "text", vectors={"meaning": [1, 2]})])
+    annotators[0].answer(record, {"label": "positive"})
+
+    found = owner.get(f"/records/{record}")
+
+    assert found["vectors"] == {"meaning": [1.0, 2.0]}
+    assert [answer["values"]["label"]["value"] for answer in found["responses"]] == ["positive"]
+    assert annotators[0].get(f"/records/{record}")["external_id"] == "r0"
+
+
 def test_a_deleted_dataset_takes_its_records_and_answers_along(owner: Api, annotators: list[Api]) -> None:
     pilot = make_pilot(owner, "deleted")
     annotators[0].answer(pilot.push(owner, [pilot.item("r0", "text")])[0], {"label": "positive"})

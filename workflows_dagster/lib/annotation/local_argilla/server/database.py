@@ -12,12 +12,13 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from argilla_server.contexts import accounts
 from argilla_server.database import ALEMBIC_CONFIG_FILE, AsyncSessionLocal
-from argilla_server.models import User, UserRole, Workspace, WorkspaceUser
+from argilla_server.models import Record, User, UserRole, Vector, Workspace, WorkspaceUser
 from argilla_server.settings import settings
 from files import DATABASE, UNFINISHED
 from sql_search import register_sql_functions
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Select, event
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import ORMExecuteState, Session, defaultload
 from sqlalchemy.pool import NullPool
 
 _MEND = """
@@ -84,6 +85,7 @@ def configure_sessions() -> None:
     engine = create_async_engine(settings.database_url, poolclass=NullPool, **settings.database_engine_args)
     event.listen(engine.sync_engine, "connect", register_sql_functions)
     event.listen(engine.sync_engine, "begin", _begin)
+    event.listen(Session, "do_orm_execute", _load_names_of_vectors)
     AsyncSessionLocal.configure(bind=engine)
 
 
@@ -94,6 +96,16 @@ def _begin(connection: Connection) -> None:
     """
     if connection.get_execution_options().get("isolation_level") == "SERIALIZABLE":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _load_names_of_vectors(execution: ORMExecuteState) -> None:
+    """Loads what a vector is called wherever vectors are loaded.
+
+    Without it argilla-server 2.8.0 answers `GET /records/{id}` with 500 where a record has vectors: it forgets them.
+    """
+    found = execution.statement
+    if isinstance(found, Select) and any(entity["expr"] is Record for entity in found.column_descriptions):
+        execution.statement = found.options(defaultload(Record.vectors).joinedload(Vector.vector_settings))
 
 
 async def ensure_accounts(credentials: Path, home: Path) -> list[str]:
