@@ -91,6 +91,22 @@ class MissingExtraError(WorkflowError, ImportError):
     """An optional package is needed and not installed."""
 
 
+class AnnotationError(WorkflowError):
+    """The annotation server could not do what was asked."""
+
+
+class AnnotationUnavailableError(AnnotationError, ConnectionError):
+    """The annotation server does not answer; trying again later may succeed."""
+
+
+class AnnotationPermissionError(AnnotationError):
+    """The annotation server refused the key, or does not let its user do what was asked."""
+
+
+class AnnotationVersionError(AnnotationError):
+    """What answers is no annotation server of a version that this project knows."""
+
+
 class RoundUnknownError(WorkflowError, LookupError):
     """An annotation round that the desk was never asked for, or that was removed from it."""
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import polars as pl
 
@@ -19,6 +20,12 @@ RESPONSE: Final = pl.Schema(
 
 UNFINISHED: Final = pl.Schema({"review_id": pl.String(), "annotator": pl.String(), "status": pl.String()})
 """One review that a person discarded or left as a draft: status "discarded" or "draft"."""
+
+REASON: Final = pl.Schema({"review_id": pl.String(), "annotator": pl.String(), "reason": pl.String()})
+"""Why a person answered a review as they did: their words, or the words of the review that they marked."""
+
+AskedReason = Literal["none", "comment", "span"]
+"""Whether people may say why: not at all, in their own words, or by marking words of the review."""
 
 
 class RoundState(StrEnum):
@@ -47,11 +54,21 @@ class Question:
         review_id: Identity of the review.
         text: What the annotator reads; masked text only.
         suggestion: The weak label, or an empty string.
+        suggestion_score: How sure whatever suggested it is (0-1), where it says so.
+        suggestion_agent: What suggested it, or an empty string.
+        metadata: What people may filter by; values that are not known are left out.
+        vector: What the text means, for search by similarity; empty where nobody computed it.
+        calibration: Whether more people than the minimum answer it, so that they can be compared.
     """
 
     review_id: str
     text: str
     suggestion: str
+    suggestion_score: float | None = None
+    suggestion_agent: str = ""
+    metadata: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
+    vector: Sequence[float] = ()
+    calibration: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,12 +80,21 @@ class AnnotationRound:
         questions: In the order people see them.
         guidelines: What annotators are told, as markdown.
         minimum_annotators: How many people have to answer a review.
+        calibration_annotators: How many have to answer one that is for calibration.
+        asked_reason: Whether people may say why.
     """
 
     round_id: str
     questions: Sequence[Question]
     guidelines: str
     minimum_annotators: int
+    calibration_annotators: int = 0
+    asked_reason: AskedReason = "none"
+
+    def needed(self, question: Question) -> int:
+        """How many people have to answer a question of the round."""
+        more = self.calibration_annotators if question.calibration else 0
+        return max(more, self.minimum_annotators)
 
 
 @dataclass(frozen=True)
@@ -102,11 +128,13 @@ class Responses:
         table: Columns of `RESPONSE`, one row for each annotator and review, sorted.
         rejected: The answers that do not count.
         unfinished: Columns of `UNFINISHED`: no answers, though somebody looked. Empty where a desk knows of no such.
+        reasons: Columns of `REASON`: of the valid answers, those that say why.
     """
 
     table: pl.DataFrame
     rejected: Sequence[RejectedResponse]
     unfinished: pl.DataFrame = field(default_factory=UNFINISHED.to_frame)
+    reasons: pl.DataFrame = field(default_factory=REASON.to_frame)
 
 
 @dataclass(frozen=True)
@@ -123,6 +151,8 @@ class RoundStatus:
         rejected: Answers that do not count.
         annotators: Valid answers by person.
         digest: Digest of everything answered; changes when an answer does.
+        missing: Reviews that were asked and are not before people: a request broke off, or somebody removed them.
+        requested_at: When the round was first put before people, where the desk knows.
     """
 
     round_id: str
@@ -134,6 +164,8 @@ class RoundStatus:
     rejected: int
     annotators: Mapping[str, int] = field(default_factory=dict[str, int])
     digest: str = ""
+    missing: int = 0
+    requested_at: datetime | None = None
 
     @property
     def state(self) -> RoundState:
@@ -154,11 +186,16 @@ class RoundStatus:
             "annotation/answers_count": self.answers,
             "annotation/rejected_answers_count": self.rejected,
             "annotation/answers_by_annotator": dict(self.annotators),
+            "annotation/missing_rows": self.missing,
         }
 
 
 class AnnotationDesk(Protocol):
-    """Where people annotate."""
+    """Where people annotate.
+
+    Every method raises AnnotationUnavailableError where a server does not answer, and AnnotationPermissionError where
+    it refuses the key.
+    """
 
     def request(self, annotation_round: AnnotationRound) -> RoundStatus:
         """Puts the round before people and returns its status.
@@ -184,7 +221,12 @@ class AnnotationDesk(Protocol):
         ...
 
 
-def count_answered(table: pl.DataFrame, minimum_annotators: int) -> int:
-    """Reviews with at least that many valid answers in a table of `RESPONSE`."""
-    votes = table.group_by("review_id").len()
-    return votes.filter(pl.col("len") >= minimum_annotators).height
+def count_answered(table: pl.DataFrame, needed: Mapping[str, int]) -> int:
+    """Reviews with as many valid answers as they need.
+
+    Args:
+        table: Columns of `RESPONSE`.
+        needed: Answers that each review needs, by its id.
+    """
+    votes = dict(table.group_by("review_id").len().iter_rows())
+    return sum(votes.get(review_id, 0) >= minimum for review_id, minimum in needed.items())

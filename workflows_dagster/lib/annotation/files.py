@@ -8,7 +8,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Final
 import polars as pl
 
 from workflows_dagster.lib.annotation.desk import (
+    REASON,
     RESPONSE,
     AnnotationRound,
     RejectedResponse,
@@ -30,10 +31,12 @@ from workflows_dagster.lib.errors import RoundUnknownError
 from workflows_dagster.lib.hashing import digest_record
 
 FORM: Final = "pilot.csv"
+_HOW_TO: Final = Path(__file__).with_name("form.md")
 UNNAMED: Final = "unnamed"
 """Annotator of a form that names nobody."""
 
 _COPIES: Final = "pilot*.csv"
+_RECORD: Final = "round.json"
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,20 @@ class _Vote:
     submitted_at: datetime
     origin: str
     row: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What round.json says.
+
+    Attributes:
+        needed: Answers that each review needs, by its id.
+        requested_at: When it was first written.
+    """
+
+    needed: Mapping[str, int]
+    requested_at: datetime
 
 
 class FileDesk:
@@ -64,17 +81,19 @@ class FileDesk:
         """Writes the form, the guidelines and the record of the round; an existing form is left as it is."""
         folder = self._root / annotation_round.round_id
         folder.mkdir(parents=True, exist_ok=True)
-        asked = [question.review_id for question in annotation_round.questions]
-        record = {"minimum_annotators": annotation_round.minimum_annotators, "review_ids": asked}
-        _replace(folder / "guidelines.md", annotation_round.guidelines.encode())
-        _create(folder / FORM, write_form(annotation_round.questions))
+        needed = {question.review_id: annotation_round.needed(question) for question in annotation_round.questions}
+        record = {"needed_answers": needed, "requested_at": self._requested_at(folder).isoformat()}
+        guidelines = f"{annotation_round.guidelines.rstrip()}\n\n{_HOW_TO.read_text('utf-8')}"
+        _replace(folder / "guidelines.md", guidelines.encode())
+        asks_reason = annotation_round.asked_reason != "none"
+        _create(folder / FORM, write_form(annotation_round.questions, with_reason=asks_reason))
         # Last: a round whose record is there is whole.
-        _replace(folder / "round.json", (json.dumps(record, indent=2) + "\n").encode())
+        _replace(folder / _RECORD, (json.dumps(record, indent=2) + "\n").encode())
         return self.status(annotation_round.round_id)
 
     def status(self, round_id: str) -> RoundStatus:
         """How far people are; see `AnnotationDesk.status`."""
-        asked, minimum = self._record(round_id)
+        record = self._record(round_id)
         responses = self.responses(round_id)
         table = responses.table
         counts = table.group_by("annotator").len().sort("annotator")
@@ -84,17 +103,18 @@ class FileDesk:
             round_id=round_id,
             desk=self.name,
             where=str(self._root / round_id / FORM),
-            rows=len(asked),
-            rows_answered=count_answered(table, minimum),
+            rows=len(record.needed),
+            rows_answered=count_answered(table, record.needed),
             answers=table.height,
             rejected=len(responses.rejected),
             annotators=dict(counts.iter_rows()),
             digest=digest_record([answers, rejects]),
+            requested_at=record.requested_at,
         )
 
     def responses(self, round_id: str) -> Responses:
         """The answers of all forms of the round; see `AnnotationDesk.responses`."""
-        asked, _ = self._record(round_id)
+        asked = frozenset(self._record(round_id).needed)
         votes: list[_Vote] = []
         rejected: list[RejectedResponse] = []
         for path in sorted((self._root / round_id).glob(_COPIES)):
@@ -104,21 +124,34 @@ class FileDesk:
         kept, contradictions = _one_each(votes)
         rows = [(vote.review_id, vote.annotator, vote.label, vote.submitted_at) for vote in kept]
         table = pl.DataFrame(rows, schema=RESPONSE, orient="row").sort("review_id", "annotator")
-        return Responses(table, [*rejected, *contradictions])
+        said = [(vote.review_id, vote.annotator, vote.reason) for vote in kept if vote.reason]
+        reasons = pl.DataFrame(said, schema=REASON, orient="row").sort("review_id", "annotator")
+        return Responses(table, [*rejected, *contradictions], reasons=reasons)
 
-    def _record(self, round_id: str) -> tuple[frozenset[str], int]:
-        """The ids that were asked, and the minimum of annotators."""
+    def _requested_at(self, folder: Path) -> datetime:
+        """When the round was first requested, which is now where it was not."""
+        if (folder / _RECORD).exists():
+            return self._record(folder.name).requested_at
+        return datetime.now(UTC)
+
+    def _record(self, round_id: str) -> _Record:
+        path = self._root / round_id / _RECORD
         try:
-            record = json.loads((self._root / round_id / "round.json").read_text("utf-8"))
+            record = json.loads(path.read_text("utf-8"))
         except FileNotFoundError as error:
-            held = sorted(path.parent.name for path in self._root.glob("*/round.json"))
+            held = sorted(path.parent.name for path in self._root.glob(f"*/{_RECORD}"))
             raise RoundUnknownError(
                 f"no annotation round of that id in {self._root}",
                 given=round_id,
                 expected=f"one of {held}" if held else "a round that was requested",
                 remedy="materialize pilot_annotation_request again; it leaves the answers of other rounds alone",
             ) from error
-        return frozenset(record["review_ids"]), record["minimum_annotators"]
+        if "needed_answers" not in record:
+            # A round of before reviews could need more answers than others; its record does not say since when.
+            minimum: int = record["minimum_annotators"]
+            needed = {review_id: minimum for review_id in record["review_ids"]}
+            return _Record(needed, datetime.fromtimestamp(path.stat().st_mtime, UTC))
+        return _Record(record["needed_answers"], datetime.fromisoformat(record["requested_at"]))
 
 
 def _read(path: Path, asked: frozenset[str]) -> tuple[list[_Vote], list[RejectedResponse]]:
@@ -128,7 +161,7 @@ def _read(path: Path, asked: frozenset[str]) -> tuple[list[_Vote], list[Rejected
     owner = names.pop() if len(names) == 1 else path.stem.removeprefix("pilot").strip(" -_()") or UNNAMED
     at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     votes = [
-        _Vote(answer.review_id, answer.annotator or owner, answer.label, at, path.name, answer.row)
+        _Vote(answer.review_id, answer.annotator or owner, answer.label, at, path.name, answer.row, answer.reason)
         for answer in answers
     ]
     return votes, rejected

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -11,10 +12,13 @@ from workflows_dagster.lib.annotation.shield import shield, unshield
 from workflows_dagster.lib.schema import LABELS
 
 COLUMNS: Final = ("review_id", "text", "suggestion", "label", "annotator")
+REASON_COLUMN: Final = "reason"
 _NEEDED: Final = ("review_id", "label")
 _DELIMITERS: Final = ",;\t|"
 # What Excel and LibreOffice write; the last one decodes any bytes, and what we read back is ASCII.
 _ENCODINGS: Final = ("utf-8-sig", "cp1252", "latin-1")
+# Whole lines only: a header whose first name is empty begins with its delimiter, which may be a tab.
+_BLANK_LINES: Final = re.compile(r"\A\ufeff?(?:[ \t]*[\r\n]+)*")
 _UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -27,21 +31,29 @@ class Answer:
         label: One of LABELS.
         annotator: The name in the row, or an empty string.
         row: 1-based data row.
+        reason: Why they answered so, or an empty string.
     """
 
     review_id: str
     label: str
     annotator: str
     row: int
+    reason: str = ""
 
 
-def write_form(questions: Sequence[Question]) -> bytes:
-    """The form with empty labels: UTF-8 with byte order mark, CRLF, every cell quoted, formulas made harmless."""
+def write_form(questions: Sequence[Question], *, with_reason: bool = False) -> bytes:
+    """The form with empty labels: UTF-8 with byte order mark, CRLF, every cell quoted, formulas made harmless.
+
+    Args:
+        questions: In the order of the rows.
+        with_reason: Whether there is a column in which people may say why.
+    """
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer.writerow([*COLUMNS, REASON_COLUMN] if with_reason else COLUMNS)
+    empty = ["", "", ""] if with_reason else ["", ""]
     for question in questions:
-        writer.writerow([shield(question.review_id), shield(question.text), question.suggestion, "", ""])
+        writer.writerow([shield(question.review_id), shield(question.text), question.suggestion, *empty])
     return buffer.getvalue().encode("utf-8-sig")
 
 
@@ -95,7 +107,7 @@ def _answer(
     if label not in LABELS:
         choices = f"one of {', '.join(LABELS)}"
         return RejectedResponse(origin, number, review_id, who, ResponseReason.UNKNOWN_LABEL, given, choices)
-    return Answer(review_id, label, annotator, number)
+    return Answer(review_id, label, annotator, number, record.get(REASON_COLUMN, "").strip())
 
 
 def _whole(origin: str, reason: ResponseReason, given: str, expected: str) -> RejectedResponse:
@@ -115,7 +127,7 @@ def _decode(data: bytes) -> str:
 
 def _rows(text: str) -> Iterator[list[str]]:
     """Rows that hold anything; a leading `sep=;` line, as Excel writes it, is obeyed."""
-    body = text.lstrip("\ufeff\r\n \t")
+    body = _BLANK_LINES.sub("", text).lstrip("\ufeff ")
     delimiter = ""
     if body[:4].casefold() == "sep=":
         line, _, body = body.partition("\n")
