@@ -79,6 +79,8 @@ class ArgillaServer:
             warnings.simplefilter("ignore", DeprecationWarning)
             argilla = load("argilla", _FEATURE)
         self.patiently(self._check_version)
+        # The client asks the same, and leaves its socket open where the key is refused.
+        self.patiently(self._check_key)
         client = self.patiently(
             lambda: argilla.Argilla(api_url=self.url, api_key=self.api_key, timeout=self.timeout_s, retries=0)
         )
@@ -169,8 +171,7 @@ class ArgillaServer:
         )
 
     def _check_version(self) -> None:
-        httpx = load("httpx", _FEATURE)
-        answer = httpx.get(f"{self.url.rstrip('/')}/api/v1/version", timeout=self.timeout_s)
+        answer = self._get("/api/v1/version")
         if answer.status_code in _UNREACHED:
             answer.raise_for_status()
         version = _version(answer)
@@ -181,6 +182,12 @@ class ArgillaServer:
                 expected=f"argilla-server {'.'.join(map(str, OLDEST_VERSION))} or later, below {NEXT_MAJOR}",
                 remedy="update the server, or correct ARGILLA_API_URL",
             )
+
+    def _check_key(self) -> None:
+        self._get("/api/v1/me", {"X-Argilla-Api-Key": self.api_key}).raise_for_status()
+
+    def _get(self, path: str, headers: dict[str, str] | None = None) -> Any:
+        return load("httpx", _FEATURE).get(self.url.rstrip("/") + path, headers=headers, timeout=self.timeout_s)
 
     def _workspace(self, argilla: Any, client: Any) -> Any:
         held = self.patiently(lambda: {workspace.name: workspace for workspace in client.workspaces.list()})

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from workflows_dagster.lib.annotation.argilla_desk import ArgillaDesk
@@ -22,13 +21,13 @@ class ArgillaBench:
     timeout_s: float = 60
     attempts: int = 4
 
-    @cached_property
+    @property
     def desk(self) -> ArgillaDesk:
         return ArgillaDesk(self.settings())
 
     def settings(self, **changes: Any) -> ArgillaServer:
         credentials = self.server.credentials
-        given = {
+        given: dict[str, Any] = {
             "url": self.server.url,
             "api_key": credentials.owner.api_key,
             "workspace": credentials.workspace,
