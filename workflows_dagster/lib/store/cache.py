@@ -86,7 +86,8 @@ class VersionCache:
 
     def trust(self, digest: str) -> None:
         """Takes back the doubt, once the content was published anew."""
-        self._doubt(digest).unlink(missing_ok=True)
+        with disk_errors(self._root):
+            self._doubt(digest).unlink(missing_ok=True)
 
     def evict(self, unused_for_s: float) -> int:
         """Removes copies that nobody asked for in that time, and what crashes left; returns the bytes freed."""

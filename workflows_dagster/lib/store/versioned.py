@@ -85,9 +85,10 @@ class VersionedStore:
                 transaction.refuse_if_failed()
                 transaction.version = self._publish(transaction, message, start, before)
             except Exception as error:
-                self._keep_for_inspection(transaction, start, before, error)
-                if is_no_room(error) and not isinstance(error, WorkflowError):
-                    raise no_room(folder, error) from error
+                named = no_room(folder, error) if is_no_room(error) else error
+                self._keep_for_inspection(transaction, start, before, named)
+                if named is not error:
+                    raise named from error
                 raise
 
     def head(self, path: str) -> Version | None:
@@ -186,11 +187,13 @@ class VersionedStore:
         """
         limit = time.time() - older_than_s
         swept = set(self._staging.sweep(older_than_s))
-        for branch in self._transaction_branches():
-            started = branch_started(branch)
-            if started is not None and started.timestamp() < limit and not self._staging.holds(branch):
-                self.repository.drop_branch(branch)
-                swept.add(branch)
+        old = [branch for branch in self._transaction_branches() if _is_older(branch, limit)]
+        over = {branch for branch in old if not self._staging.holds(branch)}
+        # Looked up again: one that has ended well in between has removed its branch itself.
+        swept.update(over.intersection(self._transaction_branches()) if over else ())
+        for branch in swept:
+            # Also where only a local folder was found: a writer that was killed may have left a lock on the name.
+            self.repository.drop_branch(branch)
         return sorted(swept)
 
     def evict(self, unused_for_s: float) -> int:
@@ -238,7 +241,6 @@ class VersionedStore:
         else:
             version = self._land(transaction, self._commit(transaction, version, start, before))
             self._drop_branch(transaction.branch)
-            self._cache.trust(version.digest)
         self._keep_copy(transaction, version)
         return version
 
@@ -295,6 +297,7 @@ class VersionedStore:
 
     def _keep_copy(self, transaction: Transaction, version: Version) -> None:
         try:
+            self._cache.trust(version.digest)
             self._cache.keep(transaction.folder, version.digest)
         except StoreError as error:
             # It is published, and can be fetched when somebody reads it.
@@ -306,7 +309,7 @@ class VersionedStore:
         """Leaves what was written on the transaction's branch, or if that fails in its local folder."""
         if not transaction.folder.is_dir() or not any(transaction.folder.iterdir()):
             return
-        if not transaction.staged and (isinstance(error, StoreUnavailableError) or is_no_room(error)):
+        if not transaction.staged and isinstance(error, StoreUnavailableError):
             # What did not take the version does not take the branch either.
             error.add_note(f"What was written is in {transaction.folder}")
             return
@@ -327,6 +330,11 @@ class VersionedStore:
         except StoreError as error:
             # It is merged: the branch is only a name that the next sweep removes.
             _logger.warning("The branch %s could not be removed: %s", branch, error)
+
+
+def _is_older(branch: str, limit: float) -> bool:
+    started = branch_started(branch)
+    return started is not None and started.timestamp() < limit
 
 
 def _is_same(one: Version, other: Version) -> bool:
