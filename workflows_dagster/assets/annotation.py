@@ -16,6 +16,7 @@ from workflows_dagster.checks.annotation import (
 )
 from workflows_dagster.lib.annotation.labels import LabelsSettings, build_pilot_labels
 from workflows_dagster.lib.annotation.request import RequestSettings, build_request
+from workflows_dagster.lib.annotation.rounds import open_round
 from workflows_dagster.lib.annotation.sample import PilotSettings, build_pilot_sample
 from workflows_dagster.lib.annotation.training import build_training_reviews
 from workflows_dagster.lib.artifact import Artifact
@@ -47,16 +48,17 @@ class LabelsConfig(LabelsSettings, dg.Config):
 @dg.asset(
     group_name="annotation",
     kinds={"polars", "parquet"},
-    code_version="1",
+    code_version="2",
     check_specs=check_specs("pilot_sample", [*PILOT_SAMPLE, *PILOT_SAMPLE_OF_CORPUS]),
 )
 def pilot_sample(
     context: dg.AssetExecutionContext, config: PilotConfig, review_corpus: Artifact, store: StoreResource
 ) -> Published:
-    """The reviews that people are asked about, stratified by label and source, from train and test."""
+    """The reviews that people are asked about: from test at random, from train in part those that teach most."""
     audits = [*PILOT_SAMPLE, *(audit.against(review_corpus.folder) for audit in PILOT_SAMPLE_OF_CORPUS)]
-    build = partial(build_pilot_sample, review_corpus, config)
-    yield from store.publish(context, build, audits=audits, inputs=[review_corpus])
+    opening = open_round(store.store(), config.round, config.scorer)
+    build = partial(build_pilot_sample, review_corpus, config, opening=opening)
+    yield from store.publish(context, build, audits=audits, inputs=[review_corpus], given=opening.provenance)
 
 
 @dg.asset(

@@ -7,9 +7,11 @@ from typing import Final
 import polars as pl
 
 from workflows_dagster.lib.annotation.consensus import LABELS_FILE
+from workflows_dagster.lib.annotation.drawing import DISPUTED, SUSPECT, draw_test
 from workflows_dagster.lib.annotation.gate import Gate, Standing, gate_of
+from workflows_dagster.lib.annotation.informative import RANDOM
 from workflows_dagster.lib.annotation.request import REQUEST_FILE
-from workflows_dagster.lib.annotation.sample import PILOT_FILE, STRATUM
+from workflows_dagster.lib.annotation.sample import ANSWERED_FILE, PILOT_FILE, labelled
 from workflows_dagster.lib.artifact import REPORT_FILE
 from workflows_dagster.lib.audit import Audit, Comparison, Verdict
 from workflows_dagster.lib.schema import LABELS
@@ -26,15 +28,41 @@ def _pilot_from_train_and_test(folder: Path) -> Verdict:
 
 
 def _pilot_covers_strata(corpus: Path, folder: Path) -> Verdict:
-    """Every label and source of a split is there, as far as the pilot has rows."""
-    keys = ["split", *STRATUM]
-    labelled = (pl.col("label").is_not_null(), pl.col("split").is_in(["train", "test"]))
-    strata = pl.scan_parquet(corpus / _REVIEWS).filter(*labelled).select(keys).unique().collect()
+    """Every stratum of a split is there, as far as the pilot has rows."""
+    keys = ["split", "stratum"]
+    strata = _reviews_in_order(corpus, folder).select(keys).unique()
     pilot = pl.scan_parquet(folder / PILOT_FILE).select(keys).collect()
     missing = strata.join(pilot.unique(), on=keys, how="anti").sort(keys)
     names = ["/".join(row) for row in missing.head(5).iter_rows()]
     text = f"{missing.height} of {strata.height} strata have no row in a pilot of {pilot.height}"
     return Verdict(missing.is_empty(), f"{text}: {names}" if names else text, {"missing": missing.height})
+
+
+def _test_rows_are_random(corpus: Path, folder: Path) -> Verdict:
+    """They are drawn once more, from ids and strata alone: no text and no model can have had a say."""
+    answered = pl.read_parquet(folder / ANSWERED_FILE)
+    test = _reviews_in_order(corpus, folder).filter(pl.col("split") == "test")
+    pilot = pl.scan_parquet(folder / PILOT_FILE).filter(pl.col("split") == "test").select("review_id", "pick").collect()
+    picked = pilot.filter(pl.col("pick") != RANDOM).height
+    fresh = test.join(answered, on="review_id", how="anti", maintain_order="left")
+    strange = pilot.join(draw_test(fresh, pilot.height), on="review_id", how="anti").height
+    text = f"of {pilot.height} test rows {picked} were picked, and {strange} are not those that the seed draws"
+    return Verdict(not picked and not strange, text, {"rows": pilot.height, "picked": picked, "not_drawn": strange})
+
+
+def _pilot_asks_nothing_settled(folder: Path) -> Verdict:
+    """Only what people disputed, or answered against a model that is sure, is put before them once more."""
+    pilot = pl.scan_parquet(folder / PILOT_FILE).select("review_id", "pick")
+    again = pilot.join(pl.scan_parquet(folder / ANSWERED_FILE), on="review_id", how="semi").collect()
+    settled = again.filter(~pl.col("pick").is_in([DISPUTED, SUSPECT])).height
+    text = f"{again.height} rows were answered in an earlier round; {settled} of them for no reason to ask again"
+    return Verdict(not settled, text, {"asked_again": again.height, "settled": settled})
+
+
+def _reviews_in_order(corpus: Path, folder: Path) -> pl.DataFrame:
+    """The reviews that the pilot of a folder was drawn from, in the order of its draw."""
+    report = json.loads((folder / REPORT_FILE).read_text("utf-8"))
+    return labelled(pl.scan_parquet(corpus / _REVIEWS), report["language_ratio"], report["seed"])
 
 
 def _request_names_pilot(pilot: Path, folder: Path) -> Verdict:
@@ -111,15 +139,25 @@ PILOT_SAMPLE: Final = [
         "pilot_sample_from_train_and_test",
         "Every row is of the train or the test split, and once only.",
         _pilot_from_train_and_test,
-    )
+    ),
+    Audit(
+        "pilot_sample_asks_nothing_settled",
+        "Of what was answered in an earlier round, only disputed rows and suspects are asked once more.",
+        _pilot_asks_nothing_settled,
+    ),
 ]
 PILOT_SAMPLE_OF_CORPUS: Final = [
     Comparison(
         "pilot_sample_covers_strata",
-        "Every label of every source is in the pilot, from train and from test.",
+        "Every label of every source and language is in the pilot, from train and from test.",
         _pilot_covers_strata,
         blocking=False,
-    )
+    ),
+    Comparison(
+        "pilot_sample_test_rows_are_random",
+        "Test rows, which become the gold rows, are those that the seed draws, whatever a model makes of them.",
+        _test_rows_are_random,
+    ),
 ]
 REQUEST_OF_PILOT: Final = [
     Comparison(

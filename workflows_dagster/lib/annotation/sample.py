@@ -15,8 +15,7 @@ from workflows_dagster.lib.annotation.embedding import Vectors, embed
 from workflows_dagster.lib.annotation.informative import pick
 from workflows_dagster.lib.annotation.rounds import Opening, Scorer
 from workflows_dagster.lib.annotation.scoring import Judgement, score
-from workflows_dagster.lib.annotation.strata import STRATUM as STRATUM
-from workflows_dagster.lib.annotation.strata import allocate, first_of_each, in_order, sizes_of, with_stratum
+from workflows_dagster.lib.annotation.strata import STRATUM, allocate, first_of_each, in_order, sizes_of, with_stratum
 from workflows_dagster.lib.artifact import Artifact, write_report, write_table
 from workflows_dagster.lib.errors import NotEnoughDataError
 from workflows_dagster.lib.schema import CORPUS_REVIEW
@@ -166,19 +165,12 @@ def build_pilot_sample(
     """Writes the pilot, its vectors, the reviews that were answered before, and the report.
 
     Raises:
-        NotEnoughDataError: No labelled review in train or test.
+        NotEnoughDataError: No labelled review of train or test is left to ask.
         ModelReferenceError: The embedding names nothing that can be loaded.
         MissingExtraError: A library of the scorer or the embedding is not installed.
     """
-    answered = opening.answered()
-    reviews = labelled(corpus, settings.language_ratio, settings.seed)
-    fresh = reviews.join(answered, on="review_id", how="anti", maintain_order="left")
-    listed = opening.listed().join(reviews.filter(pl.col("split") == "train"), on="review_id", how="semi")
-    again = listed.join(answered, on="review_id", how="semi")["review_id"].n_unique()
-    available = dict(fresh.group_by("split").len().iter_rows())
-    sizes = split_rows(available | {"train": available.get("train", 0) + again}, settings.rows, settings.test_ratio)
-    at_test = draw_test(fresh.filter(pl.col("split") == "test"), sizes["test"])
-    train = draw_train(fresh.filter(pl.col("split") == "train"), listed, sizes["train"], settings.random_ratio)
+    reviews, answered = labelled(corpus.scan(), settings.language_ratio, settings.seed), opening.answered()
+    at_test, train = _drawn(corpus.asset, reviews, answered, opening.listed(), settings)
     drawn = pl.concat([at_test, train.rows])
     pool = _pool(corpus, reviews, pl.concat([drawn["review_id"], _capped(train, settings.max_candidates)]))
     judgement = score(pool, opening, settings.scorer)
@@ -194,23 +186,38 @@ def build_pilot_sample(
     return report
 
 
-def labelled(corpus: Artifact, language_ratio: float, seed: int) -> pl.DataFrame:
+def labelled(corpus: pl.LazyFrame, language_ratio: float, seed: int) -> pl.DataFrame:
     """Columns review_id, split and stratum of the labelled reviews of train and test, in the order of the draw.
 
-    Raises:
-        NotEnoughDataError: There are none.
+    Args:
+        corpus: Columns of CORPUS_REVIEW.
+        language_ratio: As in PilotSettings.
+        seed: As in PilotSettings.
     """
-    columns = ["review_id", "split", "label", "source", "language"]
+    columns = ["review_id", "split", *STRATUM]
     kept = (pl.col("split").is_in(["train", "test"]), pl.col("label").is_not_null())
-    reviews = corpus.scan().filter(*kept).select(columns).collect()
-    if reviews.is_empty():
+    reviews = with_stratum(corpus.filter(*kept).select(columns).collect(), language_ratio)
+    return in_order(reviews.select("review_id", "split", "stratum"), seed)
+
+
+def _drawn(
+    asset: str, reviews: pl.DataFrame, answered: pl.DataFrame, listed: pl.DataFrame, settings: PilotSettings
+) -> tuple[pl.DataFrame, Draw]:
+    """The test rows, and the draw of the train rows, from what nobody answered and what is to be asked once more."""
+    fresh = reviews.join(answered, on="review_id", how="anti", maintain_order="left")
+    listed = listed.join(reviews.filter(pl.col("split") == "train"), on="review_id", how="semi")
+    if fresh.is_empty() and listed.is_empty():
         raise NotEnoughDataError(
             "no review can be put before annotators",
-            given=f"{corpus.asset} without a labelled row in train or test",
-            expected="labelled rows in both splits",
-            remedy="check the label mapping of sources.yaml, or add a source with stars or labels",
+            given=f"{asset} with {reviews.height} labelled rows in train or test, {answered.height} rows answered",
+            expected="labelled rows that nobody answered",
+            remedy="add a source with stars or labels, or check the label mapping of sources.yaml",
         )
-    return in_order(with_stratum(reviews, language_ratio).select("review_id", "split", "stratum"), seed)
+    again = listed.join(answered, on="review_id", how="semi")["review_id"].n_unique()
+    train, test = (fresh.filter(pl.col("split") == split) for split in ("train", "test"))
+    available = {"train": train.height + again, "test": test.height}
+    sizes = split_rows(available, settings.rows, settings.test_ratio)
+    return draw_test(test, sizes["test"]), draw_train(train, listed, sizes["train"], settings.random_ratio)
 
 
 def _capped(train: Draw, most: int) -> pl.Series:
