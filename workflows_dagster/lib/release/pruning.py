@@ -1,11 +1,8 @@
 """Dropping old versions from the store, and what no age makes old."""
 
-from collections.abc import Iterator
 from typing import Final
 
-from workflows_dagster.lib.errors import NotPublishedError
 from workflows_dagster.lib.release.holding import held_commits
-from workflows_dagster.lib.release.lineage import upstream_of
 from workflows_dagster.lib.store.git.removal import Pruned
 from workflows_dagster.lib.store.git.repository import GitRepository
 from workflows_dagster.lib.store.versioned import VersionedStore
@@ -28,25 +25,4 @@ def prune_store(store: VersionedStore, keep: int, older_than_s: float = GRACE_S)
     repository = store.repository
     if not isinstance(repository, GitRepository):
         return None
-    hold = held_commits(store) | set(_lineage_of_heads(store))
-    return repository.prune(keep=keep, hold=hold, older_than_s=older_than_s)
-
-
-def _lineage_of_heads(store: VersionedStore) -> Iterator[str]:
-    """Every commit that is published now or that leads to one; where an earlier prune has cut, a line ends."""
-    try:
-        waiting = [(path, store.base) for path in store.paths()]
-    except NotPublishedError:
-        return  # nothing was published yet
-    seen: set[tuple[str, str]] = set()
-    while waiting:
-        path, ref = waiting.pop()
-        if (path, ref) in seen:
-            continue
-        seen.add((path, ref))
-        try:
-            version = store.version(path, ref)
-        except NotPublishedError:
-            continue
-        yield version.commit
-        waiting.extend(upstream_of(version).items())
+    return repository.prune(keep=keep, hold=held_commits(store), older_than_s=older_than_s)

@@ -112,11 +112,29 @@ def test_nothing_in_force_is_an_error_that_says_what_to_do(chain: MadeUpChain) -
 
 def test_pruning_must_leave_every_version_of_every_release(chain: MadeUpChain) -> None:
     one, two = chain.release(FIRST, b"\x01"), chain.release(SECOND, b"\x02")
-    loose = chain.rows(reviews(("r9", "shop", None, "not released")))
+    loose = chain.rows(reviews(("r8", "shop", None, "not released")))
+    published = chain.rows(reviews(("r9", "shop", None, "published now")))
     held = held_commits(chain.store)
     assert {member.commit for found in (one, two) for member in found.record.chain} < held
     assert {one.version.commit, two.version.commit} < held
+    assert published.commit in held
     assert loose.commit not in held
+
+
+def test_pruning_must_leave_what_another_base_branch_rests_on(chain: MadeUpChain, tmp_path: Path) -> None:
+    main = chain.store
+    chain.store = VersionedStore(main.repository, tmp_path / "work", base="ada")
+    first = chain.publish("raw_reviews/a", {"rows": b"first"})
+    chain.publish("augmented_reviews", {"rows": b"made of the first"}, first)
+    chain.publish("raw_reviews/a", {"rows": b"second"})
+    assert first.commit in held_commits(main)
+
+
+def test_release_of_an_older_format_keeps_nobody_from_pruning(chain: MadeUpChain) -> None:
+    report = chain.publish("benchmark_report", {"report.html": b"page"})
+    old = chain.publish("model_release", {"release.json": b"{}"}, report)
+    chain.store.tag("release-1", old.commit)
+    assert {old.commit, report.commit} <= held_commits(chain.store)
 
 
 def test_two_tags_on_different_commits_are_a_conflict(chain: MadeUpChain) -> None:
