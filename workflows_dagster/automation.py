@@ -5,6 +5,7 @@
 | raw_reviews, cleaned_reviews | files or commits are new | the ingest sensors, one run for each batch |
 | review_corpus | at night | corpus_nightly: each of many batches of a day would make all of it anew |
 | annotation, synthesis | what they are made of has changed | `refresh_changed_data_sensor` |
+| pilot_labels | people have finished a round, or changed answers of it | `refresh_changed_data_sensor` |
 | finetuning | once a week | training_weekly: it takes hours, whatever has changed |
 | export, benchmark | a model is new | the sensors after training |
 
@@ -20,13 +21,13 @@ FOLLOWING: Final = ("annotation", "synthesis")
 """Groups whose assets follow what they are made of: minutes of work, in which people's answers should show at once."""
 
 _WORK_OF_PEOPLE: Final = dg.AssetSelection.assets("pilot_responses")
+_LABELS_OF_PEOPLE: Final = dg.AssetKey("pilot_labels")
+
+_CHANGED: Final = dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
 
 ON_CHANGED_DATA: Final = (
-    dg.AutomationCondition.any_deps_match(
-        dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
-    ).since_last_handled()
-    # Until people have answered, the labels of the pilot are empty, and everything after them goes on without.
-    & ~dg.AutomationCondition.any_deps_missing().ignore(_WORK_OF_PEOPLE)
+    dg.AutomationCondition.any_deps_match(_CHANGED).since_last_handled()
+    & ~dg.AutomationCondition.any_deps_missing()
     & ~dg.AutomationCondition.any_deps_in_progress()
     & ~dg.AutomationCondition.in_progress()
     # It would fail again: a person has to look at it, or the next scheduled run brings other data.
@@ -34,6 +35,16 @@ ON_CHANGED_DATA: Final = (
     & dg.AutomationCondition.all_deps_blocking_checks_passed()
 ).with_label("on_changed_data")
 """The content of something upstream has changed. Materialized again with the same content, it requests nothing."""
+
+ON_ANSWERS: Final = (
+    dg.AutomationCondition.any_deps_match(_CHANGED).allow(_WORK_OF_PEOPLE).since_last_handled()
+    & ~dg.AutomationCondition.any_deps_missing()
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
+    # Also where the last run failed: one that was started by hand fails as long as people have not finished.
+    & dg.AutomationCondition.all_deps_blocking_checks_passed()
+).with_label("on_answers")
+"""People have finished a round, or changed their answers since. A new round alone is not theirs to answer at once."""
 
 refresh_changed_data_sensor = dg.AutomationConditionSensorDefinition(
     "refresh_changed_data_sensor",
@@ -46,4 +57,7 @@ refresh_changed_data_sensor = dg.AutomationConditionSensorDefinition(
 
 def with_automation(spec: dg.AssetSpec) -> dg.AssetSpec:
     """The spec with the condition, where it is one that follows."""
-    return spec.replace_attributes(automation_condition=ON_CHANGED_DATA) if spec.group_name in FOLLOWING else spec
+    if spec.group_name not in FOLLOWING:
+        return spec
+    condition = ON_ANSWERS if spec.key == _LABELS_OF_PEOPLE else ON_CHANGED_DATA
+    return spec.replace_attributes(automation_condition=condition)

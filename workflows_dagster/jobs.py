@@ -11,6 +11,11 @@ CORPUS: Final = dg.AssetSelection.assets("review_corpus").downstream() & dg.Asse
 )
 """From the corpus of all batches to the rows that are trained on."""
 
+GO_ON_WITHOUT_PEOPLE: Final = {"pilot_labels": {"unfinished": "weak"}}
+"""Run configuration of jobs that nobody watches: they take the answers there are, and weak labels for the rest."""
+
+_CONFIG: Final = {"ops": {name: {"config": config} for name, config in GO_ON_WITHOUT_PEOPLE.items()}}
+
 ingest_job = dg.define_asset_job(
     "ingest_job",
     selection=dg.AssetSelection.assets("raw_reviews", "cleaned_reviews"),
@@ -20,12 +25,14 @@ ingest_job = dg.define_asset_job(
 corpus_job = dg.define_asset_job(
     "corpus_job",
     selection=CORPUS,
+    config=_CONFIG,
     executor_def=MULTIPROCESS,
     description="Brings all batches together: corpus, annotation round, synthetic rows.",
 )
 training_job = dg.define_asset_job(
     "training_job",
     selection=CORPUS | dg.AssetSelection.groups("finetuning"),
+    config=_CONFIG,
     executor_def=MULTIPROCESS,
     description="The corpus, and a model trained on it.",
 )

@@ -94,6 +94,22 @@ class Settings(BaseSettings):
     )
     lakefs_create: bool = Field(default=False, description="Whether the repository is made where it is missing.")
 
+    annotation: Literal["files", "argilla"] = Field(
+        default="files",
+        description="Where people annotate: in CSV forms in the home folder, or on an Argilla server. "
+        "Never guessed: Argilla is used where it is named here, and nowhere else.",
+    )
+    argilla_api_url: str | None = Field(
+        default=None, validation_alias="argilla_api_url", description="Address of the Argilla server."
+    )
+    argilla_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias="argilla_api_key",
+        description="API key of a user with the role owner, or admin of the workspace.",
+    )
+    argilla_workspace: str = Field(default="reviews", description="Workspace of the rounds on the Argilla server.")
+    argilla_create: bool = Field(default=False, description="Whether the workspace is made where it is missing.")
+
     @property
     def manifests(self) -> Path:
         """Folder of the batch manifests that partitions point to."""
@@ -105,7 +121,7 @@ class Settings(BaseSettings):
         return self.home.absolute() / "checkpoints"
 
     @property
-    def annotation(self) -> Path:
+    def annotation_forms(self) -> Path:
         """Folder that the file-based annotation writes its forms to and reads them from."""
         return self.home.absolute() / "annotation"
 

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from workflows_dagster.automation import FOLLOWING, ON_CHANGED_DATA, refresh_changed_data_sensor
+from workflows_dagster.automation import FOLLOWING, ON_ANSWERS, ON_CHANGED_DATA, refresh_changed_data_sensor
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.artifact import Artifact
@@ -83,7 +83,31 @@ def test_training_is_never_started_by_changed_data(daemon: Daemon) -> None:
 
 def test_corpus_with_new_content_is_followed_in_one_go(daemon: Daemon) -> None:
     daemon.made("review_corpus", version="2")
-    assert set(daemon.tick()) == {*SAMPLE, *LABELS}
+    assert set(daemon.tick()) == {*SAMPLE, *LABELS} - {"pilot_labels"}
+
+
+def test_new_round_waits_for_people_whose_last_answers_stay(daemon: Daemon) -> None:
+    daemon.made("pilot_responses", version="first round")
+    daemon.made(*LABELS, version="2")
+    assert daemon.tick() == []
+    daemon.made(*SAMPLE, version="2")
+    assert daemon.tick() == []
+    daemon.made("pilot_responses", version="second round")
+    assert set(daemon.tick()) == set(LABELS)
+
+
+def test_answers_are_used_though_somebody_was_too_early(instance: dg.DagsterInstance) -> None:
+    @dg.asset(deps=["pilot_responses"], automation_condition=ON_ANSWERS)
+    def labels() -> None:
+        """Fails as long as people have not finished."""
+        raise ZeroDivisionError
+
+    responses = dg.AssetSpec("pilot_responses")
+    daemon = Daemon(dg.Definitions([responses, labels]), instance)
+    dg.materialize([responses, labels], selection=[labels], instance=instance, raise_on_error=False)
+    assert daemon.tick() == []
+    daemon.made("pilot_responses", version="answers")
+    assert daemon.tick() == ["labels"]
 
 
 def test_corpus_with_the_same_content_is_not_followed(daemon: Daemon) -> None:

@@ -30,7 +30,7 @@ def test_defaults_need_nothing_but_the_working_directory(tmp_path: Path) -> None
         None,
     )
     home = tmp_path / ".workflows_dagster"
-    folders = [settings.manifests, settings.checkpoints, settings.annotation, settings.sample]
+    folders = [settings.manifests, settings.checkpoints, settings.annotation_forms, settings.sample]
     assert folders == [home / name for name in ("manifests", "checkpoints", "annotation", "sample")]
     assert not home.exists()
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,6 +18,7 @@ from workflows_dagster.cli.screen import console, estimate_text, interval_text, 
 from workflows_dagster.console import TerminalHandler
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.instance import project_instance
+from workflows_dagster.jobs import GO_ON_WITHOUT_PEOPLE
 from workflows_dagster.lib.errors import ConfigurationError, WorkflowError
 from workflows_dagster.lib.sample.settings import SampleSettings
 from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
@@ -99,7 +101,7 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
         raise TypeError("the registry holds other resources under the keys sources and store")
     try:
         with project_instance(settings) as instance, TerminalHandler(terminal()):
-            result = Chain(definitions, found, store, instance, config).run()
+            result = Chain(definitions, found, store, instance, _without_people(config)).run()
     except WorkflowError as error:
         refuse(error)
     except KeyboardInterrupt:
@@ -108,6 +110,12 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
     show(result)
     if result.failures:
         raise typer.Exit(1)
+
+
+def _without_people(config: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The run configuration, which says that nobody waits for people where it does not say otherwise."""
+    names = config.keys() | GO_ON_WITHOUT_PEOPLE.keys()
+    return {name: {**GO_ON_WITHOUT_PEOPLE.get(name, {}), **config.get(name, {})} for name in sorted(names)}
 
 
 def _read_config(path: Path) -> dict[str, dict[str, Any]]:

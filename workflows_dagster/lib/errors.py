@@ -111,6 +111,10 @@ class RoundUnknownError(WorkflowError, LookupError):
     """An annotation round that the desk was never asked for, or that was removed from it."""
 
 
+class RoundUnfinishedError(WorkflowError):
+    """An annotation round that people have not finished, where the run does not say to go on without."""
+
+
 class GenerationError(WorkflowError):
     """A generator that did not make exactly what it was asked for."""
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from workflows_dagster.lib.annotation.argilla_desk import ArgillaDesk
+from workflows_dagster.lib.annotation.argilla_server import ArgillaServer
 from workflows_dagster.lib.annotation.desk import AnnotationDesk
 from workflows_dagster.lib.annotation.files import FileDesk
 
@@ -26,3 +28,18 @@ class FileAnnotation(AnnotationResource):
     def desk(self) -> FileDesk:
         """The desk itself."""
         return FileDesk(Path(self.root))
+
+
+class ArgillaAnnotation(AnnotationResource):
+    """The desk on an Argilla server."""
+
+    url: str = Field(description="Address of the server.")
+    api_key: str = Field(repr=False, description="Key; pass a dg.EnvVar, so that the UI shows its name only.")
+    workspace: str = Field(description="Workspace that rounds are put into.")
+    create: bool = Field(default=False, description="Whether a missing workspace is made.")
+    timeout_s: float = Field(default=60.0, gt=0, description="Longest wait for one answer of the server.")
+
+    def desk(self) -> ArgillaDesk:
+        """The desk itself."""
+        key = self.api_key.get_value() or "" if isinstance(self.api_key, dg.EnvVar) else self.api_key
+        return ArgillaDesk(ArgillaServer(self.url, key, self.workspace, create=self.create, timeout_s=self.timeout_s))

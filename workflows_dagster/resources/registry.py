@@ -7,7 +7,7 @@ from dagster import ConfigurableResource, EnvVar
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.resources.accelerator import AcceleratorResource
-from workflows_dagster.resources.annotation import FileAnnotation
+from workflows_dagster.resources.annotation import AnnotationResource, ArgillaAnnotation, FileAnnotation
 from workflows_dagster.resources.checkpoints import CheckpointsResource
 from workflows_dagster.resources.generator import RecombinationResource
 from workflows_dagster.resources.retention import RetentionResource
@@ -35,7 +35,7 @@ def build_resources(settings: Settings) -> dict[str, object]:
             unused_copy_days=settings.unused_copy_days,
         ),
         "sources": SourcesResource(path=str(catalog.absolute()), manifests=str(settings.manifests)),
-        "annotation_desk": FileAnnotation(root=str(settings.annotation)),
+        "annotation_desk": _annotation_desk(settings),
         "text_generator": RecombinationResource(),
         "accelerator": AcceleratorResource(device=settings.device, threads=settings.threads),
         "checkpoints": CheckpointsResource(root=str(settings.checkpoints)),
@@ -84,6 +84,33 @@ def _missing(settings: Settings) -> list[str]:
     if settings.lakefs_create:
         needed["WORKFLOWS_DAGSTER_LAKEFS_STORAGE_NAMESPACE"] = settings.lakefs_storage_namespace
     return [name for name, value in needed.items() if not value]
+
+
+def _annotation_desk(settings: Settings) -> AnnotationResource:
+    """The desk that the settings name.
+
+    Raises:
+        ConfigurationError: It is Argilla, and its address or key is missing.
+    """
+    if settings.annotation == "files":
+        return FileAnnotation(root=str(settings.annotation_forms))
+    needed = {"ARGILLA_API_URL": settings.argilla_api_url, "ARGILLA_API_KEY": settings.argilla_api_key}
+    missing = [name for name, value in needed.items() if not value]
+    if settings.argilla_api_url is None or missing:
+        raise ConfigurationError(
+            "people annotate in Argilla, and settings that it needs are missing",
+            given=f"nothing in {', '.join(missing)}",
+            expected="the address of an Argilla server and the key of one of its users",
+            remedy="set them in the environment or in .env (workflows-dagster argilla starts a local server and shows "
+            "where its key is), or set WORKFLOWS_DAGSTER_ANNOTATION=files",
+        )
+    return ArgillaAnnotation(
+        url=settings.argilla_api_url,
+        # By name: the UI shows the configuration of resources, and this is a secret.
+        api_key=EnvVar("ARGILLA_API_KEY"),
+        workspace=settings.argilla_workspace,
+        create=settings.argilla_create,
+    )
 
 
 def _webhook(settings: Settings) -> ConfigurableResource[WebhookResource]:

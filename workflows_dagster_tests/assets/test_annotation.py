@@ -60,7 +60,9 @@ def materialize(tmp_path: Path, store: StoreResource) -> Any:
     def review_corpus(context: dg.AssetExecutionContext, store: StoreResource) -> Any:
         yield from store.publish(context, _write_corpus)
 
-    def run(*, raise_on_error: bool = True, **config: Any) -> dg.ExecuteInProcessResult:
+    def run(*, raise_on_error: bool = True, unfinished: str = "weak", **config: Any) -> dg.ExecuteInProcessResult:
+        config["pilot_labels"] = {"unfinished": unfinished, **config.get("pilot_labels", {})}
+        config.setdefault("pilot_annotation_request", {"minimum_annotators": 1, "calibration_rows": 0})
         return dg.materialize(
             [review_corpus, *ASSETS],
             raise_on_error=raise_on_error,
@@ -116,6 +118,27 @@ def test_chain_goes_on_with_weak_labels_until_people_answer(materialize: Any, st
     report = json.loads((published(result, store, "training_reviews") / "report.json").read_text())
     assert report["label_sources"] == {"rating": 180}
     assert (report["status"], report["human_rows"]) == ("waiting", 0)
+
+
+def test_unfinished_round_fails_with_progress_where_the_run_does_not_go_on(materialize: Any) -> None:
+    result = materialize(unfinished="fail", raise_on_error=False, pilot_sample={"rows": 20})
+
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_key == "pilot_labels"
+    said = failure.step_failure_data.user_failure_data.description
+    form = metadata(result, "pilot_annotation_request")["annotation/where"]
+    assert f"0 of 20 reviews are answered in {form}" in said
+    assert "unfinished: weak" in said
+    assert not result.asset_materializations_for_node("training_reviews")
+
+
+def test_finished_round_needs_no_word(materialize: Any) -> None:
+    first = materialize(pilot_sample={"rows": 20})
+    answer(Path(metadata(first, "pilot_annotation_request")["annotation/where"]), dict.fromkeys(range(20), "neutral"))
+
+    second = materialize(unfinished="fail", pilot_sample={"rows": 20})
+
+    assert metadata(second, "pilot_labels")["annotation/status"] == "complete"
 
 
 def test_human_labels_outrank_weak_ones(materialize: Any, store: StoreResource) -> None:

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from workflows_dagster.lib.annotation.agreement import ballot, measure
+from workflows_dagster.lib.annotation.closing import Closing, closing_of
 from workflows_dagster.lib.annotation.consensus import LABELS_FILE, PILOT_LABEL, Method, consensus
-from workflows_dagster.lib.annotation.desk import AnnotationDesk, Responses
+from workflows_dagster.lib.annotation.desk import AnnotationDesk, Responses, RoundStatus
 from workflows_dagster.lib.annotation.gate import WhenInsufficient, WhenUnmeasured, judge
 from workflows_dagster.lib.annotation.labels_report import PilotLabelsReport, count_values, report_record
 from workflows_dagster.lib.annotation.measures import Level, Resampling
@@ -22,6 +24,7 @@ from workflows_dagster.lib.annotation.sample import PILOT_FILE
 from workflows_dagster.lib.annotation.suspects import SUSPECT, Suspects, find_suspects
 from workflows_dagster.lib.annotation.weak import compare
 from workflows_dagster.lib.artifact import Artifact, write_report, write_table
+from workflows_dagster.lib.errors import RoundUnfinishedError
 
 PILOT_RESPONSE: Final = pa.schema(
     [pa.field(name, pa.string(), nullable=False) for name in ("review_id", "annotator", "label")]
@@ -47,6 +50,11 @@ class LabelsSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    unfinished: Literal["fail", "weak"] = Field(
+        default="fail",
+        description="A round that people have not finished: wait for them (fail), or go on with the answers so far "
+        "and weak labels for the rest (weak).",
+    )
     consensus: Method = Field(default="majority", description="What gives the label; both are always recorded.")
     minimum_posterior: float = Field(
         default=0.9, ge=0, le=1, description="A label by Dawid and Skene's model below this posterior is none."
@@ -91,11 +99,16 @@ def build_pilot_labels(
     A round that nobody has answered gives empty tables and the status waiting, and needs no library of the extra.
 
     Raises:
+        RoundUnfinishedError: People have not finished, and `unfinished` is fail.
         RoundUnknownError: The desk no longer holds the round.
         MissingExtraError: There are answers, and crowd-kit or cleanlab is not installed.
     """
-    round_id = str(read_request(request)["round_id"])
-    responses, status = desk.responses(round_id), desk.status(round_id)
+    asked = read_request(request)
+    round_id = str(asked["round_id"])
+    status = desk.status(round_id)
+    if settings.unfinished == "fail":
+        _refuse_unfinished(status, closing_of(asked))
+    responses = desk.responses(round_id)
     answers = ballot(responses.table)
     labels = consensus(responses.table, settings.consensus, settings.minimum_posterior)
     agreement = measure(answers, settings.resampling)
@@ -126,6 +139,18 @@ def build_pilot_labels(
     write_table(folder / NEXT_ROUND_FILE, asked_next, NEXT_ROUND)
     write_report(folder, report_record(report))
     return report
+
+
+def _refuse_unfinished(status: RoundStatus, closing: Closing) -> None:
+    if closing.closes(status, datetime.now(UTC)):
+        return
+    raise RoundUnfinishedError(
+        "people have not finished the annotation round",
+        given=closing.sentence(status),
+        expected="an answer of enough people to every review, or to enough reviews once the deadline has passed",
+        remedy="wait: pilot_responses_sensor notices when they have finished; or run pilot_labels with unfinished: "
+        "weak to go on with the answers so far and weak labels for the rest",
+    )
 
 
 def _suspects(corpus: Artifact, labels: pl.DataFrame, settings: LabelsSettings, *, trusted: bool) -> Suspects:

@@ -1,20 +1,25 @@
 """Puts the pilot before people, and records what was asked."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from workflows_dagster.lib.annotation.desk import AnnotationDesk, AnnotationRound, Question, RoundStatus
-from workflows_dagster.lib.annotation.sample import PILOT_FILE
+from workflows_dagster.lib.annotation.closing import Closing
+from workflows_dagster.lib.annotation.desk import AnnotationDesk, AnnotationRound, AskedReason, Question, RoundStatus
+from workflows_dagster.lib.annotation.sample import PILOT_FILE, VECTORS_FILE
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.schema import LABELS
 
 REQUEST_FILE: Final = "request.json"
+SHARED_METADATA: Final = ("source", "stars", "language", "batch")
+"""What annotators see of a review beside its text, and may filter by."""
+
 _GUIDELINES: Final = Path(__file__).with_name("guidelines.md")
 
 
@@ -23,52 +28,153 @@ class RequestSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    minimum_annotators: int = Field(default=1, ge=1, le=20, description="People who have to answer each review.")
+    minimum_annotators: int = Field(default=2, ge=1, le=20, description="People who have to answer each review.")
+    calibration_rows: int = Field(
+        default=20, ge=0, description="Reviews that more people answer, so that they can be compared with each other."
+    )
+    calibration_annotators: int = Field(
+        default=3, ge=1, le=20, description="People who have to answer each of these; never fewer than the minimum."
+    )
+    asked_reason: AskedReason = Field(
+        default="none",
+        description="Whether people may say why: in their own words (comment), or by marking words of the review "
+        "(span; in files they copy them).",
+    )
+    deadline_days: float | None = Field(
+        default=None,
+        gt=0,
+        description="Days after which the round closes with what was answered. Unset: once all is answered.",
+    )
+    deadline_minimum_ratio: float = Field(
+        default=0.8, gt=0, le=1, description="Part of the reviews that must be answered for the deadline to close it."
+    )
+
+    @property
+    def closing(self) -> Closing:
+        """When the round is closed."""
+        return Closing(self.deadline_days, self.deadline_minimum_ratio)
 
 
 @dataclass(frozen=True)
 class RequestReport:
-    """The round as the desk holds it."""
+    """The round as the desk holds it.
+
+    Attributes:
+        status: How far people are.
+        closing: When it is closed.
+        calibration_rows: Reviews that more people answer.
+    """
 
     status: RoundStatus
+    closing: Closing
+    calibration_rows: int = 0
 
     def to_metadata(self) -> dict[str, object]:
-        """The round's status as flat metadata."""
-        return self.status.to_metadata()
+        """The round's status and terms as flat metadata."""
+        asked = {"annotation/calibration_rows": self.calibration_rows}
+        return {**self.status.to_metadata(), **self.closing.to_metadata(), **asked}
 
 
 def build_request(pilot: Artifact, desk: AnnotationDesk, settings: RequestSettings, folder: Path) -> RequestReport:
-    """Asks the desk for the round and writes request.json, which names it. Nothing answered is ever lost."""
-    annotation_round = make_round(pilot.scan(PILOT_FILE).collect(), settings)
+    """Asks the desk for the round and writes request.json, which names it. Nothing answered is ever lost.
+
+    Raises:
+        AnnotationUnavailableError: The desk does not answer; asked again, it goes on where it stopped.
+    """
+    annotation_round = make_round(pilot.scan(PILOT_FILE).collect(), settings, _vectors(pilot))
     status = desk.request(annotation_round)
+    calibration = sum(question.calibration for question in annotation_round.questions)
     # No progress and no absolute path: the same sample asked again is the same version.
     record = {
         "round_id": annotation_round.round_id,
         "rows": len(annotation_round.questions),
         "minimum_annotators": settings.minimum_annotators,
+        "calibration_rows": calibration,
+        "calibration_annotators": settings.calibration_annotators if calibration else None,
+        "asked_reason": settings.asked_reason,
+        "closing": settings.closing.to_record(),
         "desk": status.desk,
         "labels": list(LABELS),
         "guidelines": annotation_round.guidelines,
     }
     (folder / REQUEST_FILE).write_text(json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
-    return RequestReport(status)
+    return RequestReport(status, settings.closing, calibration)
 
 
-def make_round(pilot: pl.DataFrame, settings: RequestSettings) -> AnnotationRound:
-    """The round of a pilot in the columns of CORPUS_REVIEW. Its id depends on what is asked, not on weak labels."""
-    rows = pilot.select("review_id", "text", pl.col("label").fill_null("")).sort("review_id")
-    questions = [Question(*row) for row in rows.iter_rows()]
-    parts = [part for question in questions for part in (question.review_id, question.text)]
+def make_round(
+    pilot: pl.DataFrame, settings: RequestSettings, vectors: Mapping[str, Sequence[float]] | None = None
+) -> AnnotationRound:
+    """The round of a pilot, the reviews for calibration first.
+
+    Its id depends on what is asked and of how many people, not on what was suggested.
+
+    Args:
+        pilot: Columns of PILOT_REVIEW.
+        settings: What is asked.
+        vectors: What reviews mean, by id, for search by similarity; those of other reviews are ignored.
+    """
+    calibration = _calibration(pilot["review_id"].to_list(), settings)
+    rows = pilot.sort(~pl.col("review_id").is_in(list(calibration)), "review_id")
+    meant = vectors or {}
+    questions = [
+        _question(row, meant.get(row["review_id"], ()), row["review_id"] in calibration)
+        for row in rows.iter_rows(named=True)
+    ]
     return AnnotationRound(
-        round_id=digest_text(str(settings.minimum_annotators), *parts)[:16],
+        round_id=_round_id(questions, settings),
         questions=questions,
-        guidelines=_GUIDELINES.read_text("utf-8").format(
-            rows=len(questions), labels=", ".join(LABELS), minimum_annotators=settings.minimum_annotators
-        ),
+        guidelines=_guidelines(len(questions), len(calibration), settings),
         minimum_annotators=settings.minimum_annotators,
+        calibration_annotators=settings.calibration_annotators if calibration else 0,
+        asked_reason=settings.asked_reason,
     )
 
 
-def read_request(request: Artifact) -> dict[str, object]:
+def read_request(request: Artifact) -> dict[str, Any]:
     """The record of what was asked."""
     return json.loads(request.file(REQUEST_FILE).read_text("utf-8"))
+
+
+def _calibration(review_ids: list[str], settings: RequestSettings) -> frozenset[str]:
+    """The reviews that more people answer: a draw by digest, which is the same whatever else is in the pilot."""
+    if settings.calibration_annotators <= settings.minimum_annotators:
+        return frozenset()
+    drawn = sorted(review_ids, key=lambda review_id: digest_text("calibration", review_id))
+    return frozenset(drawn[: settings.calibration_rows])
+
+
+def _vectors(pilot: Artifact) -> dict[str, list[float]]:
+    """The vectors of a pilot by review; not of texts that say nothing to what made them, which would be like all."""
+    rows = pilot.scan(VECTORS_FILE).collect().iter_rows()
+    return {review_id: vector for review_id, vector in rows if any(vector)}
+
+
+def _question(row: dict[str, Any], vector: Sequence[float], calibration: bool) -> Question:
+    return Question(
+        review_id=row["review_id"],
+        text=row["text"],
+        suggestion=row["suggestion"] or "",
+        suggestion_score=row["suggestion_score"],
+        suggestion_agent=row["suggestion_agent"] or "",
+        metadata={name: row[name] for name in SHARED_METADATA if row[name] is not None},
+        vector=vector,
+        calibration=calibration,
+    )
+
+
+def _round_id(questions: list[Question], settings: RequestSettings) -> str:
+    ordered = sorted(questions, key=lambda question: question.review_id)
+    parts = [part for question in ordered for part in (question.review_id, question.text)]
+    asked_more = [question.review_id for question in ordered if question.calibration]
+    terms = [] if settings.asked_reason == "none" else [settings.asked_reason]
+    if asked_more:
+        terms += [str(settings.calibration_annotators), *asked_more]
+    return digest_text(str(settings.minimum_annotators), *parts, *terms)[:16]
+
+
+def _guidelines(rows: int, calibration: int, settings: RequestSettings) -> str:
+    overlap = f"- A review counts once answered by {settings.minimum_annotators} of you"
+    if calibration:
+        overlap += f"; the {calibration} for calibration, by {settings.calibration_annotators}. Begin with these"
+    template = _GUIDELINES.read_text("utf-8")
+    return template.format(rows=rows, labels=", ".join(LABELS), overlap=f"{overlap}.\n")

@@ -100,7 +100,9 @@ def build(
     folder = tmp_path / name
     folder.mkdir()
     desk = AnsweredDesk(rows, responses)
-    report = build_pilot_labels(artifact, artifact, artifact, desk, LabelsSettings.model_validate(settings), folder)
+    report = build_pilot_labels(
+        artifact, artifact, artifact, desk, LabelsSettings.model_validate({"unfinished": "weak", **settings}), folder
+    )
     return folder, report
 
 
