@@ -8,7 +8,6 @@ from pathlib import Path
 
 from workflows_dagster_tests.lakefs_server.names import check_repository, is_repository
 from workflows_dagster_tests.lakefs_server.records import read_record, write_record
-from workflows_dagster_tests.lakefs_server.records import read_record, write_record
 from workflows_dagster_tests.lakefs_server.refusal import Refused, not_found
 from workflows_dagster_tests.lakefs_server.repository import Description, Repository
 
