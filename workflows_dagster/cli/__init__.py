@@ -1,8 +1,8 @@
-"""The command line: the chain without a server, its releases, and the room it takes."""
+"""The command line: the chain without a server, its annotation, its releases, and the room it takes."""
 
 import typer
 
-from workflows_dagster.cli import chain, predicting, releases, upkeep
+from workflows_dagster.cli import annotating, chain, predicting, releases, upkeep
 from workflows_dagster.settings import take_env_file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -19,6 +19,7 @@ for command in (
     chain.demo,
     chain.run,
     chain.sample,
+    annotating.argilla,
     predicting.predict,
     releases.rollback,
     upkeep.prune,

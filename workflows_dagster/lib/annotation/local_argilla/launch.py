@@ -231,12 +231,20 @@ def _log_end(home: Path) -> str:
 
 @contextmanager
 def _signals_as_interrupt() -> Generator[None]:
-    """Has SIGTERM and SIGHUP do what Ctrl-C does."""
+    """Has SIGTERM and SIGHUP do what Ctrl-C does, and Ctrl-C that for certain, whatever a library made of it.
+
+    What this process was started to ignore stays ignored, as SIGHUP under nohup.
+    """
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heeded = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
+    before = {number: signal.signal(number, interrupt) for number in heeded}
     try:
         yield
     finally:

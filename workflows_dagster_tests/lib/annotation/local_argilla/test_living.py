@@ -24,17 +24,12 @@ from workflows_dagster_tests.lib.annotation.local_argilla.pilot import make_pilo
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("argilla_environment")]
 
 WAIT_S = 60
-PROGRAM = """
-import sys
-from pathlib import Path
-from workflows_dagster.lib.annotation.local_argilla.launch import run_argilla
-run_argilla(Path(sys.argv[1]), port=0, annotators=1, say=lambda line: print(line, flush=True))
-"""
+COMMAND = [sys.executable, "-c", "from workflows_dagster.cli import app; app()", "argilla", "--port", "0"]
 
 
 def start(home: Path) -> "subprocess.Popen[str]":
-    """The command in a process of its own, as from a terminal."""
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(home)], stdout=subprocess.PIPE, text=True)
+    """The real command in a process of its own, as from a terminal: libraries it imports meddle with signals."""
+    return subprocess.Popen([*COMMAND, "--annotators", "1", "--home", str(home)], stdout=subprocess.PIPE, text=True)
 
 
 def read_until_ready(process: "subprocess.Popen[str]") -> str:

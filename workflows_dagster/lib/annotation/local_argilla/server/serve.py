@@ -57,7 +57,7 @@ def main() -> None:
     created = asyncio.run(database.ensure_accounts(credentials, home)) if first or asked.ensure_accounts else []
 
     import uvicorn
-    from argilla_server import app
+    from argilla_server._app import app
     from jobs import start_worker
 
     start_worker()
