@@ -1,22 +1,13 @@
 """The errors of the embedded repository: each says what was given, what was expected and what to do next."""
 
-import errno
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 from workflows_dagster.lib.errors import (
     ConflictError,
     IntegrityError,
     NotPublishedError,
     StoreError,
-    StorePermissionError,
-    StoreUnavailableError,
-    WorkflowError,
 )
-
-_REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class MissingObjectError(KeyError):
@@ -29,34 +20,6 @@ class MissingObjectError(KeyError):
     def __init__(self, oid: bytes) -> None:
         super().__init__(oid)
         self.oid = oid
-
-
-@contextmanager
-def disk_errors(root: Path) -> Generator[None]:
-    """Turns errors of the operating system into errors of the store.
-
-    Raises:
-        StorePermissionError: Its folder may not be read or written.
-        StoreUnavailableError: The disk is full, or does not answer.
-    """
-    try:
-        yield
-    except WorkflowError:
-        raise
-    except OSError as error:
-        if error.errno in _REFUSED:
-            raise StorePermissionError(
-                f"the repository {root} may not be used",
-                given=str(error),
-                expected="a folder that this user may read and write",
-                remedy="check the owner and the mode of the file named above",
-            ) from error
-        raise StoreUnavailableError(
-            f"the repository {root} cannot be used now",
-            given=str(error),
-            expected="a disk with room that answers",
-            remedy="free space or mend the disk, then run it again; nothing that was published is lost",
-        ) from error
 
 
 def unknown_ref(root: Path, ref: str) -> NotPublishedError:

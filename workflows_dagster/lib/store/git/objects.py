@@ -3,7 +3,7 @@
 Why our own code: dulwich holds a whole blob in memory, several times over while it writes, and a model of some
 gigabytes must not need as much memory to be published. The format of a loose object is one line of specification: the
 zlib stream of `<kind> <size>`, a zero byte and the content, in a file named after the SHA-1 of what was compressed.
-Objects in packs are read by `git_packs`.
+Objects in packs are read by `packs`.
 """
 
 import hashlib

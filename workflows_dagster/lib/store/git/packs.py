@@ -1,7 +1,7 @@
 """Objects in the packs of a git repository, which come into being when a person runs `git gc` or pushes much at once.
 
 They are read through dulwich, whole in memory; but a blob that its pack holds whole is read as a stream. So git packs
-every blob that is larger than core.bigFileThreshold, which `git_setup` makes small.
+every blob that is larger than core.bigFileThreshold, which `setup` makes small.
 """
 
 import hashlib

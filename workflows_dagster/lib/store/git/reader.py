@@ -10,7 +10,8 @@ from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from workflows_dagster.lib.errors import IntegrityError
-from workflows_dagster.lib.store.git.errors import MissingObjectError, disk_errors, lost, not_held, unknown_ref
+from workflows_dagster.lib.store.disk import disk_errors
+from workflows_dagster.lib.store.git.errors import MissingObjectError, lost, not_held, unknown_ref
 from workflows_dagster.lib.store.git.history import last_change
 from workflows_dagster.lib.store.git.objects import GitObjects
 from workflows_dagster.lib.store.git.refs import BRANCHES, TAGS, GitRefs
@@ -24,7 +25,7 @@ _THREADS: Final = 4
 
 
 class GitReader:
-    """The reading half of `git.GitRepository`; its methods are those of `repository.Repository`.
+    """The reading half of `GitRepository`; its methods are those of `repository.Repository`.
 
     Args:
         root: The bare repository, which need not be there yet.

@@ -107,7 +107,7 @@ class GitRepository(GitReader):
                     raise name_taken("tag", name)
 
     def prune(self, *, keep: int, hold: Collection[str] = (), older_than_s: float, timeout_s: float = 60.0) -> Pruned:
-        """Drops versions that nobody may ask for any more: see `git_prune.prune`.
+        """Drops versions that nobody may ask for any more: see `prune.prune`.
 
         Args:
             keep: How many versions of each path of each base branch stay, at least 1.

@@ -70,7 +70,7 @@ def content_beside(objects: GitObjects, tree: "ObjectID", known: "Collection[Obj
 
 
 def retention(objects: GitObjects, refs: GitRefs, *, keep: int, hold: Collection[str]) -> Retention:
-    """What is kept: see `git_prune.prune`."""
+    """What is kept: see `prune.prune`."""
     kept = Retention()
     branches = refs.below(BRANCHES)
     for oid in [*branches.values(), *refs.below(TAGS).values(), *_held(objects, [*hold, *refs.logged()])]:
