@@ -10,6 +10,8 @@ from workflows_dagster.lib.annotation.argilla_server import ArgillaServer
 from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla
 from workflows_dagster_tests.argilla_server_fixture import Api, api
 
+BULK_ROWS = 50
+
 Answers = list[tuple[str, str, str]]
 
 
@@ -55,11 +57,16 @@ class ArgillaBench:
 
     def answer(self, round_id: str, answers: Answers, reason: str = "", status: str = "submitted") -> None:
         records = self.records(round_id) if answers else {}
+        items: dict[str, list[dict[str, Any]]] = {}
         for annotator, review, label in answers:
             values = {"label": {"value": label}} | ({"reason": {"value": reason}} if reason else {})
             item = {"record_id": records[review]["id"], "status": status, "values": values}
-            done = api(self.server, annotator).post("/me/responses/bulk", {"items": [item]})
-            assert done["items"][0]["error"] is None, done
+            items.setdefault(annotator, []).append(item)
+        for annotator, own in items.items():
+            for start in range(0, len(own), BULK_ROWS):
+                body = {"items": own[start : start + BULK_ROWS]}
+                done = api(self.server, annotator).post("/me/responses/bulk", body)
+                assert not [item["error"] for item in done["items"] if item["error"]]
 
     def add_strange_review(self, round_id: str) -> None:
         [dataset] = self.datasets(round_id)
