@@ -41,5 +41,10 @@ class ArgillaAnnotation(AnnotationResource):
 
     def desk(self) -> ArgillaDesk:
         """The desk itself."""
+        return ArgillaDesk(self.server())
+
+    def server(self) -> ArgillaServer:
+        """Where it is and how it is asked."""
+        # Dagster resolves the field within runs, and leaves it to the caller outside of them.
         key = self.api_key.get_value() or "" if isinstance(self.api_key, dg.EnvVar) else self.api_key
-        return ArgillaDesk(ArgillaServer(self.url, key, self.workspace, create=self.create, timeout_s=self.timeout_s))
+        return ArgillaServer(self.url, key, self.workspace, create=self.create, timeout_s=self.timeout_s)
