@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import polars as pl
 import pytest
 
 from workflows_dagster.assets import annotation
-from workflows_dagster.checks.annotation import TRAINING_REVIEWS_OF_CORPUS
+from workflows_dagster.checks.annotation import PILOT_SAMPLE_OF_CORPUS, TRAINING_REVIEWS_OF_CORPUS
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.artifact import write_table
+from workflows_dagster.lib.errors import NotPublishedError
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
@@ -249,3 +251,52 @@ def test_moved_split_is_caught(tmp_path: Path) -> None:
     verdict = audit.judge(after)
     assert not verdict.passed
     assert "['split']" in verdict.description
+
+
+def test_next_round_asks_what_was_disputed_and_leaves_settled_rows_alone(
+    materialize: Any, store: StoreResource
+) -> None:
+    given = two_people(materialize, "ppnnu", "pnnpp")
+    weak = {"minimum_rows": 20, "when_insufficient": "weak"}
+    first = materialize(pilot_sample={"rows": 20}, pilot_labels=weak)
+    asked_next = pl.read_parquet(published(first, store, "pilot_labels") / "next_round.parquet")
+
+    second = materialize(pilot_sample={"rows": 20, "round": 2}, pilot_labels=weak)
+
+    pilot = pl.read_parquet(published(second, store, "pilot_sample") / "pilot.parquet")
+    again = pilot.filter(pl.col("review_id").is_in(list(given)))
+    assert not again.is_empty()
+    assert set(again["review_id"]) <= set(asked_next["review_id"])
+    assert set(again["split"]) == {"train"}
+    assert set(again["pick"]) <= {"disputed", "suspect"}
+    assert all(check.passed for check in second.get_asset_check_evaluations() if "pilot_sample" in check.check_name)
+    assert metadata(second, "pilot_sample")["annotation/round"] == 2
+    # It is the round under way from now on, and another round at the desk.
+    third = materialize(pilot_sample={"rows": 20}, pilot_labels=weak)
+    rounds = [metadata(result, "pilot_annotation_request")["annotation/round_id"] for result in (first, second, third)]
+    assert rounds[0] != rounds[1] == rounds[2]
+
+
+def test_round_without_answers_before_it_fails_before_anything_is_published(materialize: Any) -> None:
+    with pytest.raises(NotPublishedError, match="cannot be drawn without what people answered in round 1"):
+        materialize(pilot_sample={"rows": 20, "round": 2})
+
+
+def test_test_row_that_was_picked_is_caught(materialize: Any, store: StoreResource, tmp_path: Path) -> None:
+    result = materialize(pilot_sample={"rows": 20})
+    audits = {one.name: one for one in PILOT_SAMPLE_OF_CORPUS}
+    drawn = published(result, store, "pilot_sample")
+    audit = audits["pilot_sample_test_rows_are_random"].against(published(result, store, "review_corpus"))
+    folder = tmp_path / "changed"
+    shutil.copytree(drawn, folder)
+    pilot = pl.read_parquet(drawn / "pilot.parquet")
+    other = corpus().filter(pl.col("split") == "test", ~pl.col("review_id").is_in(pilot["review_id"].implode()))
+    swapped = pilot.filter(pl.col("split") == "test")["review_id"][0]
+    pilot.with_columns(pl.col("review_id").replace({swapped: other["review_id"][0]})).write_parquet(
+        folder / "pilot.parquet"
+    )
+
+    assert audit.judge(drawn).passed
+    verdict = audit.judge(folder)
+    assert verdict.description == "of 10 test rows 0 were picked, and 1 are not those that the seed draws"
+    assert not verdict.passed
