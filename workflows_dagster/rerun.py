@@ -15,6 +15,7 @@ from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.release.record import Member
 from workflows_dagster.lib.release.releases import Release
+from workflows_dagster.lib.store.disk import disk_errors
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore
 from workflows_dagster.partitions import BATCHES
@@ -92,9 +93,9 @@ class Rerun:
             ConfigurationError: The folder is not empty, or the release holds no such asset.
             DataContractError: The release does not say with which sources its corpus was made.
         """
+        _require_empty(self.home)
         members = self._members()
         intake = Intake.from_metadata(self._original("review_corpus").metadata)
-        _require_empty(self.home)
         settings = self.settings.model_copy(
             update={"home": self.home.absolute(), "store": "embedded", "base_branch": "main", "sources": None}
         )
@@ -147,8 +148,9 @@ class Rerun:
 
     def _instance(self) -> dg.DagsterInstance:
         """An instance of its own, to be looked at with `DAGSTER_HOME=<home> dagster dev` afterwards."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        (self.home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n", "utf-8")
+        with disk_errors(self.home):
+            self.home.mkdir(parents=True, exist_ok=True)
+            (self.home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n", "utf-8")
         return dg.DagsterInstance.from_config(str(self.home.absolute()))
 
     def _seed(self, member: Member, resource: StoreResource, instance: dg.DagsterInstance) -> Remade:

@@ -6,19 +6,21 @@ from pathlib import Path
 from typing import Final, Literal
 
 from dotenv import load_dotenv
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workflows_dagster.lib.accelerator import DEFAULT_THREADS
+from workflows_dagster.lib.errors import ConfigurationError
 
 ENV_FILE: Final = ".env"
+PREFIX: Final = "WORKFLOWS_DAGSTER_"
 
 
 class Settings(BaseSettings):
     """What differs between a laptop, a GPU host and production; read from the environment and from `.env`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="WORKFLOWS_DAGSTER_",
+        env_prefix=PREFIX,
         env_file=ENV_FILE,
         env_file_encoding="utf-8",
         # A setting left blank in a template is unset: an empty path would mean the working directory.
@@ -132,8 +134,21 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """The settings of this process."""
-    return Settings()
+    """The settings of this process.
+
+    Raises:
+        ConfigurationError: Values cannot be used; each is named by its variable.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = {_variable(str(each["loc"][0])): each for each in error.errors()}
+        raise ConfigurationError(
+            "settings cannot be used",
+            given={name: each["input"] for name, each in wrong.items()},
+            expected="; ".join(f"{name}: {each['msg']}" for name, each in wrong.items()),
+            remedy=f"correct them in the environment or in {ENV_FILE}",
+        ) from error
 
 
 def take_env_file() -> None:
@@ -144,3 +159,9 @@ def take_env_file() -> None:
 def environment() -> Mapping[str, str]:
     """The variables that a sources.yaml may refer to by name."""
     return dict(os.environ)
+
+
+def _variable(field: str) -> str:
+    """The environment variable of a setting."""
+    has_prefix = field in Settings.model_fields and Settings.model_fields[field].validation_alias is None
+    return f"{PREFIX if has_prefix else ''}{field.upper()}"

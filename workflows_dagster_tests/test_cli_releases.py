@@ -143,3 +143,19 @@ def test_sweep_names_the_branches_that_it_removed(chain: MadeUpChain) -> None:
     branch = chain.left_behind("notes")
     assert "Removed 0 branches" in call("sweep")
     assert f"{branch}\nRemoved 1 branches" in call("sweep", "--older-than", "0")
+
+
+def test_checkout_where_nothing_can_be_written_is_no_traceback(two: list[Release], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    output = call("releases", "checkout", "release-1", str(tmp_path / "file" / "below"), code=2)
+    assert "StoreUnavailableError" in output
+    assert str(tmp_path / "file") in output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["releases"], ["releases", "rerun", "release-1", "--home", "again"], ["prune"], ["sweep"], ["predict", "x"]],
+)
+def test_setting_that_cannot_be_used_is_no_traceback(monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    monkeypatch.setenv("WORKFLOWS_DAGSTER_KEEP_VERSIONS", "few")
+    assert "ConfigurationError: settings cannot be used" in call(*command, code=2)

@@ -7,6 +7,7 @@ from unittest import mock
 import pytest
 from pydantic import ValidationError
 
+from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.settings import Settings, environment, load_settings, take_env_file
 
 SECRET = "https://hooks.example.org/T0-very-secret"
@@ -66,8 +67,17 @@ def test_setting_left_blank_counts_as_unset(tmp_path: Path) -> None:
 
 def test_unknown_device_is_refused_with_the_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKFLOWS_DAGSTER_DEVICE", "tpu")
-    with pytest.raises(ValidationError, match=r"'auto', 'cpu', 'cuda' or 'mps'.*input_value='tpu'"):
+    with pytest.raises(ConfigurationError, match=r"WORKFLOWS_DAGSTER_DEVICE': 'tpu'.*'auto', 'cpu', 'cuda' or 'mps'"):
         load_settings()
+
+
+def test_values_that_cannot_be_used_are_named_by_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKFLOWS_DAGSTER_KEEP_VERSIONS", "few")
+    monkeypatch.setenv("WORKFLOWS_DAGSTER_BASE_BRANCH", "a b")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert caught.value.given == {"WORKFLOWS_DAGSTER_KEEP_VERSIONS": "few", "WORKFLOWS_DAGSTER_BASE_BRANCH": "a b"}
+    assert "valid integer" in caught.value.expected
 
 
 def test_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from workflows_dagster.cli.opening import open_settings
 from workflows_dagster.cli.screen import console, refusing
 from workflows_dagster.lib.annotation.local_argilla.launch import DEFAULT_PORT, run_argilla
-from workflows_dagster.settings import load_settings
 
 
 def argilla(
@@ -24,7 +24,7 @@ def argilla(
     ] = None,
 ) -> None:
     """Start a local Argilla with its web UI, for pilots of a few thousand records. Ctrl-C ends it."""
-    folder = home or load_settings().home / "argilla"
+    folder = home or open_settings().home / "argilla"
     with refusing():
         run_argilla(
             folder,

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from workflows_dagster.chain import Chain, ChainResult
+from workflows_dagster.cli.opening import open_settings
 from workflows_dagster.cli.screen import console, estimate_text, interval_text, refuse, refusing, terminal
 from workflows_dagster.console import TerminalHandler
 from workflows_dagster.definitions import build_definitions
@@ -24,7 +25,7 @@ from workflows_dagster.lib.sample.settings import SampleSettings
 from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import StoreResource
-from workflows_dagster.settings import Settings, load_settings
+from workflows_dagster.settings import Settings
 
 DEMO: Final[dict[str, dict[str, Any]]] = {
     "lora_adapter": {
@@ -42,7 +43,7 @@ DEMO: Final[dict[str, dict[str, Any]]] = {
 
 def demo() -> None:
     """Run the whole chain on the bundled sample of made-up reviews: no server, no GPU, no network."""
-    settings = load_settings().model_copy(update={"sources": None})
+    settings = open_settings().model_copy(update={"sources": None})
     report = write_sample(settings.sample, SampleSettings())
     console.print(f"Bundled sample: {sum(report.rows.values()):,} made-up reviews in {escape(str(settings.sample))}")
     _run(settings, DEMO)
@@ -58,7 +59,7 @@ def run(
     ] = None,
 ) -> None:
     """Run the whole chain on your own sources."""
-    settings = load_settings()
+    settings = open_settings()
     chosen = sources or settings.sources
     if chosen is None:
         refuse(
@@ -81,7 +82,7 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same bytes.")] = 2_024,
 ) -> None:
     """Write the bundled sample: made-up reviews of three platforms, with the mess of real ones."""
-    target = folder or load_settings().sample
+    target = folder or open_settings().sample
     report = write_sample(target, SampleSettings(rows=rows, seed=seed))
     console.print(
         f"{sum(report.rows.values()):,} reviews, {report.size_bytes:,} bytes: {escape(str(target / SOURCES_FILE))}"

@@ -1,9 +1,16 @@
-"""The published store as commands open it."""
+"""The settings and the published store as commands open them."""
 
+from workflows_dagster.cli.screen import refusing
 from workflows_dagster.lib.store.versioned import VersionedStore
 from workflows_dagster.resources.registry import build_store
 from workflows_dagster.resources.store import StoreResource
 from workflows_dagster.settings import Settings, load_settings
+
+
+def open_settings() -> Settings:
+    """The settings of this process; a command ends where they cannot be used."""
+    with refusing():
+        return load_settings()
 
 
 def open_store(settings: Settings | None = None) -> VersionedStore:
@@ -13,7 +20,7 @@ def open_store(settings: Settings | None = None) -> VersionedStore:
         ConfigurationError: Settings that it needs are missing.
     """
     # Initialized as Dagster would: fields that name an environment variable get its value.
-    resource: object = build_store(settings or load_settings()).process_config_and_initialize()
+    resource: object = build_store(settings or open_settings()).process_config_and_initialize()
     if not isinstance(resource, StoreResource):
         raise TypeError(f"{type(resource).__name__}: expected the resource of a store")
     return resource.store()

@@ -8,14 +8,13 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from workflows_dagster.cli.opening import open_store
+from workflows_dagster.cli.opening import open_settings, open_store
 from workflows_dagster.cli.screen import console, refusing
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.release.deployment import deployed
 from workflows_dagster.lib.release.predicting import Prediction
 from workflows_dagster.lib.release.predicting import predict as predict_texts
 from workflows_dagster.lib.release.releases import Release, release
-from workflows_dagster.settings import load_settings
 
 SHOWN_CHARACTERS: Final = 60
 
@@ -25,7 +24,7 @@ def predict(
     tag: Annotated[str | None, typer.Option("--release", help="Tag. Default: the release in force.")] = None,
 ) -> None:
     """Score reviews with the model of the release in force. Piped, it prints tab-separated values."""
-    settings = load_settings()
+    settings = open_settings()
     with refusing():
         given = texts or _lines()
         store = open_store(settings)

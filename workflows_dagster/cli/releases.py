@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from workflows_dagster.cli import release_tables as tables
-from workflows_dagster.cli.opening import open_store
+from workflows_dagster.cli.opening import open_settings, open_store
 from workflows_dagster.cli.screen import console, refusing, terminal
 from workflows_dagster.console import TerminalHandler
 from workflows_dagster.lib.release.checkout import check_out
@@ -17,7 +17,6 @@ from workflows_dagster.lib.release.comparing import compare
 from workflows_dagster.lib.release.deployment import deploy, deployment, deployments
 from workflows_dagster.lib.release.releases import release, releases
 from workflows_dagster.rerun import UNTIL, Remade, Rerun
-from workflows_dagster.settings import load_settings
 
 app = typer.Typer(name="releases", invoke_without_command=True, help="List, show, compare and check out releases.")
 
@@ -101,7 +100,7 @@ def rerun(
     ] = UNTIL,
 ) -> None:
     """Make a release again from its raw reviews, and compare the data version of each asset."""
-    settings = load_settings()
+    settings = open_settings()
     logging.getLogger("workflows_dagster").propagate = False
     found: list[Remade] = []
     with refusing():

@@ -19,7 +19,8 @@ console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_W
 
 def refuse(error: WorkflowError) -> NoReturn:
     """Ends the command with what was given, what was expected and what to do next."""
-    console.print(f"[red]{type(error).__name__}:[/] {escape(str(error))}", highlight=False)
+    said = "\n".join([str(error), *getattr(error, "__notes__", [])])
+    console.print(f"[red]{type(error).__name__}:[/] {escape(said)}", highlight=False)
     raise typer.Exit(2)
 
 

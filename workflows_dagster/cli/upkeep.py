@@ -4,10 +4,9 @@ from typing import Annotated
 
 import typer
 
-from workflows_dagster.cli.opening import open_store
+from workflows_dagster.cli.opening import open_settings, open_store
 from workflows_dagster.cli.screen import console, refusing
 from workflows_dagster.lib.release.pruning import GRACE_S, prune_store
-from workflows_dagster.settings import load_settings
 
 HOUR_S = 3_600.0
 
@@ -21,7 +20,7 @@ def prune(
     ] = GRACE_S / HOUR_S,
 ) -> None:
     """Drop versions that no release, nothing published and none of the last N versions of a path needs."""
-    settings = load_settings()
+    settings = open_settings()
     kept = keep or settings.keep_versions
     with refusing():
         store = open_store(settings)
@@ -46,7 +45,7 @@ def sweep(
     ] = None,
 ) -> None:
     """Remove the branches of refused and lost outputs."""
-    settings = load_settings()
+    settings = open_settings()
     days = settings.stale_branch_days if older_than_days is None else older_than_days
     with refusing():
         branches = open_store(settings).sweep(days * 24 * HOUR_S)

@@ -7,6 +7,7 @@ from uuid import uuid4
 from workflows_dagster.lib.errors import ConfigurationError, IntegrityError
 from workflows_dagster.lib.release.record import RELEASE_FILE
 from workflows_dagster.lib.release.releases import Release
+from workflows_dagster.lib.store.disk import disk_errors
 from workflows_dagster.lib.store.version import content_digest, stat_folder
 from workflows_dagster.lib.store.versioned import VersionedStore
 
@@ -25,8 +26,14 @@ def check_out(store: VersionedStore, release: Release, folder: Path) -> int:
         ConfigurationError: The folder holds something.
         NotPublishedError: A version was pruned.
         IntegrityError: A file is not the one that was published.
+        StorePermissionError: The folder may not be written.
+        StoreUnavailableError: There is no room left for it.
     """
-    target = folder.absolute()
+    with disk_errors(folder):
+        return _written(store, release, folder.absolute())
+
+
+def _written(store: VersionedStore, release: Release, target: Path) -> int:
     _require_empty(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}-{uuid4().hex[:8]}")

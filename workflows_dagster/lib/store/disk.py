@@ -14,7 +14,7 @@ _REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 @contextmanager
 def disk_errors(place: Path) -> Generator[None]:
-    """Turns errors of the operating system on the store's own files into errors of the store.
+    """Turns errors of the operating system on files of the store, or copies of them, into errors of the store.
 
     Raises:
         StorePermissionError: The place may not be read or written.
@@ -29,16 +29,16 @@ def disk_errors(place: Path) -> Generator[None]:
             raise no_room(place, error) from error
         if error.errno in _REFUSED:
             raise StorePermissionError(
-                f"the store may not use {place}",
+                f"{place} may not be used",
                 given=str(error),
                 expected="a folder that this user may read and write",
                 remedy="check the owner and the mode of the file named above",
             ) from error
         raise StoreUnavailableError(
-            f"the store cannot use {place} now",
+            f"{place} cannot be used now",
             given=str(error),
-            expected="a disk that answers",
-            remedy="check the disk, then run it again; nothing that was published is lost",
+            expected="a place that can be read and written",
+            remedy="check the path and the disk, then run it again; nothing that was published is lost",
         ) from error
 
 
