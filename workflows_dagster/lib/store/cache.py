@@ -93,11 +93,12 @@ class VersionCache:
         """Removes copies that nobody asked for in that time, and what crashes left; returns the bytes freed."""
         limit = time.time() - unused_for_s
         freed = 0
-        for place in [*self._root.glob("folders/*"), *self._root.glob("files/*"), *self._root.glob(f"{_PARTIAL}*")]:
-            with suppress(FileNotFoundError):
-                if place.stat().st_mtime < limit:
-                    freed += sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-                    self._discard(place)
+        with disk_errors(self._root):
+            for pattern in ("folders/*", "files/*", f"{_PARTIAL}*"):
+                for place in sorted(self._root.glob(pattern)):
+                    with suppress(FileNotFoundError):
+                        if place.stat().st_mtime < limit:
+                            freed += self._discard(place)
         return freed
 
     def _folder(self, digest: str) -> Path:
@@ -127,12 +128,20 @@ class VersionCache:
         partial.mkdir(parents=True)
         return partial
 
-    def _discard(self, place: Path) -> None:
-        """Removes a copy; set aside by one rename first, since half a folder must not stand under its digest."""
+    def _discard(self, place: Path) -> int:
+        """Removes a copy; returns its bytes.
+
+        It is set aside by one rename first, since half a folder must not stand under its digest. Before that there is
+        no time for somebody else to come and use it.
+        """
         aside = self._root / f"{_PARTIAL}{uuid4().hex}"
-        with suppress(FileNotFoundError):
+        try:
             place.rename(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+        except FileNotFoundError:
+            return 0
+        size_bytes = sum(path.lstat().st_size for path in aside.rglob("*") if path.is_file())
+        shutil.rmtree(aside, ignore_errors=True)
+        return size_bytes
 
 
 def _settled(folder: Path, place: Path) -> Path:

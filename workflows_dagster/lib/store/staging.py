@@ -60,18 +60,20 @@ class Staging:
     def holds(self, branch: str) -> bool:
         """Whether a transaction on that branch is under way on this machine."""
         place = self._root / branch
-        if not place.is_dir():
-            return False
         try:
-            with exclusive(place):
-                return False
+            with disk_errors(place):
+                if place.is_dir():
+                    with exclusive(place):
+                        pass
         except AlreadyRunningError:
             return True
+        return False
 
     def sweep(self, older_than_s: float) -> list[str]:
         """Removes what nobody works in and nothing was written to for that long; names of the branches."""
         limit = time.time() - older_than_s
-        return [place.name for place in sorted(self._root.glob("*")) if _removed(place, limit)]
+        with disk_errors(self._root):
+            return [place.name for place in sorted(self._root.glob("*")) if _removed(place, limit)]
 
 
 def _removed(place: Path, limit: float) -> bool:
