@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,6 +39,11 @@ class RequestSettings(BaseModel):
         default="none",
         description="Whether people may say why: in their own words (comment), or by marking words of the review "
         "(span; in files they copy them).",
+    )
+    suggestions: Literal["all", "not for calibration", "none"] = Field(
+        default="all",
+        description="Reviews that come with a guess. Argilla shows it as chosen already, which pulls answers towards "
+        "it and agreement up.",
     )
     deadline_days: float | None = Field(
         default=None,
@@ -120,6 +125,13 @@ def make_round(
         _question(row, meant.get(row["review_id"], ()), row["review_id"] in calibration)
         for row in rows.iter_rows(named=True)
     ]
+    match settings.suggestions:
+        case "none":
+            questions = [_unprompted(question) for question in questions]
+        case "not for calibration":
+            questions = [_unprompted(question) if question.calibration else question for question in questions]
+        case "all":
+            pass
     return AnnotationRound(
         round_id=_round_id(questions, settings),
         questions=questions,
@@ -162,11 +174,16 @@ def _question(row: dict[str, Any], vector: Sequence[float], calibration: bool) -
     )
 
 
+def _unprompted(question: Question) -> Question:
+    return replace(question, suggestion="", suggestion_score=None, suggestion_agent="")
+
+
 def _round_id(questions: list[Question], settings: RequestSettings) -> str:
     ordered = sorted(questions, key=lambda question: question.review_id)
     parts = [part for question in ordered for part in (question.review_id, question.text)]
     asked_more = [question.review_id for question in ordered if question.calibration]
     terms = [] if settings.asked_reason == "none" else [settings.asked_reason]
+    terms += [] if settings.suggestions == "all" else [settings.suggestions]
     if asked_more:
         terms += [str(settings.calibration_annotators), *asked_more]
     return digest_text(str(settings.minimum_annotators), *parts, *terms)[:16]

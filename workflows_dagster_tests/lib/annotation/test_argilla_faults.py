@@ -238,6 +238,23 @@ def test_server_killed_within_a_push_and_a_pull_loses_and_doubles_nothing(
             assert ArgillaBench(server).record_count("killed") == 40
 
 
+def test_five_thousand_reviews_are_there_once_after_a_push_that_broke_off(
+    bench: ArgillaBench, proxy: FlakyProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    annotation_round = make_round("many", rows=5000, minimum=2, calibration=20)
+    proxy.before = lambda method, path, number: path.endswith(PUSH) and number == 13
+    with pytest.raises(AnnotationUnavailableError):
+        through(proxy, bench).request(annotation_round)
+    assert bench.desk.status("many").missing == 2580
+    bench.answer("many", [("annotator_1", f"r/{number}", "neutral") for number in range(200)])
+
+    status = bench.desk.request(annotation_round)
+
+    assert (status.rows, status.missing, status.answers) == (5000, 0, 200)
+    assert bench.record_count("many") == len(bench.records("many")) == 5000
+
+
 def killing(server: LocalArgilla, ending: str) -> Trouble:
     """Kills the server when the third request comes whose path ends so."""
 

@@ -51,6 +51,7 @@ def test_people_get_text_suggestion_and_four_properties_and_nothing_else() -> No
         "metadata": {"source": "shop", "stars": 4, "language": "en", "batch": "b1"},
         "vector": (),
         "calibration": False,
+        "claim": "",
     }
 
 
@@ -72,6 +73,7 @@ def test_unknown_properties_are_left_out() -> None:
         ({}, {"minimum_annotators": 2}, False),
         ({}, {"calibration_rows": 2}, False),
         ({}, {"asked_reason": "comment"}, False),
+        ({}, {"suggestions": "none"}, False),
     ],
 )
 def test_round_is_another_one_exactly_if_other_is_asked(
@@ -96,6 +98,17 @@ def test_calibration_by_no_more_people_than_the_minimum_is_none() -> None:
     made = make_round(pilot(), RequestSettings(minimum_annotators=3, calibration_rows=2, calibration_annotators=3))
     assert {made.needed(question) for question in made.questions} == {3}
     assert not any(question.calibration for question in made.questions)
+
+
+@pytest.mark.parametrize(
+    ("suggestions", "prompted"),
+    [("all", [True] * 4), ("not for calibration", [False] * 2 + [True] * 2), ("none", [False] * 4)],
+)
+def test_guesses_are_left_out_where_they_are_not_wanted(suggestions: str, prompted: list[bool]) -> None:
+    given = settings(minimum_annotators=2, calibration_rows=2, suggestions=suggestions)
+    made = make_round(pilot(rows=4), given)
+    assert [bool(question.suggestion) for question in made.questions] == prompted
+    assert [bool(question.suggestion_agent) for question in made.questions] == prompted
 
 
 def test_vectors_belong_to_their_review() -> None:
