@@ -31,7 +31,8 @@ class Stopwatch:
     def attach(self) -> None:
         """Has the store's methods counted."""
         store: Any = VersionedStore
-        publish, copy, begin = store._publish, store.copy, Transaction.__init__
+        transactions: Any = Transaction
+        publish, copy, begin = store._publish, store.copy, transactions.__init__
 
         @wraps(begin)
         def begun(transaction: Any, *args: Any, **kwargs: Any) -> None:
@@ -48,7 +49,7 @@ class Stopwatch:
             self.read += seconds
             return result
 
-        store._publish, store.copy, Transaction.__init__ = published, copied, begun
+        store._publish, store.copy, transactions.__init__ = published, copied, begun
 
     def show(self) -> None:
         """Prints a line for each path, and the sums."""
