@@ -1,21 +1,19 @@
 """Reviews whose label is likely wrong: a model that has not seen them is sure of another one (confident learning)."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from workflows_dagster.lib.annotation.libraries import load
+from workflows_dagster.lib.annotation.word_model import folds_of, out_of_fold
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.schema import LABELS
 
 SUSPECT: Final = pl.Schema({"review_id": pl.String(), "label_source": pl.String(), "score": pl.Float64()})
-_FOLDS: Final = 5
-_FEATURES: Final = 2**18
-_SEED: Final = 20
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,8 @@ def find_suspects(corpus: Artifact, human: pl.DataFrame, pool_rows: int, most: i
         return Suspects(SUSPECT.to_frame(), note=f"no model can be fitted to {given} without {lonely or 'a class'}")
     present = [label for label in LABELS if label in set(pool["label"])]
     class_ids = np.array([present.index(label) for label in pool["label"]])
-    probabilities = _out_of_fold(pool["text"].to_list(), class_ids, pool["fold"].to_numpy())
+    everything = np.ones(pool.height, dtype=bool)
+    probabilities = out_of_fold(pool["text"].to_list(), class_ids, pool["fold"].to_numpy(), everything)
     is_error, quality = _confident_learning(class_ids, probabilities)
     ranked = pool.select("review_id", "label_source", score=pl.Series(1 - quality).round(6)).filter(is_error)
     ranked = ranked.sort("score", "review_id", descending=[True, False])
@@ -77,26 +76,9 @@ def _pool(corpus: Artifact, human: pl.DataFrame, rows: int) -> pl.DataFrame:
     pool = pool.join(human, on="review_id", how="left", maintain_order="left").with_columns(
         label=pl.coalesce("human", "label"),
         label_source=pl.when(answered).then(pl.lit("human")).otherwise("label_source"),
-        fold=pl.Series(
-            [int(digest_text("annotation/fold", key)[:8], 16) % _FOLDS for key in pool["group_key"]], dtype=pl.Int8
-        ),
+        fold=folds_of(pool["group_key"].to_list()),
     )
     return pool.filter(pl.col("label").is_not_null()).drop("human", "group_key").sort("review_id")
-
-
-def _out_of_fold(texts: list[str], class_ids: npt.NDArray[np.int64], folds: npt.NDArray[np.int8]) -> Any:
-    """Probabilities of the classes by models that saw no row of the fold, shape (texts, classes)."""
-    text, linear, selection = (
-        load(f"sklearn.{name}", "the search for wrong labels")
-        for name in ("feature_extraction.text", "linear_model", "model_selection")
-    )
-    # Hashed, so that texts without any word do no harm; weighted over all rows, which looks at no label.
-    counts = text.HashingVectorizer(n_features=_FEATURES, ngram_range=(1, 2), alternate_sign=False, norm=None)
-    weighted = text.TfidfTransformer(sublinear_tf=True).fit_transform(counts.transform(texts))
-    # Full logistic regression finds a few more, in ten times the time.
-    model = linear.SGDClassifier(loss="log_loss", alpha=1e-5, random_state=_SEED)
-    split = selection.PredefinedSplit(folds)
-    return selection.cross_val_predict(model, weighted, class_ids, cv=split, method="predict_proba")
 
 
 def _confident_learning(
