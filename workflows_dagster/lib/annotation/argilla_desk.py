@@ -73,7 +73,7 @@ def _pull(connection: Connection, parts: list[HeldPart], round_id: str) -> Pulle
             "the annotation round was deleted while it was read",
             given=round_id,
             expected="a round that stays where it is",
-            remedy="materialize pilot_annotation_request again",
+            remedy="materialize what requested it again (pilot_annotation_request, or synthetic_review_request)",
         ) from error
 
 

@@ -8,7 +8,17 @@ from typing import Any, Final
 
 import polars as pl
 
-from workflows_dagster.lib.annotation.argilla_rounds import LABEL, MEANING, REASON, ROUND, TEXT, HeldPart, Part, moment
+from workflows_dagster.lib.annotation.argilla_rounds import (
+    CLAIM,
+    LABEL,
+    MEANING,
+    REASON,
+    ROUND,
+    TEXT,
+    HeldPart,
+    Part,
+    moment,
+)
 from workflows_dagster.lib.annotation.argilla_server import Connection
 from workflows_dagster.lib.annotation.desk import REASON as REASON_SCHEMA
 from workflows_dagster.lib.annotation.desk import (
@@ -21,7 +31,6 @@ from workflows_dagster.lib.annotation.desk import (
 )
 from workflows_dagster.lib.errors import AnnotationError
 from workflows_dagster.lib.progress import Progress
-from workflows_dagster.lib.schema import LABELS
 
 PUSHED_ROWS: Final = 200
 """Records of one request: with vectors, about 1.5 MB."""
@@ -60,7 +69,7 @@ def _record(connection: Connection, dataset: Any, part: Part, question: Question
     ]
     record = argilla.Record(
         id=question.review_id,
-        fields={TEXT: question.text},
+        fields={TEXT: question.text, CLAIM: question.claim} if part.inquiry.claim else {TEXT: question.text},
         metadata={**question.metadata, ROUND: part.round_id},
         vectors={MEANING: list(question.vector)} if question.vector else {},
         suggestions=suggestions if question.suggestion else [],
@@ -175,8 +184,8 @@ def _reject(
     if not ours:
         expected = "a review of this round; this record was added by hand"
         return RejectedResponse(origin, None, review_id, annotator, ResponseReason.UNKNOWN_REVIEW, review_id, expected)
-    if given not in LABELS:
-        expected = f"one of {', '.join(LABELS)}"
+    if given not in part.choices:
+        expected = f"one of {', '.join(part.choices)}"
         return RejectedResponse(origin, None, review_id, annotator, ResponseReason.UNKNOWN_LABEL, given, expected)
     return None
 

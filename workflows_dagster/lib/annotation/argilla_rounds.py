@@ -10,18 +10,17 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from workflows_dagster.lib.annotation.argilla_server import Connection
-from workflows_dagster.lib.annotation.desk import AnnotationRound, AskedReason, Question
+from workflows_dagster.lib.annotation.desk import FEELING, AnnotationRound, AskedReason, Inquiry, Question
 from workflows_dagster.lib.errors import RoundUnknownError
-from workflows_dagster.lib.schema import LABELS
 
 TEXT: Final = "text"
+CLAIM: Final = "claim"
 LABEL: Final = "label"
 REASON: Final = "reason"
 MEANING: Final = "meaning"
 ROUND: Final = "round"
 """Metadata by which a record of ours is told from one that somebody added by hand."""
 
-PREFIX: Final = "pilot-"
 _CALIBRATION: Final = "-calibration"
 _READY: Final = "ready"
 
@@ -38,6 +37,7 @@ class Part:
         questions: In the order people see them.
         guidelines: What annotators are told.
         asked_reason: Whether people may say why.
+        inquiry: What is asked of each.
     """
 
     name: str
@@ -47,11 +47,13 @@ class Part:
     questions: Sequence[Question]
     guidelines: str
     asked_reason: AskedReason
+    inquiry: Inquiry = FEELING
 
     @property
     def record(self) -> dict[str, object]:
         """What the dataset says of itself: by it a round is known to be whole."""
-        return {"round_id": self.round_id, "rows": len(self.questions), "parts": self.parts}
+        choices = list(self.inquiry.choices)
+        return {"round_id": self.round_id, "rows": len(self.questions), "parts": self.parts, "choices": choices}
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class HeldPart:
         needed: Answers that each needs.
         requested_at: When the dataset was made.
         url: Where people work.
+        choices: The answers that count.
     """
 
     id: str
@@ -73,6 +76,7 @@ class HeldPart:
     needed: int
     requested_at: datetime
     url: str
+    choices: Sequence[str] = FEELING.choices
 
 
 def parts_of(annotation_round: AnnotationRound) -> list[Part]:
@@ -83,21 +87,22 @@ def parts_of(annotation_round: AnnotationRound) -> list[Part]:
         groups.setdefault(more, []).append(question)
     return [
         Part(
-            name=dataset_name(annotation_round.round_id, calibration=calibration),
+            name=dataset_name(annotation_round.round_id, annotation_round.inquiry, calibration=calibration),
             round_id=annotation_round.round_id,
             parts=len(groups),
             needed=annotation_round.needed(questions[0]),
             questions=questions,
             guidelines=annotation_round.guidelines,
             asked_reason=annotation_round.asked_reason,
+            inquiry=annotation_round.inquiry,
         )
         for calibration, questions in sorted(groups.items(), reverse=True)
     ]
 
 
-def dataset_name(round_id: str, *, calibration: bool) -> str:
+def dataset_name(round_id: str, inquiry: Inquiry = FEELING, *, calibration: bool) -> str:
     """The name of the dataset of a part."""
-    return f"{PREFIX}{round_id}{_CALIBRATION if calibration else ''}"
+    return f"{inquiry.name}-{round_id}{_CALIBRATION if calibration else ''}"
 
 
 def prepare(connection: Connection, part: Part) -> Any:
@@ -130,18 +135,20 @@ def held_parts(connection: Connection, round_id: str) -> list[HeldPart]:
     Raises:
         RoundUnknownError: There is none, or not all of them.
     """
-    datasets = _datasets(connection)
-    names = [dataset_name(round_id, calibration=calibration) for calibration in (True, False)]
-    found = [datasets[name] for name in names if name in datasets and datasets[name]["status"] == _READY]
+    # What a dataset says of itself, not its name: that tells also what is asked.
+    datasets = [dataset for dataset in _datasets(connection).values() if _round_of(dataset)]
+    found = [dataset for dataset in datasets if _round_of(dataset) == round_id and dataset["status"] == _READY]
+    found.sort(key=lambda dataset: not dataset["name"].endswith(_CALIBRATION))
     parts = next((dataset["metadata"]["parts"] for dataset in found), 1)
     if len(found) < parts:
-        held = sorted({_round_of(name) for name in datasets if name.startswith(PREFIX)})
+        held = sorted({str(_round_of(dataset)) for dataset in datasets})
         raise RoundUnknownError(
             f"no whole annotation round of that id in workspace {connection.server.workspace} of "
             f"{connection.server.url}: never requested, not wholly, or deleted since",
             given=round_id,
             expected=f"one of {held}" if held else "a round that was requested",
-            remedy="materialize pilot_annotation_request again; it makes what is missing and leaves answers alone",
+            remedy="materialize what requested it again (pilot_annotation_request, or synthetic_review_request); "
+            "it makes what is missing and leaves answers alone",
         )
     return [_held(connection, dataset) for dataset in found]
 
@@ -150,9 +157,14 @@ def settings_of(connection: Connection, part: Part) -> dict[str, list[Any]]:
     """The client's settings of a part's dataset, by kind."""
     argilla, client = connection.argilla, connection.client
     dimensions = max(len(question.vector) for question in part.questions)
+    fields = [argilla.TextField(name=TEXT, title="Review", use_markdown=False, client=client)]
+    if part.inquiry.claim:
+        fields.append(
+            argilla.TextField(name=CLAIM, title=part.inquiry.claim, use_markdown=False, required=False, client=client)
+        )
     return {
-        "fields": [argilla.TextField(name=TEXT, title="Review", use_markdown=False, client=client)],
-        "questions": [_label(argilla, client), *_reason(argilla, client, part.asked_reason)],
+        "fields": fields,
+        "questions": [_label(argilla, client, part.inquiry), *_reason(argilla, client, part)],
         "metadata": [
             *(_terms(argilla, client, name, name.title()) for name in ("source", "language", "batch")),
             argilla.IntegerMetadataProperty(name="stars", title="Stars", min=0, max=10, client=client),
@@ -174,24 +186,24 @@ def _complete(connection: Connection, dataset: Any, part: Part) -> None:
                 connection.ask(item.create)
 
 
-def _label(argilla: Any, client: Any) -> Any:
+def _label(argilla: Any, client: Any, inquiry: Inquiry) -> Any:
     return argilla.LabelQuestion(
         name=LABEL,
-        title="What does the writer feel?",
-        description="About what was bought, delivered or done. Judge the text, not the suggestion.",
-        labels={label: label.title() for label in LABELS},
-        visible_labels=len(LABELS),
+        title=inquiry.question,
+        description=inquiry.hint,
+        labels={choice: choice.title() for choice in inquiry.choices},
+        visible_labels=len(inquiry.choices),
         required=True,
         client=client,
     )
 
 
-def _reason(argilla: Any, client: Any, asked: AskedReason) -> list[Any]:
-    match asked:
+def _reason(argilla: Any, client: Any, part: Part) -> list[Any]:
+    match part.asked_reason:
         case "none":
             return []
         case "comment":
-            title = "Why? (optional)"
+            title = part.inquiry.comment
             return [argilla.TextQuestion(name=REASON, title=title, required=False, client=client)]
         case "span":
             title = "Which words say so? (optional)"
@@ -219,6 +231,7 @@ def _held(connection: Connection, dataset: dict[str, Any]) -> HeldPart:
         needed=dataset["distribution"]["min_submitted"],
         requested_at=moment(dataset["inserted_at"]),
         url=f"{connection.server.url.rstrip('/')}/dataset/{dataset['id']}/annotation-mode",
+        choices=dataset["metadata"].get("choices", FEELING.choices),
     )
 
 
@@ -228,5 +241,6 @@ def moment(written: str) -> datetime:
     return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
-def _round_of(name: str) -> str:
-    return name.removeprefix(PREFIX).removesuffix(_CALIBRATION)
+def _round_of(dataset: dict[str, Any]) -> str | None:
+    """The round that a dataset of the workspace says it belongs to; one that somebody made by hand says nothing."""
+    return (dataset["metadata"] or {}).get("round_id")

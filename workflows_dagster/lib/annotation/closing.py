@@ -43,7 +43,7 @@ class Closing:
         """How far people are, where, and until when."""
         said = f"{status.rows_answered} of {status.rows} reviews are answered in {status.where}"
         if status.missing:
-            said += f"; {status.missing} are not there: materialize pilot_annotation_request again"
+            said += f"; {status.missing} are not there: materialize the request again"
         deadline = self.deadline(status)
         if deadline is not None and status.state is not RoundState.COMPLETE:
             said += f"; from {deadline:%Y-%m-%d %H:%M} UTC on {self.minimum_ratio:.0%} will do"

@@ -8,6 +8,8 @@ from typing import Final, Literal, Protocol
 
 import polars as pl
 
+from workflows_dagster.lib.schema import LABELS
+
 RESPONSE: Final = pl.Schema(
     {
         "review_id": pl.String(),
@@ -26,6 +28,40 @@ REASON: Final = pl.Schema({"review_id": pl.String(), "annotator": pl.String(), "
 
 AskedReason = Literal["none", "comment", "span"]
 """Whether people may say why: not at all, in their own words, or by marking words of the review."""
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """What people are asked of each review of a round.
+
+    Attributes:
+        name: What forms and datasets are called by.
+        question: As annotators read it.
+        hint: Below the question.
+        choices: The answers to choose from, in their order.
+        comment: What the free text that may go with an answer is asked by.
+        comment_column: Its column in forms.
+        claim: How the claim of a question is introduced; empty where questions claim nothing.
+    """
+
+    name: str
+    question: str
+    hint: str
+    choices: Sequence[str]
+    comment: str
+    comment_column: str
+    claim: str = ""
+
+
+FEELING: Final = Inquiry(
+    name="pilot",
+    question="What does the writer feel?",
+    hint="About what was bought, delivered or done. Judge the text, not the suggestion.",
+    choices=LABELS,
+    comment="Why? (optional)",
+    comment_column="reason",
+)
+"""What the pilot asks."""
 
 
 class RoundState(StrEnum):
@@ -53,12 +89,13 @@ class Question:
     Attributes:
         review_id: Identity of the review.
         text: What the annotator reads; masked text only.
-        suggestion: The weak label, or an empty string.
+        suggestion: The answer that is suggested, as the weak label; or an empty string.
         suggestion_score: How sure whatever suggested it is (0-1), where it says so.
         suggestion_agent: What suggested it, or an empty string.
         metadata: What people may filter by; values that are not known are left out.
         vector: What the text means, for search by similarity; empty where nobody computed it.
         calibration: Whether more people than the minimum answer it, so that they can be compared.
+        claim: What is shown beside the text, for people to judge it by.
     """
 
     review_id: str
@@ -69,6 +106,7 @@ class Question:
     metadata: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
     vector: Sequence[float] = ()
     calibration: bool = False
+    claim: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +120,7 @@ class AnnotationRound:
         minimum_annotators: How many people have to answer a review.
         calibration_annotators: How many have to answer one that is for calibration.
         asked_reason: Whether people may say why.
+        inquiry: What is asked of each.
     """
 
     round_id: str
@@ -90,6 +129,7 @@ class AnnotationRound:
     minimum_annotators: int
     calibration_annotators: int = 0
     asked_reason: AskedReason = "none"
+    inquiry: Inquiry = FEELING
 
     def needed(self, question: Question) -> int:
         """How many people have to answer a question of the round."""

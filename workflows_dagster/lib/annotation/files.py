@@ -1,6 +1,6 @@
 """The desk without a server: a folder per round with a CSV form that people fill in.
 
-<root>/<round_id>/pilot.csv       the form; may be filled in here
+<root>/<round_id>/pilot.csv       the form, named after what is asked; may be filled in here
 <root>/<round_id>/pilot-*.csv     or in copies, one for each annotator
 <root>/<round_id>/guidelines.md   what to do
 <root>/<round_id>/round.json      what was asked; read by the program, not to be edited
@@ -17,6 +17,7 @@ from typing import Final
 import polars as pl
 
 from workflows_dagster.lib.annotation.desk import (
+    FEELING,
     REASON,
     RESPONSE,
     AnnotationRound,
@@ -30,12 +31,10 @@ from workflows_dagster.lib.annotation.form import read_form, write_form
 from workflows_dagster.lib.errors import RoundUnknownError
 from workflows_dagster.lib.hashing import digest_record
 
-FORM: Final = "pilot.csv"
 _HOW_TO: Final = Path(__file__).with_name("form.md")
 UNNAMED: Final = "unnamed"
 """Annotator of a form that names nobody."""
 
-_COPIES: Final = "pilot*.csv"
 _RECORD: Final = "round.json"
 
 
@@ -59,10 +58,16 @@ class _Record:
     Attributes:
         needed: Answers that each review needs, by its id.
         requested_at: When it was first written.
+        form: Name of the form, without its ending.
+        choices: The answers that count.
+        comment_column: Where free text stands.
     """
 
     needed: Mapping[str, int]
     requested_at: datetime
+    form: str = FEELING.name
+    choices: Sequence[str] = FEELING.choices
+    comment_column: str = FEELING.comment_column
 
 
 class FileDesk:
@@ -81,12 +86,21 @@ class FileDesk:
         """Writes the form, the guidelines and the record of the round; an existing form is left as it is."""
         folder = self._root / annotation_round.round_id
         folder.mkdir(parents=True, exist_ok=True)
+        inquiry = annotation_round.inquiry
         needed = {question.review_id: annotation_round.needed(question) for question in annotation_round.questions}
-        record = {"needed_answers": needed, "requested_at": self._requested_at(folder).isoformat()}
-        guidelines = f"{annotation_round.guidelines.rstrip()}\n\n{_HOW_TO.read_text('utf-8')}"
+        record = {
+            "needed_answers": needed,
+            "requested_at": self._requested_at(folder).isoformat(),
+            "form": inquiry.name,
+            "choices": list(inquiry.choices),
+            "comment_column": inquiry.comment_column,
+        }
+        how_to = _HOW_TO.read_text("utf-8").format(form=inquiry.name, choices=", ".join(inquiry.choices))
+        guidelines = f"{annotation_round.guidelines.rstrip()}\n\n{how_to}"
         _replace(folder / "guidelines.md", guidelines.encode())
         asks_reason = annotation_round.asked_reason != "none"
-        _create(folder / FORM, write_form(annotation_round.questions, with_reason=asks_reason))
+        form = write_form(annotation_round.questions, with_reason=asks_reason, inquiry=inquiry)
+        _create(folder / f"{inquiry.name}.csv", form)
         # Last: a round whose record is there is whole.
         _replace(folder / _RECORD, (json.dumps(record, indent=2) + "\n").encode())
         return self.status(annotation_round.round_id)
@@ -102,7 +116,7 @@ class FileDesk:
         return RoundStatus(
             round_id=round_id,
             desk=self.name,
-            where=str(self._root / round_id / FORM),
+            where=str(self._root / round_id / f"{record.form}.csv"),
             rows=len(record.needed),
             rows_answered=count_answered(table, record.needed),
             answers=table.height,
@@ -114,11 +128,11 @@ class FileDesk:
 
     def responses(self, round_id: str) -> Responses:
         """The answers of all forms of the round; see `AnnotationDesk.responses`."""
-        asked = frozenset(self._record(round_id).needed)
+        record = self._record(round_id)
         votes: list[_Vote] = []
         rejected: list[RejectedResponse] = []
-        for path in sorted((self._root / round_id).glob(_COPIES)):
-            found, refused = _read(path, asked)
+        for path in sorted((self._root / round_id).glob(f"{record.form}*.csv")):
+            found, refused = _read(path, record)
             votes.extend(found)
             rejected.extend(refused)
         kept, contradictions = _one_each(votes)
@@ -144,21 +158,24 @@ class FileDesk:
                 f"no annotation round of that id in {self._root}",
                 given=round_id,
                 expected=f"one of {held}" if held else "a round that was requested",
-                remedy="materialize pilot_annotation_request again; it leaves the answers of other rounds alone",
+                remedy="materialize what requested it again (pilot_annotation_request, or synthetic_review_request); "
+                "the answers of other rounds are left alone",
             ) from error
         if "needed_answers" not in record:
             # A round of before reviews could need more answers than others; its record does not say since when.
             minimum: int = record["minimum_annotators"]
             needed = {review_id: minimum for review_id in record["review_ids"]}
             return _Record(needed, datetime.fromtimestamp(path.stat().st_mtime, UTC))
-        return _Record(record["needed_answers"], datetime.fromisoformat(record["requested_at"]))
+        asked = {name: record[name] for name in ("form", "choices", "comment_column") if name in record}
+        return _Record(record["needed_answers"], datetime.fromisoformat(record["requested_at"]), **asked)
 
 
-def _read(path: Path, asked: frozenset[str]) -> tuple[list[_Vote], list[RejectedResponse]]:
+def _read(path: Path, record: _Record) -> tuple[list[_Vote], list[RejectedResponse]]:
     """The votes of one form. Rows that name nobody belong to its only annotator, else to the name of the file."""
-    answers, rejected = read_form(path.read_bytes(), path.name, asked)
+    asked = frozenset(record.needed)
+    answers, rejected = read_form(path.read_bytes(), path.name, asked, record.choices, record.comment_column)
     names = {answer.annotator for answer in answers if answer.annotator}
-    owner = names.pop() if len(names) == 1 else path.stem.removeprefix("pilot").strip(" -_()") or UNNAMED
+    owner = names.pop() if len(names) == 1 else path.stem.removeprefix(record.form).strip(" -_()") or UNNAMED
     at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     votes = [
         _Vote(answer.review_id, answer.annotator or owner, answer.label, at, path.name, answer.row, answer.reason)

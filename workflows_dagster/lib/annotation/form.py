@@ -4,15 +4,13 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from workflows_dagster.lib.annotation.desk import Question, RejectedResponse, ResponseReason
+from workflows_dagster.lib.annotation.desk import FEELING, Inquiry, Question, RejectedResponse, ResponseReason
 from workflows_dagster.lib.annotation.shield import shield, unshield
-from workflows_dagster.lib.schema import LABELS
 
 COLUMNS: Final = ("review_id", "text", "suggestion", "label", "annotator")
-REASON_COLUMN: Final = "reason"
 _NEEDED: Final = ("review_id", "label")
 _DELIMITERS: Final = ",;\t|"
 # What Excel and LibreOffice write; the last one decodes any bytes, and what we read back is ASCII.
@@ -28,10 +26,10 @@ class Answer:
 
     Attributes:
         review_id: The review that was answered.
-        label: One of LABELS.
+        label: One of the choices.
         annotator: The name in the row, or an empty string.
         row: 1-based data row.
-        reason: Why they answered so, or an empty string.
+        reason: Why they answered so, or what else was asked for in free text; or an empty string.
     """
 
     review_id: str
@@ -41,23 +39,36 @@ class Answer:
     reason: str = ""
 
 
-def write_form(questions: Sequence[Question], *, with_reason: bool = False) -> bytes:
+def write_form(questions: Sequence[Question], *, with_reason: bool = False, inquiry: Inquiry = FEELING) -> bytes:
     """The form with empty labels: UTF-8 with byte order mark, CRLF, every cell quoted, formulas made harmless.
 
     Args:
         questions: In the order of the rows.
         with_reason: Whether there is a column in which people may say why.
+        inquiry: What is asked.
     """
+    columns = [*COLUMNS]
+    if inquiry.claim:
+        columns.insert(columns.index("label"), _name(inquiry.claim))
+    if with_reason:
+        columns.append(inquiry.comment_column)
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow([*COLUMNS, REASON_COLUMN] if with_reason else COLUMNS)
-    empty = ["", "", ""] if with_reason else ["", ""]
+    writer = csv.DictWriter(buffer, columns, restval="", quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    writer.writeheader()
     for question in questions:
-        writer.writerow([shield(question.review_id), shield(question.text), question.suggestion, *empty])
+        row = {"review_id": shield(question.review_id), "text": shield(question.text)}
+        claimed = {_name(inquiry.claim): question.claim} if inquiry.claim else {}
+        writer.writerow({**row, "suggestion": question.suggestion, **claimed})
     return buffer.getvalue().encode("utf-8-sig")
 
 
-def read_form(data: bytes, origin: str, asked: frozenset[str]) -> tuple[list[Answer], list[RejectedResponse]]:
+def read_form(
+    data: bytes,
+    origin: str,
+    asked: frozenset[str],
+    choices: Sequence[str] = FEELING.choices,
+    comment_column: str = FEELING.comment_column,
+) -> tuple[list[Answer], list[RejectedResponse]]:
     """The answers of a filled-in form, and those that do not count.
 
     Any delimiter, line end, byte order mark, column order, extra column, letter case and blank around a cell is
@@ -67,6 +78,8 @@ def read_form(data: bytes, origin: str, asked: frozenset[str]) -> tuple[list[Ans
         data: The file.
         origin: Its name, for the rejects.
         asked: The ids that the round asks about.
+        choices: The answers that count.
+        comment_column: Where free text stands.
     """
     try:
         rows = list(_rows(_decode(data)))
@@ -80,9 +93,9 @@ def read_form(data: bytes, origin: str, asked: frozenset[str]) -> tuple[list[Ans
     rejected: list[RejectedResponse] = []
     for number, cells in enumerate(rows[1:], start=1):
         record = dict(zip(header, cells, strict=False))
-        match _answer(record, number, origin, asked):
+        match _answer(record, number, origin, asked, choices):
             case Answer() as answer:
-                answers.append(answer)
+                answers.append(replace(answer, reason=record.get(comment_column, "").strip()))
             case RejectedResponse() as reject:
                 rejected.append(reject)
             case None:
@@ -91,7 +104,7 @@ def read_form(data: bytes, origin: str, asked: frozenset[str]) -> tuple[list[Ans
 
 
 def _answer(
-    record: dict[str, str], number: int, origin: str, asked: frozenset[str]
+    record: dict[str, str], number: int, origin: str, asked: frozenset[str], choices: Sequence[str]
 ) -> Answer | RejectedResponse | None:
     given = record.get("label", "")
     label = given.strip().casefold()
@@ -104,10 +117,10 @@ def _answer(
         return RejectedResponse(
             origin, number, review_id or None, who, ResponseReason.UNKNOWN_REVIEW, review_id, "an id of this round"
         )
-    if label not in LABELS:
-        choices = f"one of {', '.join(LABELS)}"
-        return RejectedResponse(origin, number, review_id, who, ResponseReason.UNKNOWN_LABEL, given, choices)
-    return Answer(review_id, label, annotator, number, record.get(REASON_COLUMN, "").strip())
+    if label not in choices:
+        expected = f"one of {', '.join(choices)}"
+        return RejectedResponse(origin, number, review_id, who, ResponseReason.UNKNOWN_LABEL, given, expected)
+    return Answer(review_id, label, annotator, number)
 
 
 def _whole(origin: str, reason: ResponseReason, given: str, expected: str) -> RejectedResponse:

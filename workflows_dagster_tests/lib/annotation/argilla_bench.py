@@ -7,8 +7,10 @@ from typing import Any
 from workflows_dagster.lib.annotation.argilla_desk import ArgillaDesk
 from workflows_dagster.lib.annotation.argilla_rounds import dataset_name
 from workflows_dagster.lib.annotation.argilla_server import ArgillaServer
+from workflows_dagster.lib.annotation.desk import FEELING
 from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla
 from workflows_dagster_tests.argilla_server_fixture import Api, api
+from workflows_dagster_tests.lib.annotation.desk_contract import SOUNDNESS
 
 BULK_ROWS = 50
 
@@ -44,7 +46,8 @@ class ArgillaBench:
 
     def datasets(self, round_id: str) -> list[dict[str, Any]]:
         """The datasets of a round, the one for calibration first."""
-        names = [dataset_name(round_id, calibration=calibration) for calibration in (True, False)]
+        asked = [(calibration, inquiry) for calibration in (True, False) for inquiry in (FEELING, SOUNDNESS)]
+        names = [dataset_name(round_id, inquiry, calibration=calibration) for calibration, inquiry in asked]
         held = {item["name"]: item for item in self.owner.get("/me/datasets")["items"]}
         return [held[name] for name in names if name in held]
 

@@ -7,13 +7,25 @@ from typing import Protocol
 
 import polars as pl
 
-from workflows_dagster.lib.annotation.desk import AnnotationDesk, AnnotationRound, Question, RoundState
+from workflows_dagster.lib.annotation.desk import AnnotationDesk, AnnotationRound, Inquiry, Question, RoundState
 
 TEXT = "Great shoes, though the left one squeaks."
 ANNOTATORS = ("annotator_1", "annotator_2", "annotator_3")
 
 Answers = list[tuple[str, str, str]]
 """Annotator, review, label."""
+
+
+SOUNDNESS = Inquiry(
+    name="soundness",
+    question="Is it sound?",
+    hint="Look at the claim.",
+    choices=("sound", "mend", "unsound"),
+    comment="Mended",
+    comment_column="correction",
+    claim="Meant as",
+)
+"""Another thing to ask than what the pilot asks."""
 
 
 class Bench(Protocol):
@@ -155,3 +167,19 @@ def check_strange_review(bench: Bench, round_id: str) -> None:
 
     assert (status.rows, status.answers, status.rejected, status.state) == (1, 0, 1, RoundState.WAITING)
     assert [(reject.reason, reject.review_id) for reject in responses.rejected] == [("unknown_review", "strange")]
+
+
+def check_other_choices(bench: Bench, round_id: str) -> None:
+    """A round may ask something else: its own choices count, and those of the pilot do not."""
+    questions = [Question(f"r/{number}", f"{number}: {TEXT}", "", claim="positive") for number in range(2)]
+    bench.desk.request(
+        AnnotationRound(round_id, questions, "# What to do\n", 1, asked_reason="comment", inquiry=SOUNDNESS)
+    )
+    bench.answer(round_id, [("annotator_1", "r/0", "sound")])
+    bench.answer(round_id, [("annotator_1", "r/0", "sound"), ("annotator_2", "r/1", "mend")], "It squeaks.")
+
+    status, responses = bench.desk.status(round_id), bench.desk.responses(round_id)
+
+    assert (status.state, status.rows, status.rows_answered) == (RoundState.COMPLETE, 2, 2)
+    assert responses.table.select("review_id", "label").rows() == [("r/0", "sound"), ("r/1", "mend")]
+    assert responses.reasons["reason"].to_list() == ["It squeaks.", "It squeaks."]

@@ -33,3 +33,7 @@ def test_changed_sample_is_another_round(bench: ArgillaBench) -> None:
 
 def test_answer_to_a_strange_review_does_not_count(bench: ArgillaBench) -> None:
     contract.check_strange_review(bench, "strange")
+
+
+def test_round_may_ask_something_else(bench: ArgillaBench) -> None:
+    contract.check_other_choices(bench, "choices")

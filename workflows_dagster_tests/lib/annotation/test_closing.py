@@ -38,7 +38,7 @@ def test_unknown_time_of_request_never_closes() -> None:
 
 def test_sentence_names_progress_place_deadline_and_what_is_missing() -> None:
     assert Closing(7, 0.8).sentence(status(3, missing=2)) == (
-        "3 of 10 reviews are answered in here; 2 are not there: materialize pilot_annotation_request again; "
+        "3 of 10 reviews are answered in here; 2 are not there: materialize the request again; "
         "from 2026-03-08 12:00 UTC on 80% will do"
     )
     assert Closing().sentence(status(10)) == "10 of 10 reviews are answered in here"

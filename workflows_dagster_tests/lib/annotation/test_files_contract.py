@@ -19,15 +19,16 @@ class FileBench:
     def answer(self, round_id: str, answers: contract.Answers, reason: str = "") -> None:
         for annotator in sorted({annotator for annotator, *_ in answers}):
             own = {review: label for who, review, label in answers if who == annotator}
-            form = self.root / round_id / "pilot.csv"
+            [form] = (form for form in (self.root / round_id).glob("*.csv") if "-" not in form.name)
             with form.open(encoding="utf-8-sig", newline="") as file:
                 rows = list(csv.DictReader(file))
-            with form.with_name(f"pilot-{annotator}.csv").open("w", encoding="utf-8", newline="") as file:
+            with form.with_name(f"{form.stem}-{annotator}.csv").open("w", encoding="utf-8", newline="") as file:
                 writer = csv.DictWriter(file, rows[0].keys())
                 writer.writeheader()
                 for row in rows:
                     label = own.get(row["review_id"], "")
-                    writer.writerow({**row, "label": label, "reason": reason if label else ""})
+                    free_text = list(rows[0])[-1]
+                    writer.writerow({**row, "label": label, free_text: reason if label else ""})
 
     def add_strange_review(self, round_id: str) -> None:
         form = self.root / round_id / "pilot-annotator_1.csv"
@@ -58,3 +59,7 @@ def test_changed_sample_is_another_round(bench: FileBench) -> None:
 
 def test_answer_to_a_strange_review_does_not_count(bench: FileBench) -> None:
     contract.check_strange_review(bench, "strange")
+
+
+def test_round_may_ask_something_else(bench: FileBench) -> None:
+    contract.check_other_choices(bench, "choices")
