@@ -129,7 +129,11 @@ def build_pilot_labels(
         agreement=agreement,
         gate=gate,
         annotators=rate(answers, responses.table, responses.unfinished, settings.resampling),
-        weak=compare(labels, pilot.scan(PILOT_FILE).select("review_id", weak="label").collect(), settings.resampling),
+        weak=compare(
+            labels,
+            pilot.scan(PILOT_FILE).select("review_id", "weight", weak="label").collect(),
+            settings.resampling,
+        ),
         suspects=suspects,
         next_round=count_values(asked_next["reason"]),
     )

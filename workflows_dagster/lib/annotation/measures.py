@@ -82,6 +82,22 @@ def share(hits: npt.NDArray[np.integer], resampling: Resampling) -> Estimate | N
     )
 
 
+def weighted_share(hits: npt.NDArray[np.integer], weights: Values, resampling: Resampling) -> Estimate | None:
+    """The part of all reviews that are a hit, by reviews that each stand for some of them; None without any.
+
+    Args:
+        hits: 0 or 1 by review.
+        weights: How many reviews each stands for; counted in thousandths.
+        resampling: Number and seed of the draws.
+    """
+    return resample(
+        np.stack([hits.astype(np.int64), np.rint(weights * 1000).astype(np.int64)], axis=1),
+        lambda units: np.stack([units[:, 0] * units[:, 1], units[:, 1]], axis=1).astype(float),
+        lambda sums: ratio(sums[..., 0], sums[..., 1]),
+        resampling,
+    )
+
+
 def coincidences(votes: Counts) -> Values:
     """How often two labels meet in a review, each answer counting once, shape (reviews, classes, classes).
 

@@ -94,7 +94,7 @@ def build(
     inputs = tmp_path / "inputs"
     inputs.mkdir(exist_ok=True)
     write_table(inputs / "reviews.parquet", reviews(rows), CORPUS_REVIEW)
-    write_table(inputs / PILOT_FILE, reviews(rows), CORPUS_REVIEW)
+    reviews(rows).with_columns(weight=pl.lit(1.0)).write_parquet(inputs / PILOT_FILE)
     (inputs / REQUEST_FILE).write_text(json.dumps({"round_id": "r1", "minimum_annotators": 2}), "utf-8")
     artifact = Artifact("inputs", None, "c" * 40, "d" * 64, inputs)
     folder = tmp_path / name
