@@ -17,6 +17,9 @@ OUTPUT_FOLDER: Final = "output"
 _BEGINNING_S: Final = 60.0
 """How long a folder that nothing was made in yet is taken for one whose transaction is just about to lock it."""
 
+_ENDED: Final = (FileNotFoundError, FileExistsError)
+"""What locking a folder raises whose transaction ends and removes it meanwhile; the second is `mkdir`'s word for it."""
+
 
 class Staging:
     """The transactions under way on this machine, and those whose process was killed.
@@ -60,13 +63,15 @@ class Staging:
     def holds(self, branch: str) -> bool:
         """Whether a transaction on that branch is under way on this machine."""
         place = self._root / branch
-        try:
-            with disk_errors(place):
+        with disk_errors(place):
+            try:
                 if place.is_dir():
                     with exclusive(place):
                         pass
-        except AlreadyRunningError:
-            return True
+            except AlreadyRunningError:
+                return True
+            except _ENDED:
+                return False
         return False
 
     def sweep(self, older_than_s: float) -> list[str]:
@@ -88,7 +93,7 @@ def _removed(place: Path, limit: float) -> bool:
             if not written or any(_mtime(path) >= limit for path in written):
                 return False
             shutil.rmtree(place, ignore_errors=True)
-    except AlreadyRunningError:
+    except (AlreadyRunningError, *_ENDED):
         return False
     return True
 
