@@ -43,7 +43,9 @@ def branch_started(branch: str) -> datetime | None:
 
 def _segment(partition: str) -> str:
     """One safe file name for a partition key; names that begin with a dot have a meaning of their own."""
-    name = quote(partition, safe=" ,=+@").removesuffix(".lock")
-    if name != quote(partition, safe=" ,=+@") or name.startswith(".") or len(name) > _MAX_SEGMENT_CHARACTERS:
+    quoted = quote(partition, safe=" ,=+@").replace("~", "%7E")
+    name = quoted.removesuffix(".lock")
+    if name != quoted or name.startswith(".") or len(name) > _MAX_SEGMENT_CHARACTERS:
+        # No other name has a tilde.
         return f"{name[:100].replace('.', '%2E')}~{digest_text(partition)[:16]}"
     return name

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -322,7 +322,9 @@ class VersionedStore:
             _logger.warning("The branch %s could not be kept: %s", transaction.branch, further)
             error.add_note(f"What was written is in {transaction.folder}")
             return
-        transaction.clear()
+        # What cannot be removed now is swept; the error that led here is the one to know of.
+        with suppress(OSError):
+            transaction.clear()
 
     def _drop_branch(self, branch: str) -> None:
         try:

@@ -23,6 +23,7 @@ NOON = datetime(2024, 2, 29, 12, 0, 0, 123456, tzinfo=UTC)
         ("50%", "a/50%25"),
         ("ü", "a/%C3%BC"),
         ("a\nb", "a/a%0Ab"),
+        ("a~b", "a/a%7Eb"),
     ],
 )
 def test_partition_is_one_segment_that_people_can_read(partition: str | None, path: str) -> None:
