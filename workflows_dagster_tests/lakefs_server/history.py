@@ -11,9 +11,11 @@ from urllib.parse import quote, unquote
 
 from dulwich.objects import Blob, ObjectID, Tree
 
-from workflows_dagster.lib.store.git.objects import BLOCK_BYTES, GitObjects
+from workflows_dagster.lib.store.git.objects import GitObjects
+from workflows_dagster.lib.store.git.packs import BLOCK_BYTES
 from workflows_dagster.lib.store.git.refs import BRANCHES, TAGS, GitRefs
 from workflows_dagster.lib.store.git.setup import make_repository
+from workflows_dagster.lib.store.git.writer import batch
 from workflows_dagster_tests.lakefs_server.commits import Commit
 from workflows_dagster_tests.lakefs_server.entries import Entries, Entry
 
@@ -42,7 +44,7 @@ class History:
 
     def add_content(self, file: Path) -> str:
         """Keeps a file's content; returns its id."""
-        with self.objects.writing() as writer:
+        with batch(self.objects) as writer:
             return writer.add_files([(file, None)])[0].decode()
 
     def content(self, blob: str, name: str) -> Iterator[bytes]:
@@ -61,7 +63,7 @@ class History:
         root.add(_CONTENT, _FOLDER, content.id)
         root.add(_ENTRIES, _FILE, listing.id)
         made = commit.to_git(root.id, [self._git_id(parent) for parent in commit.parents])
-        with self.objects.writing() as writer:
+        with batch(self.objects) as writer:
             writer.add(content, listing, root, made)
         with self._refs.changing() as change:
             change.set(_COMMITS + commit.id.encode(), made.id)

@@ -74,6 +74,9 @@ class Repository(Protocol):
     ) -> str:
         """Commits a local folder as the whole content of a path on a new branch; returns the id of the commit.
 
+        What that commit holds besides the path differs: in lakeFS all that `start` holds, in git nothing, so that old
+        versions of one path can be dropped alone.
+
         Args:
             branch: Name of the branch, of letters, digits, hyphens and underscores.
             start: Commit that the branch begins at, as `prepare` returned it.

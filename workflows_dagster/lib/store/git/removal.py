@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from workflows_dagster.lib.errors import IntegrityError
 from workflows_dagster.lib.store.git.message import published_path_of
-from workflows_dagster.lib.store.git.objects import TEMPORARY_PREFIX, GitObjects
+from workflows_dagster.lib.store.git.objects import GitObjects
 from workflows_dagster.lib.store.git.trees import FOLDER
+from workflows_dagster.lib.store.git.writer import TEMPORARY_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -26,6 +26,7 @@ from workflows_dagster.lib.store.git.refs import BRANCHES, TAGS, version_ref
 from workflows_dagster.lib.store.git.removal import Pruned
 from workflows_dagster.lib.store.git.setup import MAIN, is_repository, make_repository
 from workflows_dagster.lib.store.git.trees import FOLDER, Entry, build, lookup, replaced
+from workflows_dagster.lib.store.git.writer import batch
 
 if TYPE_CHECKING:
     from dulwich.objects import Commit, ObjectID, Tree
@@ -69,7 +70,7 @@ class GitRepository(GitReader):
             trees = self._stored(path, folder, before, unchanged)
             text = version_message(message, metadata, path, start, before[1] if before else None)
             commit = new_commit(trees[-1].id, [parent] if parent else [], text)
-            with self._objects.writing() as writer:
+            with batch(self._objects) as writer:
                 writer.add(*trees, commit)
             with self._refs.changing() as change:
                 if not change.swap(_branch(branch), None, commit.id):
@@ -140,7 +141,7 @@ class GitRepository(GitReader):
             if start is None:
                 tree = Tree()
                 commit = new_commit(tree.id, [], "Begin\n")
-                with self._objects.writing() as writer:
+                with batch(self._objects) as writer:
                     writer.add(tree, commit)
                 start = commit.id
             with self._refs.changing() as change:
@@ -153,7 +154,7 @@ class GitRepository(GitReader):
         """Writes a folder's files as blobs; the trees that hold them at a path, the root last."""
         files = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.is_file()}
         known = {name: self._blob(before, name) for name in files if name in unchanged}
-        with self._objects.writing() as writer:
+        with batch(self._objects) as writer:
             oids = writer.add_files([(file, known.get(name)) for name, file in files.items()])
         trees = build(dict(zip(files, oids, strict=True)))
         return [*trees, *replaced(self._objects, None, path, trees[-1].id)]
@@ -176,7 +177,7 @@ class GitRepository(GitReader):
             raise superseded(path, into)
         trees = replaced(self._objects, root, path, content[1])
         commit = new_commit(trees[-1].id, [head, version.id], f"{path}: {title(version)}\n")
-        with self._objects.writing() as writer:
+        with batch(self._objects) as writer:
             writer.add(*trees, commit)
         return commit.id
 

@@ -2,7 +2,6 @@
 
 import importlib.util
 import re
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,15 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from workflows_dagster.lib.errors import (
-    ConfigurationError,
-    ConflictError,
-    MissingExtraError,
-    NotPublishedError,
-    StoreError,
-)
+from workflows_dagster.lib.errors import ConflictError, MissingExtraError, NotPublishedError, StoreError
 from workflows_dagster.lib.store.lakefs.commits import commit_metadata, entries, last_change
 from workflows_dagster.lib.store.lakefs.connection import PAGE, LakeFSConnection
+from workflows_dagster.lib.store.lakefs.setup import default_branch
 from workflows_dagster.lib.store.lakefs.transfer import download, in_parallel, target_in, upload
 from workflows_dagster.lib.store.repository import Change
 
@@ -107,7 +101,7 @@ class LakeFSRepository:
         read = partial(self._connection.call, f"read the branch {base}", partial(self._head, base))
         with suppress(NotPublishedError):
             return read()
-        default = self._default_branch()
+        default = default_branch(self._connection, create=self.create, storage_namespace=self.storage_namespace)
         if base != default:
             # Somebody else may have made it just now, or the answer to an earlier attempt was lost.
             with suppress(ConflictError):
@@ -288,53 +282,6 @@ class LakeFSRepository:
     def _fixed(self, ref: str) -> str:
         """A ref that does not move while pages are read, and that shows nothing uncommitted."""
         return ref if _COMMIT_ID.fullmatch(ref) else self.resolve(ref)
-
-    def _default_branch(self) -> str:
-        repositories = self._connection.sdk.repositories_api
-        request = partial(repositories.get_repository, self.repository)
-        what = f"find the repository {self.repository}"
-        with suppress(NotPublishedError):
-            return str(self._connection.call(what, request).default_branch)
-        if not self.create:
-            raise NotPublishedError(
-                f"there is no repository {self.repository} at {self._connection.address}",
-                given=self.repository,
-                expected="a repository that exists, or leave to make it",
-                remedy="make it in lakeFS, or set WORKFLOWS_DAGSTER_LAKEFS_CREATE=true",
-            )
-        self._make_repository()
-        return str(self._connection.call(what, request).default_branch)
-
-    def _make_repository(self) -> None:
-        from lakefs.exceptions import BadRequestException
-
-        if not self.storage_namespace:
-            raise ConfigurationError(
-                f"the lakeFS repository {self.repository} is to be made, and there is no storage namespace for it",
-                given=self.storage_namespace,
-                expected="where its objects go, as s3://bucket/folder",
-                remedy="set WORKFLOWS_DAGSTER_LAKEFS_STORAGE_NAMESPACE",
-            )
-        what = f"make the repository {self.repository}"
-        # exist_ok: several processes may find it missing at the same time.
-        request = partial(self._handle.create, self.storage_namespace, default_branch="main", exist_ok=True)
-        with self._connection.naming_refusals(what):
-            try:
-                self._connection.attempt(what, request)
-            except BadRequestException:
-                # "storage namespace already in use" is also the answer while another process is about to make it.
-                if not self._appears():
-                    raise
-
-    def _appears(self) -> bool:
-        """Whether the repository is there, now or soon."""
-        request = partial(self._connection.sdk.repositories_api.get_repository, self.repository)
-        for number in range(self.attempts):
-            time.sleep(self.pause_s * 2**number)
-            with suppress(NotPublishedError):
-                self._connection.call(f"find the repository {self.repository}", request)
-                return True
-        return False
 
     def _begin(self, branch: str, start: str) -> None:
         """Makes the branch, without what an earlier attempt left on it."""
