@@ -83,7 +83,7 @@ def pilot_annotation_request(
 @dg.asset(
     group_name="annotation",
     kinds={"polars", "parquet"},
-    code_version="2",
+    code_version="3",
     deps=["pilot_responses"],
     check_specs=check_specs("pilot_labels", [*PILOT_LABELS, *PILOT_LABELS_OF_PILOT]),
 )
@@ -108,7 +108,7 @@ def pilot_labels(
 @dg.asset(
     group_name="annotation",
     kinds={"polars", "parquet"},
-    code_version="2",
+    code_version="3",
     check_specs=check_specs(
         "training_reviews", [*TRAINING_REVIEWS, *TRAINING_REVIEWS_OF_CORPUS, *TRAINING_REVIEWS_OF_LABELS]
     ),

@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from workflows_dagster.lib.annotation.consensus import LABELS_FILE
+from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, LABELS_FILE
 from workflows_dagster.lib.annotation.drawing import DISPUTED, SUSPECT, draw_test
 from workflows_dagster.lib.annotation.gate import Gate, Standing, gate_of
 from workflows_dagster.lib.annotation.informative import RANDOM
@@ -96,7 +96,9 @@ def _agreement_suffices(folder: Path) -> Verdict:
 def _rests_on_agreement(labels: Path, folder: Path) -> Verdict:
     """No label that people do not agree on is trained on, and none at all where training is to be held back."""
     gate = _gate(labels)
-    human = _count(pl.scan_parquet(folder / _REVIEWS).filter(pl.col("label_source") == "human"))
+    earlier = pl.scan_parquet(labels / EARLIER_FILE)
+    carried = pl.scan_parquet(folder / _REVIEWS).filter(pl.col("label_source") == "human")
+    human = _count(carried.join(earlier, on=["review_id", "label"], how="anti"))
     text = f"{gate.sentence.rstrip('.')}. {human} rows carry a human label"
     return Verdict(not gate.holds_back and (gate.trusted or not human), text, _figures(gate) | {"human_rows": human})
 

@@ -26,6 +26,11 @@ PILOT_LABEL: Final = pa.schema(
     ]
 )
 
+EARLIER_FILE: Final = "earlier_labels.parquet"
+"""Labels of earlier rounds that stand: columns of EARLIER_LABEL. What a later round asks again is not in it twice."""
+
+EARLIER_LABEL: Final = PILOT_LABEL.append(pa.field("round", pa.int32(), nullable=False))
+
 Method = Literal["majority", "majority, then dawid-skene", "dawid-skene"]
 """What gives the label: the majority alone, with Dawid and Skene's model for tied votes, or that model alone."""
 

@@ -12,7 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from workflows_dagster.lib.annotation.agreement import ballot, measure
 from workflows_dagster.lib.annotation.closing import Closing, closing_of
-from workflows_dagster.lib.annotation.consensus import LABELS_FILE, PILOT_LABEL, Method, consensus
+from workflows_dagster.lib.annotation.consensus import (
+    EARLIER_FILE,
+    EARLIER_LABEL,
+    LABELS_FILE,
+    PILOT_LABEL,
+    Method,
+    consensus,
+)
 from workflows_dagster.lib.annotation.desk import AnnotationDesk, Responses, RoundStatus
 from workflows_dagster.lib.annotation.gate import WhenInsufficient, WhenUnmeasured, judge
 from workflows_dagster.lib.annotation.labels_report import PilotLabelsReport, count_values, report_record
@@ -138,6 +145,7 @@ def build_pilot_labels(
         next_round=count_values(asked_next["reason"]),
     )
     write_table(folder / LABELS_FILE, labels, PILOT_LABEL)
+    write_table(folder / EARLIER_FILE, pilot.scan(EARLIER_FILE).collect(), EARLIER_LABEL)
     write_table(folder / "responses.parquet", responses.table, PILOT_RESPONSE)
     write_table(folder / "rejects.parquet", _rejects(responses), PILOT_REJECT)
     write_table(folder / NEXT_ROUND_FILE, asked_next, NEXT_ROUND)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import polars as pl
 
-from workflows_dagster.lib.annotation.consensus import LABELS_FILE
+from workflows_dagster.lib.annotation.consensus import EARLIER_LABEL, LABELS_FILE
 from workflows_dagster.lib.annotation.desk import RoundState
 from workflows_dagster.lib.annotation.next_round import NEXT_ROUND_FILE
 from workflows_dagster.lib.artifact import REPORT_FILE
@@ -76,6 +76,21 @@ class Opening:
         return (
             pl.concat([schema.to_frame(), *tables]).group_by("review_id").agg(pl.col("round").max()).sort("review_id")
         )
+
+    def labels(self) -> pl.DataFrame:
+        """Columns of EARLIER_LABEL: the last label that people gave to a review in rounds that may be trained on."""
+        empty = pl.from_arrow(EARLIER_LABEL.empty_table())
+        tables = [
+            self._table(one, LABELS_FILE).with_columns(round=pl.lit(one.number, pl.Int32)) for one in self._trusted()
+        ]
+        labels = pl.concat([pl.DataFrame(empty), *tables]).filter(pl.col("label").is_not_null())
+        return labels.sort("review_id", "round").unique("review_id", keep="last", maintain_order=True)
+
+    def _trusted(self) -> list[EarlierRound]:
+        if self.store is None:
+            return []
+        reports = [(one, _report(self.store, LABELS_PATH, one.labels.commit) or {}) for one in self.earlier]
+        return [one for one, report in reports if report.get("label_source") == "human"]
 
     def listed(self) -> pl.DataFrame:
         """What the last round asks next: columns of NEXT_ROUND."""

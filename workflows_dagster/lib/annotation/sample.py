@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, EARLIER_LABEL
 from workflows_dagster.lib.annotation.drawing import Draw, draw_test, draw_train, split_rows
 from workflows_dagster.lib.annotation.embedding import Vectors, embed
 from workflows_dagster.lib.annotation.informative import pick
@@ -162,7 +163,7 @@ class PilotReport:
 def build_pilot_sample(
     corpus: Artifact, settings: PilotSettings, folder: Path, opening: Opening = _FIRST
 ) -> PilotReport:
-    """Writes the pilot, its vectors, the reviews that were answered before, and the report.
+    """Writes the pilot, its vectors, what people said before, and the report.
 
     Raises:
         NotEnoughDataError: No labelled review of train or test is left to ask.
@@ -182,6 +183,7 @@ def build_pilot_sample(
     write_table(folder / PILOT_FILE, pilot, PILOT_REVIEW)
     write_table(folder / VECTORS_FILE, _vectors_of(pilot, pool, vectors), VECTOR)
     write_table(folder / ANSWERED_FILE, answered, ANSWERED)
+    write_table(folder / EARLIER_FILE, opening.labels(), EARLIER_LABEL)
     write_report(folder, report.to_record())
     return report
 

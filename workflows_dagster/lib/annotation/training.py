@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflows_dagster.lib.annotation.consensus import LABELS_FILE
+from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, LABELS_FILE
 from workflows_dagster.lib.annotation.desk import RoundState
 from workflows_dagster.lib.annotation.gate import Gate, gate_of
 from workflows_dagster.lib.artifact import Artifact, conform, write_report
@@ -98,14 +98,14 @@ def build_training_reviews(corpus: Artifact, pilot_labels: Artifact, folder: Pat
     """Writes reviews.parquet (TRAINING_REVIEW) and the report, in the order of the corpus and in bounded memory.
 
     Labels of people whose agreement is not known to suffice stay beside: their votes are counted, the weak label stays.
+    Labels of earlier rounds stand, but for reviews that this round gives another.
 
     Raises:
-        NotPublishedError: pilot_labels is of a version that measured no agreement.
+        NotPublishedError: pilot_labels is of a version that measured no agreement, or knew no rounds.
     """
     found = pilot_labels.report()
     status, gate = RoundState(str(found["status"])), gate_of(found)
-    trusted = pl.col("label") if gate.trusted else pl.lit(None, pl.String)
-    human = pilot_labels.scan(LABELS_FILE).select("review_id", "votes", "agreeing", human=trusted).collect()
+    human = human_labels(pilot_labels, gate)
     tally = _Tally()
     with pq.ParquetWriter(folder / "reviews.parquet", TRAINING_REVIEW, compression="zstd") as writer:
         for batch in _batches(corpus.file("reviews.parquet")):
@@ -124,6 +124,17 @@ def build_training_reviews(corpus: Artifact, pilot_labels: Artifact, folder: Pat
     )
     write_report(folder, _record(report))
     return report
+
+
+def human_labels(pilot_labels: Artifact, gate: Gate) -> pl.DataFrame:
+    """Columns review_id, votes, agreeing and human (the label, null where the weak one stays), a row a review."""
+    trusted = pl.col("label") if gate.trusted else pl.lit(None, pl.String)
+    columns = ("review_id", "votes", "agreeing")
+    now = pilot_labels.scan(LABELS_FILE).select(*columns, human=trusted).collect()
+    before = pilot_labels.scan(EARLIER_FILE).select(*columns, human="label").collect()
+    settled = now.filter(pl.col("human").is_not_null())
+    stands = before.join(settled, on="review_id", how="anti")
+    return pl.concat([now.join(stands, on="review_id", how="anti"), stands])
 
 
 def overlay(reviews: pl.DataFrame, human: pl.DataFrame) -> pl.DataFrame:

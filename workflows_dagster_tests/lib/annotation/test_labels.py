@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, EARLIER_LABEL
 from workflows_dagster.lib.annotation.desk import (
     RESPONSE,
     UNFINISHED,
@@ -95,6 +96,7 @@ def build(
     inputs.mkdir(exist_ok=True)
     write_table(inputs / "reviews.parquet", reviews(rows), CORPUS_REVIEW)
     reviews(rows).with_columns(weight=pl.lit(1.0)).write_parquet(inputs / PILOT_FILE)
+    write_table(inputs / EARLIER_FILE, pl.DataFrame(pl.from_arrow(EARLIER_LABEL.empty_table())), EARLIER_LABEL)
     (inputs / REQUEST_FILE).write_text(json.dumps({"round_id": "r1", "minimum_annotators": 2}), "utf-8")
     artifact = Artifact("inputs", None, "c" * 40, "d" * 64, inputs)
     folder = tmp_path / name
@@ -110,7 +112,8 @@ def test_waiting_round_gives_empty_tables_and_says_so(tmp_path: Path) -> None:
     folder, report = build(tmp_path, 6, Responses(RESPONSE.to_frame(), []))
 
     heights = {path.name: pl.read_parquet(path).height for path in folder.glob("*.parquet")}
-    assert heights == dict.fromkeys(["labels.parquet", "next_round.parquet", "rejects.parquet", "responses.parquet"], 0)
+    names = ["earlier_labels.parquet", "labels.parquet", "next_round.parquet", "rejects.parquet", "responses.parquet"]
+    assert heights == dict.fromkeys(names, 0)
     record = json.loads((folder / "report.json").read_text())
     assert (record["status"], record["label_source"], record["gate"]["standing"]) == ("waiting", "weak", "no answers")
     assert record["agreement"]["measures"]["Krippendorff's alpha, ordinal"] is None

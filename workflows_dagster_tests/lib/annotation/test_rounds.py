@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from workflows_dagster.lib.annotation.consensus import LABELS_FILE
+from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, LABELS_FILE, PILOT_LABEL
 from workflows_dagster.lib.annotation.next_round import NEXT_ROUND, NEXT_ROUND_FILE
 from workflows_dagster.lib.annotation.rounds import LABELS_PATH, SAMPLE_PATH, Opening, open_round
 from workflows_dagster.lib.annotation.sample import PILOT_FILE, PilotSettings, build_pilot_sample
@@ -54,18 +54,30 @@ def record(chain: MadeUpChain, version: Version) -> dict[str, Any]:
 
 
 def answer(
-    chain: MadeUpChain, asked: Version, status: str = "complete", listed: list[tuple[str, str, float]] | None = None
+    chain: MadeUpChain,
+    asked: Version,
+    status: str = "complete",
+    listed: list[tuple[str, str, float]] | None = None,
+    label_source: str = "human",
 ) -> Version:
     """Publishes what people said to a sample: an answer to each row, and what to ask next."""
     ids = pilot(chain, asked)["review_id"] if status != "waiting" else pl.Series("review_id", [], pl.String)
     upstream = {f"upstream/{SAMPLE_PATH}": asked.commit}
     with chain.store.transaction(LABELS_PATH, "m", label=["l"], metadata=upstream) as transaction:
-        pl.DataFrame({"review_id": ids, "label": ["positive"] * len(ids)}).write_parquet(
-            transaction.folder / LABELS_FILE
+        labels = pl.DataFrame(ids).with_columns(
+            label=pl.lit("positive"),
+            votes=2,
+            agreeing=2,
+            annotators=pl.lit(["x", "y"]),
+            resolution=pl.lit("majority"),
+            majority=pl.lit("positive"),
+            dawid_skene=pl.lit("positive"),
+            posterior=pl.lit(1.0),
         )
+        write_table(transaction.folder / LABELS_FILE, labels, PILOT_LABEL)
         next_round = pl.DataFrame(listed or [], schema=NEXT_ROUND.names, orient="row")
         write_table(transaction.folder / NEXT_ROUND_FILE, next_round, NEXT_ROUND)
-        write_report(transaction.folder, {"status": status})
+        write_report(transaction.folder, {"status": status, "label_source": label_source})
     assert transaction.version is not None
     return transaction.version
 
@@ -114,6 +126,19 @@ def test_round_stays_until_the_next_is_asked_for(chain: MadeUpChain, corpus: Art
     assert record(chain, third)["round"] == 3
     asked = [set(pilot(chain, version)["review_id"]) for version in (second, third)]
     assert not asked[0] & asked[1]
+
+
+def test_labels_of_earlier_rounds_go_along_where_they_may_be_trained_on(chain: MadeUpChain, corpus: Artifact) -> None:
+    first = sample(chain, corpus)
+    answer(chain, first)
+    second = sample(chain, corpus, 2)
+    answer(chain, second, label_source="weak")
+    third = sample(chain, corpus, 3)
+
+    along = pl.read_parquet(chain.store.file(SAMPLE_PATH, EARLIER_FILE, third.commit))
+    assert along["review_id"].to_list() == pilot(chain, first)["review_id"].to_list()
+    assert set(along["round"]) == {1}
+    assert pl.read_parquet(chain.store.file(SAMPLE_PATH, EARLIER_FILE, first.commit)).is_empty()
 
 
 def test_round_that_nobody_answered_has_no_next_one(chain: MadeUpChain, corpus: Artifact) -> None:

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from workflows_dagster.checks.annotation import PILOT_LABELS, TRAINING_REVIEWS_OF_LABELS
-from workflows_dagster.lib.annotation.consensus import LABELS_FILE, PILOT_LABEL
+from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, EARLIER_LABEL, LABELS_FILE, PILOT_LABEL
 from workflows_dagster.lib.annotation.gate import Gate
 from workflows_dagster.lib.annotation.training import TRAINING_REVIEW, build_training_reviews, overlay
 from workflows_dagster.lib.artifact import Artifact, write_report, write_table
@@ -39,7 +39,7 @@ def corpus(folder: Path) -> Artifact:
     return Artifact("review_corpus", None, "c" * 40, "d" * 64, folder)
 
 
-def pilot_labels(folder: Path, gate: Gate) -> Artifact:
+def pilot_labels(folder: Path, gate: Gate, before: bool = False) -> Artifact:
     """b was neutral to two of three; a vote on d is tied."""
     folder.mkdir()
     labels = pl.DataFrame(
@@ -56,14 +56,17 @@ def pilot_labels(folder: Path, gate: Gate) -> Artifact:
         }
     )
     write_table(folder / LABELS_FILE, labels, PILOT_LABEL)
+    # Of an earlier round: b was negative, a is still.
+    earlier = labels.with_columns(review_id=pl.Series(["b", "a"]), label=pl.lit("negative"), round=pl.lit(1, pl.Int32))
+    write_table(folder / EARLIER_FILE, earlier.head(0) if not before else earlier, EARLIER_LABEL)
     write_report(folder, {"status": "complete", "gate": gate.to_record()})
     return Artifact("pilot_labels", None, "c" * 40, "d" * 64, folder)
 
 
-def build(tmp_path: Path, gate: Gate) -> pl.DataFrame:
+def build(tmp_path: Path, gate: Gate, before: bool = False) -> pl.DataFrame:
     folder = tmp_path / "out"
     folder.mkdir()
-    build_training_reviews(corpus(tmp_path / "corpus"), pilot_labels(tmp_path / "labels", gate), folder)
+    build_training_reviews(corpus(tmp_path / "corpus"), pilot_labels(tmp_path / "labels", gate, before), folder)
     return pl.read_parquet(folder / "reviews.parquet")
 
 
@@ -123,6 +126,19 @@ def test_human_label_that_slipped_in_is_caught(tmp_path: Path) -> None:
 
     assert not verdict.passed
     assert "1 rows carry a human label" in verdict.description
+
+
+@pytest.mark.parametrize(
+    ("gate", "label_of_b", "votes_of_b"),
+    [(GOOD, "neutral", 3), (POOR_GO_ON, "negative", 3), (NO_ANSWERS, "negative", 3)],
+)
+def test_labels_of_earlier_rounds_stand(tmp_path: Path, gate: Gate, label_of_b: str, votes_of_b: int) -> None:
+    rows = build(tmp_path, gate, before=True)
+
+    human = rows.filter(pl.col("label_source") == "human")
+    assert human.select("review_id", "label", "votes").rows() == [("a", "negative", 2), ("b", label_of_b, votes_of_b)]
+    [training] = [comparison.against(tmp_path / "labels") for comparison in TRAINING_REVIEWS_OF_LABELS]
+    assert training.judge(tmp_path / "out").passed
 
 
 def test_overlay_replaces_only_what_people_answered() -> None:
