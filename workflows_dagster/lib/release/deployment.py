@@ -35,7 +35,7 @@ class Deployment:
 
 
 def deploy(store: VersionedStore, release: Release, reason: str, label: Sequence[str]) -> Version:
-    """Puts a release in force, in one atomic step.
+    """Puts a release in force, in one atomic step, once its model was seen to be whole.
 
     Args:
         store: Where it is published.
@@ -45,7 +45,10 @@ def deploy(store: VersionedStore, release: Release, reason: str, label: Sequence
 
     Raises:
         ConflictError: Another release was put in force at the same moment.
+        NotPublishedError: Its model was pruned.
+        IntegrityError: A file of its model is not the one that was published.
     """
+    model_folder(store, release)
     content = {"tag": release.tag, "commit": release.version.commit, "reason": reason}
     metadata = {"asset": DEPLOYMENT_PATH, f"upstream/{release.version.path}": release.version.commit}
     with store.transaction(

@@ -1,10 +1,11 @@
 """Tags, the release in force, and what pruning must leave."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from workflows_dagster.lib.errors import ConflictError, NotPublishedError
+from workflows_dagster.lib.errors import ConflictError, IntegrityError, NotPublishedError
 from workflows_dagster.lib.release.deployment import (
     deploy,
     deployed,
@@ -102,6 +103,17 @@ def test_release_that_is_in_force_can_be_deployed_again_without_a_trace(chain: M
     one = chain.release(FIRST, b"\x01")
     versions = [deploy(chain.store, one, "first", ["a"]) for _ in range(2)]
     assert versions[0].commit == versions[1].commit
+
+
+def test_release_whose_model_is_damaged_is_not_put_in_force(chain: MadeUpChain, tmp_path: Path) -> None:
+    one, two = chain.release(FIRST, b"\x01"), chain.release(SECOND, b"\x02")
+    deploy(chain.store, two, "better", ["a"])
+    shutil.rmtree(tmp_path / "work" / "cache")
+    # The weights of the first: git's name of a blob with this one byte.
+    (tmp_path / "store.git" / "objects" / "6b" / "2aaa7640726588bcd3d57e1de4b1315b7f315e").unlink()
+    with pytest.raises(IntegrityError, match="is lost"):
+        deploy(chain.store, one, "the shop complained", ["b"])
+    assert deployed(chain.store).tag == two.tag
 
 
 def test_nothing_in_force_is_an_error_that_says_what_to_do(chain: MadeUpChain) -> None:
