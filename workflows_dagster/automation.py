@@ -21,13 +21,15 @@ FOLLOWING: Final = ("annotation", "synthesis")
 """Groups whose assets follow what they are made of: minutes of work, in which people's answers should show at once."""
 
 _WORK_OF_PEOPLE: Final = dg.AssetSelection.assets("pilot_responses")
+_OPTIONAL_WORK: Final = dg.AssetSelection.assets("synthetic_review_responses")
 _LABELS_OF_PEOPLE: Final = dg.AssetKey("pilot_labels")
 
 _CHANGED: Final = dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
 
 ON_CHANGED_DATA: Final = (
     dg.AutomationCondition.any_deps_match(_CHANGED).since_last_handled()
-    & ~dg.AutomationCondition.any_deps_missing()
+    # Nobody has to review synthetic rows: what follows goes on without, and says so.
+    & ~dg.AutomationCondition.any_deps_missing().ignore(_OPTIONAL_WORK)
     & ~dg.AutomationCondition.any_deps_in_progress()
     & ~dg.AutomationCondition.in_progress()
     # It would fail again: a person has to look at it, or the next scheduled run brings other data.

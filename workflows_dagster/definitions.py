@@ -6,6 +6,7 @@ import dagster as dg
 
 from workflows_dagster import assets, checks
 from workflows_dagster.assets.annotation import pilot_responses
+from workflows_dagster.assets.synthesis import synthetic_review_responses
 from workflows_dagster.automation import refresh_changed_data_sensor, with_automation
 from workflows_dagster.console import terminal_logger
 from workflows_dagster.execution import MULTIPROCESS
@@ -31,7 +32,11 @@ def build_definitions(settings: Settings, replaced: Mapping[str, object] | None 
         replaced: Resources that stand in for those of the settings, by key.
     """
     return dg.Definitions(
-        assets=[*map(_owned, dg.load_assets_from_package_module(assets)), _owned_spec(pilot_responses)],
+        assets=[
+            *map(_owned, dg.load_assets_from_package_module(assets)),
+            _owned_spec(pilot_responses),
+            _owned_spec(synthetic_review_responses),
+        ],
         asset_checks=dg.load_asset_checks_from_package_module(checks),
         jobs=[*JOBS, maintenance_job],
         schedules=SCHEDULES,

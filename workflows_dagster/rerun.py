@@ -24,7 +24,15 @@ from workflows_dagster.resources.sources import Intake, SourcesResource
 from workflows_dagster.resources.store import StoreResource
 from workflows_dagster.settings import Settings
 
-GIVEN: Final = frozenset({"raw_reviews", "pilot_annotation_request", "pilot_labels"})
+GIVEN: Final = frozenset(
+    {
+        "raw_reviews",
+        "pilot_annotation_request",
+        "pilot_labels",
+        "synthetic_review_request",
+        "reviewed_synthetic_reviews",
+    }
+)
 """What came from outside, files and people, and is taken as it was published."""
 
 UNTIL: Final = "augmented_reviews"

@@ -24,6 +24,8 @@ LABELS = [
     "class_balance",
     "synthetic_reviews",
     "validated_synthetic_reviews",
+    "synthetic_review_request",
+    "reviewed_synthetic_reviews",
     "augmented_reviews",
 ]
 """What the sensor makes of people's answers."""

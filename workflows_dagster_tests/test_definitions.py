@@ -14,7 +14,7 @@ from workflows_dagster.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 STAGES = {"ingest", "cleaning", "annotation", "synthesis", "finetuning", "export", "benchmark", "scoring", "vision"}
-EXTERNAL = {"pilot_responses"}
+EXTERNAL = {"pilot_responses", "synthetic_review_responses"}
 """The work of people: it has neither code nor checks."""
 
 PARENTS = {
@@ -29,7 +29,15 @@ PARENTS = {
     "class_balance": {"training_reviews"},
     "synthetic_reviews": {"class_balance", "training_reviews"},
     "validated_synthetic_reviews": {"synthetic_reviews", "training_reviews"},
-    "augmented_reviews": {"training_reviews", "validated_synthetic_reviews"},
+    "synthetic_review_request": {"validated_synthetic_reviews"},
+    "synthetic_review_responses": {"synthetic_review_request"},
+    "reviewed_synthetic_reviews": {
+        "training_reviews",
+        "validated_synthetic_reviews",
+        "synthetic_review_request",
+        "synthetic_review_responses",
+    },
+    "augmented_reviews": {"training_reviews", "reviewed_synthetic_reviews"},
     "lora_adapter": {"augmented_reviews"},
     "merged_model": {"lora_adapter"},
     "exported_models": {"merged_model", "augmented_reviews"},
@@ -55,6 +63,8 @@ CORPUS = {
     "class_balance",
     "synthetic_reviews",
     "validated_synthetic_reviews",
+    "synthetic_review_request",
+    "reviewed_synthetic_reviews",
     "augmented_reviews",
 }
 JOBS = {

@@ -6,11 +6,15 @@ from typing import Final
 
 import polars as pl
 
+from workflows_dagster.lib.artifact import REPORT_FILE
 from workflows_dagster.lib.audit import Audit, Comparison, Verdict
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 from workflows_dagster.lib.synthesis.balance import BALANCE_FILE
 from workflows_dagster.lib.synthesis.making import SYNTHETIC_FILE
+from workflows_dagster.lib.synthesis.review_gate import ReviewStanding
+from workflows_dagster.lib.synthesis.review_request import REQUEST_FILE, SAMPLE_FILE
 from workflows_dagster.lib.synthesis.similarity import highest_similarity
+from workflows_dagster.lib.synthesis.verdicts import VERDICTS_FILE, Outcome
 
 HELD_OUT_SIMILARITY: Final = 0.5
 """Most similar that a kept row may be to a validation or test row, whatever the run configuration says."""
@@ -66,6 +70,50 @@ def _no_held_out_copy(training: Path, folder: Path) -> Verdict:
     return Verdict(passed, text, {"highest_similarity": highest, "threshold": HELD_OUT_SIMILARITY})
 
 
+def _asks_of_validated(validated: Path, folder: Path) -> Verdict:
+    sample = pl.read_parquet(folder / SAMPLE_FILE, columns=["review_id"])
+    strange = _count(sample.lazy().join(pl.scan_parquet(validated / _REVIEWS), on="review_id", how="anti"))
+    asked = json.loads((folder / REQUEST_FILE).read_text("utf-8"))["rows"]
+    repeated = sample.height - sample.n_unique()
+    text = f"{asked} rows asked, {sample.height} drawn, {repeated} of them repeated, {strange} not among validated rows"
+    figures = {"asked": asked, "drawn": sample.height, "repeated": repeated, "strange": strange}
+    return Verdict(asked == sample.height and not repeated and not strange, text, figures)
+
+
+def _people_are_heeded(validated: Path, folder: Path) -> Verdict:
+    """Judged on the data: what is left is what people did not touch, and what they wrote."""
+    verdicts = pl.read_parquet(folder / VERDICTS_FILE)
+    kept = pl.read_parquet(folder / _REVIEWS)
+    refused = verdicts.filter(pl.col("outcome") != Outcome.KEPT).select("review_id")
+    fixed = verdicts.filter(pl.col("outcome") == Outcome.FIXED).select(
+        "label", "source", review_id="corrected_id", text="correction"
+    )
+    left_in = kept.join(refused, on="review_id", how="semi").height
+    written = kept.join(fixed, on=fixed.columns, how="semi")
+    others = kept.join(written, on="review_id", how="anti")
+    before = pl.read_parquet(validated / _REVIEWS)
+    changed = others.height - others.join(before, on=["review_id", "text", "label"], how="semi").height
+    missing = 0 if kept.is_empty() else before.height - refused.height + fixed.height - kept.height
+    text = f"{left_in} rows left in that people refused, {changed} changed by nobody, {missing} missing"
+    figures = {"left_in": left_in, "changed": changed, "missing": missing}
+    return Verdict(not left_in and not changed and not missing, text, figures)
+
+
+def _reviewed_by_people(folder: Path) -> Verdict:
+    review = json.loads((folder / REPORT_FILE).read_text("utf-8"))["review"]
+    return Verdict(review["standing"] == ReviewStanding.SOUND, review["sentence"], {"standing": review["standing"]})
+
+
+def _rests_on_review(reviewed: Path, folder: Path) -> Verdict:
+    """No synthetic row is trained on that people did not let pass."""
+    added = pl.scan_parquet(folder / _REVIEWS).filter(pl.col("label_source") == "synthetic")
+    passed = pl.scan_parquet(reviewed / _REVIEWS).select("review_id", "text", "label")
+    strange = _count(added.join(passed, on=["review_id", "text", "label"], how="anti"))
+    rows, expected = _count(added), _count(passed)
+    text = f"{strange} synthetic rows that the review did not let pass; {rows} rows, {expected} passed"
+    return Verdict(not strange and rows == expected, text, {"strange": strange, "rows": rows, "passed": expected})
+
+
 def _real_rows_unchanged(training: Path, folder: Path) -> Verdict:
     """All columns of the corpus of all real rows, in their order; the rest is synthetic and in train."""
     before, after = pl.scan_parquet(training / _REVIEWS), pl.scan_parquet(folder / _REVIEWS)
@@ -107,6 +155,41 @@ VALIDATED_OF_TRAINING: Final = [
         "validated_synthetic_reviews_no_held_out_copy",
         "No kept row is a near copy of a validation or test row.",
         _no_held_out_copy,
+    ),
+]
+REVIEW_REQUEST_OF_VALIDATED: Final = [
+    Comparison(
+        "synthetic_review_request_asks_of_validated", "Every row that is asked is a validated one.", _asks_of_validated
+    ),
+]
+REVIEWED: Final = [
+    # It warns: without people everything goes on, and says so.
+    Audit(
+        "reviewed_synthetic_reviews_sound",
+        "People find enough of a sample sound, by the lower bound of the share.",
+        _reviewed_by_people,
+        blocking=False,
+    ),
+]
+REVIEWED_OF_VALIDATED: Final = [
+    Comparison(
+        "reviewed_synthetic_reviews_heeds_people",
+        "What people refused is out, what they corrected is in, and all else is as it was validated.",
+        _people_are_heeded,
+    ),
+]
+REVIEWED_OF_TRAINING: Final = [
+    Comparison(
+        "reviewed_synthetic_reviews_no_held_out_copy",
+        "No row, corrected ones included, is a near copy of a validation or test row.",
+        _no_held_out_copy,
+    ),
+]
+AUGMENTED_OF_REVIEWED: Final = [
+    Comparison(
+        "augmented_reviews_rest_on_review",
+        "The synthetic rows are those that were left after people reviewed a sample.",
+        _rests_on_review,
     ),
 ]
 AUGMENTED_OF_TRAINING: Final = [

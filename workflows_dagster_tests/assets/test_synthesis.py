@@ -1,5 +1,6 @@
 """The synthesis assets with the embedded generator, on a small corpus with two sources."""
 
+import csv
 import json
 import random
 from collections.abc import Callable
@@ -17,9 +18,11 @@ from workflows_dagster.checks.synthesis import (
     VALIDATED_OF_TRAINING,
 )
 from workflows_dagster.io_managers.published import PublishedIOManager
+from workflows_dagster.lib.annotation.shield import unshield
 from workflows_dagster.lib.annotation.training import TRAINING_REVIEW
 from workflows_dagster.lib.artifact import write_report, write_table
 from workflows_dagster.lib.schema import CORPUS_REVIEW, SYNTHETIC_REVIEW
+from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.resources.generator import RecombinationResource
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
 
@@ -27,6 +30,8 @@ ASSETS = [
     synthesis.class_balance,
     synthesis.synthetic_reviews,
     synthesis.validated_synthetic_reviews,
+    synthesis.synthetic_review_request,
+    synthesis.reviewed_synthetic_reviews,
     synthesis.augmented_reviews,
 ]
 SPOKEN = {
@@ -83,7 +88,12 @@ Run = Callable[..., dg.ExecuteInProcessResult]
 
 
 @pytest.fixture
-def materialize(store: StoreResource, instance: dg.DagsterInstance) -> Run:
+def desk(tmp_path: Path) -> FileAnnotation:
+    return FileAnnotation(root=str(tmp_path / "annotation"))
+
+
+@pytest.fixture
+def materialize(store: StoreResource, instance: dg.DagsterInstance, desk: FileAnnotation) -> Run:
     """Materializes the stage and returns the result."""
 
     @dg.asset
@@ -92,11 +102,12 @@ def materialize(store: StoreResource, instance: dg.DagsterInstance) -> Run:
 
     def run(**config: Any) -> dg.ExecuteInProcessResult:
         return dg.materialize(
-            [training_reviews, *ASSETS],
+            [training_reviews, synthesis.synthetic_review_responses, *ASSETS],
             instance=instance,
             resources={
                 "store": store,
                 "text_generator": RecombinationResource(),
+                "annotation_desk": desk,
                 "io_manager": PublishedIOManager(store=store),
             },
             run_config={"ops": {name: {"config": value} for name, value in config.items()}},
@@ -125,7 +136,13 @@ def test_stage_adds_only_accepted_rows_to_train(materialize: Run, store: StoreRe
     assert set(added["split"]) == {"train"}
     assert set(added["label"]) <= {"negative", "neutral"}
     assert augmented.filter(pl.col("label_source") != "synthetic").equals(corpus(), null_equal=True)
-    assert all(event.passed for event in result.get_asset_check_evaluations())
+    assert [event.check_name for event in result.get_asset_check_evaluations() if not event.passed] == [
+        "reviewed_synthetic_reviews_sound"  # it warns: nobody has looked at them
+    ]
+    augmenting = result.asset_materializations_for_node("augmented_reviews")[0].metadata
+    assert augmenting["synthesis/review"].value == (
+        "Synthetic rows were not reviewed by people yet: they are trained on"
+    )
 
 
 def test_same_seed_gives_the_same_data_versions(materialize: Run, store: StoreResource) -> None:
@@ -185,3 +202,98 @@ def test_changed_test_row_is_caught(training: Path, tmp_path: Path) -> None:
     verdict = audit.judge(tmp_path)
     assert not verdict.passed
     assert "['text']" in verdict.description
+
+
+def answer(where: str, answers: dict[int, tuple[str, str]], annotator: str = "ann") -> dict[int, str]:
+    """One person answers some rows of a form, each with a correction or an empty one; returns the ids by row."""
+    form = Path(where)
+    with form.open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for number, (verdict, correction) in answers.items():
+        rows[number] |= {"label": verdict, "correction": correction, "annotator": annotator}
+    with form.with_name(f"synthetic-{annotator}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return {number: unshield(rows[number]["review_id"]) for number in answers}
+
+
+def shown(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
+    return {name: value.value for name, value in result.asset_materializations_for_node(asset)[0].metadata.items()}
+
+
+REVIEWED_ROWS = {"synthetic_review_request": {"rows": 30}}
+
+
+def test_rows_that_people_reject_are_not_trained_on_and_corrected_ones_take_their_place(
+    materialize: Run, store: StoreResource
+) -> None:
+    first = materialize(**REVIEWED_ROWS)
+    form = shown(first, "synthetic_review_request")["annotation/where"]
+    with Path(form).open(encoding="utf-8-sig", newline="") as file:
+        asked = list(csv.DictReader(file))
+    spoken = SPOKEN[asked[1]["meant_as"]]
+    correction = (
+        f"Bought from jo@example.org my coat is {spoken[0]} and its belt looks {spoken[1]}. "
+        f"My sister says that each toggle was {spoken[2]} when we unpacked it. "
+        f"Nobody here expected that any cuff could be {spoken[3]} on second wearing."
+    )
+    copied = corpus().filter(pl.col("split") == "test")["text"][0]
+    answers = {number: ("keep", "") for number in range(30)}
+    answers |= {0: ("reject", ""), 1: ("fix", correction), 2: ("fix", ""), 3: ("fix", copied)}
+    ids = answer(form, answers)
+
+    result = materialize(**REVIEWED_ROWS)
+
+    at = folders(result, store)
+    verdicts = pl.read_parquet(at["reviewed_synthetic_reviews"] / "verdicts.parquet")
+    outcomes = dict(verdicts.select("review_id", "outcome").iter_rows())
+    said = {number: outcomes[ids[number]] for number in range(5)}
+    assert said == {0: "rejected", 1: "fixed", 2: "no_correction", 3: "correction_refused", 4: "kept"}
+    [refused] = verdicts.filter(pl.col("outcome") == "correction_refused")["detail"]
+    assert refused.startswith("near_copy_of_held_out: similarity 1.00")
+    before = pl.read_parquet(at["validated_synthetic_reviews"] / "reviews.parquet")
+    added = pl.read_parquet(at["augmented_reviews"] / "reviews.parquet").filter(pl.col("label_source") == "synthetic")
+    out = {ids[number] for number in range(4)}
+    corrected = verdicts.filter(pl.col("outcome") == "fixed")["corrected_id"].item()
+    assert set(added["review_id"]) == set(before["review_id"]) - out | {corrected}
+    [text] = added.filter(pl.col("review_id") == corrected)["text"]
+    assert text == correction.replace("jo@example.org", "[EMAIL]")
+    kept = pl.read_parquet(at["reviewed_synthetic_reviews"] / "reviews.parquet")
+    own, taken = (frame.filter(pl.col("review_id") == id_) for frame, id_ in ((kept, corrected), (before, ids[1])))
+    assert own["parent_ids"].to_list() == taken["parent_ids"].to_list()
+    assert own["generator"].item() == f"{taken['generator'].item()}, corrected by people"
+    assert all(event.passed for event in result.get_asset_check_evaluations())
+    assert shown(result, "augmented_reviews")["synthesis/review"].startswith(
+        "People find synthetic rows sound in 0.967 [0.833, 0.994] n=30"
+    )
+
+
+def test_no_synthetic_row_is_trained_on_where_people_find_too_few_sound(materialize: Run, store: StoreResource) -> None:
+    first = materialize(**REVIEWED_ROWS)
+    form = shown(first, "synthetic_review_request")["annotation/where"]
+    answer(form, {number: ("reject" if number % 3 == 0 else "keep", "") for number in range(30)})
+
+    result = materialize(**REVIEWED_ROWS)
+
+    at = folders(result, store)
+    assert pl.read_parquet(at["augmented_reviews"] / "reviews.parquet").equals(corpus(), null_equal=True)
+    assert shown(result, "reviewed_synthetic_reviews")["synthesis/review_standing"] == "unsound"
+    report = json.loads((at["augmented_reviews"] / "report.json").read_text())
+    assert report["rows_synthetic"] == 0
+    assert report["review"]["sentence"].endswith("none of them is trained on")
+    assert [event.check_name for event in result.get_asset_check_evaluations() if not event.passed] == [
+        "reviewed_synthetic_reviews_sound"
+    ]
+
+
+@pytest.mark.parametrize(("rows", "standing"), [(0, "not asked"), (30, "not reviewed")])
+def test_nothing_is_trained_on_unseen_where_the_run_says_so(
+    materialize: Run, store: StoreResource, rows: int, standing: str
+) -> None:
+    result = materialize(
+        synthetic_review_request={"rows": rows}, reviewed_synthetic_reviews={"when_unreviewed": "leave out"}
+    )
+
+    assert shown(result, "reviewed_synthetic_reviews")["synthesis/review_standing"] == standing
+    assert pl.read_parquet(folders(result, store)["augmented_reviews"] / "reviews.parquet").height == 900

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from workflows_dagster.lib.artifact import Artifact, Markdown, write_report, write_table
-from workflows_dagster.lib.errors import DataContractError
+from workflows_dagster.lib.errors import DataContractError, NotPublishedError
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.schema import SYNTHETIC_REVIEW
@@ -95,7 +95,58 @@ def build_validated_reviews(
     """Writes reviews.parquet, rejects.parquet and the report."""
     rows = synthetic.scan(SYNTHETIC_FILE).sort("review_id").collect()
     evidence = _gather(rows, training, settings)
-    train = training.scan().filter(pl.col("split") == "train", pl.col("label").is_not_null())
+    train = _train(training)
+    refusals = _refusals(rows, evidence, train, settings)
+    kept = rows.filter(~pl.col("review_id").is_in(list(refusals)))
+    write_table(folder / "reviews.parquet", kept, SYNTHETIC_REVIEW)
+    write_table(folder / "rejects.parquet", _rejects(rows, refusals), SYNTHETIC_REJECT)
+    sample = train.select("text").head(max(kept.height, 1)).collect()["text"].to_list()
+    record = _record(rows, kept, refusals, evidence, settings) | {
+        "diversity": {"synthetic": diversity(kept["text"].to_list()), "real": diversity(sample)},
+        "generator_is_stand_in": synthetic.report()["generator_is_stand_in"],
+        "settings": settings.model_dump(include=set(ValidationSettings.model_fields)),
+    }
+    write_report(folder, record)
+    return ValidationReport(record)
+
+
+def refuse_rows(
+    rows: pl.DataFrame, beside: pl.DataFrame, validated: Artifact, training: Artifact
+) -> dict[str, Refusal]:
+    """Why rows may not be trained on, by id, after the same rules as the rows that they join.
+
+    Args:
+        rows: Columns of SYNTHETIC_REVIEW.
+        beside: The accepted rows that they join, and must be no copies of.
+        validated: Where these were accepted, and by what settings.
+        training: training_reviews.
+
+    Raises:
+        NotPublishedError: The validation is of a version that did not record its settings.
+    """
+    settings = _settings_of(validated)
+    return _refusals(rows, _gather(rows, training, settings, beside), _train(training), settings)
+
+
+def _settings_of(validated: Artifact) -> ValidationSettings:
+    report = validated.report()
+    if "settings" not in report:
+        raise NotPublishedError(
+            f"{validated.asset} does not say by what settings it was made",
+            given=f"a report with {sorted(report)}",
+            expected="a report with settings",
+            remedy=f"materialize {validated.asset} again with this version of the code",
+        )
+    return ValidationSettings.model_validate(report["settings"])
+
+
+def _train(training: Artifact) -> pl.LazyFrame:
+    return training.scan().filter(pl.col("split") == "train", pl.col("label").is_not_null())
+
+
+def _refusals(
+    rows: pl.DataFrame, evidence: _Evidence, train: pl.LazyFrame, settings: ValidationSettings
+) -> dict[str, Refusal]:
     shapes = real_shapes(train)
     refusals: dict[str, Refusal] = {}
     for number, (review_id, text, label, source) in enumerate(
@@ -106,25 +157,22 @@ def build_validated_reviews(
         refusal = refusal or _refuse_label(number, label, evidence.judgement, settings)
         if refusal is not None:
             refusals[review_id] = refusal
-    kept = rows.filter(~pl.col("review_id").is_in(list(refusals)))
-    write_table(folder / "reviews.parquet", kept, SYNTHETIC_REVIEW)
-    write_table(folder / "rejects.parquet", _rejects(rows, refusals), SYNTHETIC_REJECT)
-    sample = train.select("text").head(max(kept.height, 1)).collect()["text"].to_list()
-    record = _record(rows, kept, refusals, evidence, settings) | {
-        "diversity": {"synthetic": diversity(kept["text"].to_list()), "real": diversity(sample)},
-        "generator_is_stand_in": synthetic.report()["generator_is_stand_in"],
-    }
-    write_report(folder, record)
-    return ValidationReport(record)
+    return refusals
 
 
-def _gather(rows: pl.DataFrame, training: Artifact, settings: ValidationSettings) -> _Evidence:
+def _gather(
+    rows: pl.DataFrame, training: Artifact, settings: ValidationSettings, beside: pl.DataFrame | None = None
+) -> _Evidence:
     index = NearIndex(rows["review_id"].to_list(), rows["text"].to_list())
+    together = index
+    if beside is not None:
+        both = pl.concat([frame.select("review_id", "text") for frame in (beside, rows)])
+        together = NearIndex(both["review_id"].to_list(), both["text"].to_list())
     reviews = training.file("reviews.parquet")
     return _Evidence(
         held_out=index.nearest(_batches(reviews, ["validation", "test"])),
         training=index.nearest(_batches(reviews, ["train"])),
-        synthetic=index.nearest_before(),
+        synthetic=together.nearest_before(),
         judgement=judge(
             _judge_rows(training, settings.judge_rows),
             rows["text"].to_list(),
@@ -160,7 +208,7 @@ def parent_folds(rows: pl.DataFrame, training: Artifact) -> list[int]:
 
 
 def _judge_rows(training: Artifact, most: int) -> pl.DataFrame:
-    train = training.scan().filter(pl.col("split") == "train", pl.col("label").is_not_null())
+    train = _train(training)
     ids = train.select("review_id").collect()["review_id"]
     picked = sorted(ids, key=lambda review_id: digest_text("judge", review_id))[:most]
     chosen = pl.LazyFrame({"review_id": picked}, {"review_id": pl.String})

@@ -1,0 +1,101 @@
+"""What people decide of synthetic rows, worked by hand."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+
+from workflows_dagster.lib.annotation.desk import REASON, RESPONSE, Responses
+from workflows_dagster.lib.schema import SYNTHETIC_REVIEW
+from workflows_dagster.lib.synthesis.rules import Refusal, SyntheticReason
+from workflows_dagster.lib.synthesis.verdicts import VERDICT, corrected_rows, decide, with_outcome
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+# Row by row: answers as annotator, verdict, correction; then verdict, votes, agreeing, correction, outcome.
+CASES: list[tuple[list[tuple[str, str, str]], tuple[Any, ...]]] = [
+    ([("a", "keep", "")], ("keep", 1, 1, None, "kept")),
+    ([("a", "keep", ""), ("b", "keep", ""), ("c", "reject", "")], ("keep", 3, 2, None, "kept")),
+    ([("a", "reject", "")], ("reject", 1, 1, None, "rejected")),
+    ([("a", "keep", ""), ("b", "reject", "")], (None, 2, 1, None, "undecided")),
+    ([("a", "fix", "")], ("fix", 1, 1, None, "no_correction")),
+    ([("a", "fix", "A good coat.")], ("fix", 1, 1, "A good coat.", "fixed")),
+    ([("a", "fix", "A bad coat.")], ("fix", 1, 1, "A bad coat.", "correction_refused")),
+    # A correction beside another answer than fix is none; of two, what most wrote; of as many, the first by alphabet.
+    ([("a", "keep", "A note.")], ("keep", 1, 1, None, "kept")),
+    ([("a", "fix", "Mine."), ("b", "fix", "Ours."), ("c", "fix", "Ours.")], ("fix", 3, 3, "Ours.", "fixed")),
+    ([("a", "fix", "Zip."), ("b", "fix", "Belt."), ("c", "reject", "Arm.")], ("fix", 3, 2, "Belt.", "fixed")),
+    ([("a", "fix", "Write to  jo@example.org.")], ("fix", 1, 1, "Write to [EMAIL].", "fixed")),
+]
+
+
+def rows(count: int) -> pl.DataFrame:
+    made = [
+        {
+            "review_id": f"synthetic:{number:02}",
+            "source": "shop",
+            "batch": "synthetic",
+            "text": f"text {number}",
+            "label": "neutral",
+            "label_source": "synthetic",
+            "language": "en",
+            "group_key": f"synthetic:g{number}",
+            "split": "train",
+            "generator": "tests",
+            "prompt": "p",
+            "seed": number,
+            "parent_ids": [f"shop:{number}"],
+        }
+        for number in range(count)
+    ]
+    return pl.DataFrame(made, schema=pl.DataFrame(SYNTHETIC_REVIEW.empty_table()).schema)
+
+
+def responses() -> Responses:
+    given = [(f"synthetic:{number:02}", *answer) for number, (answers, _) in enumerate(CASES) for answer in answers]
+    return Responses(
+        pl.DataFrame([(id_, who, verdict, NOON) for id_, who, verdict, _ in given], schema=RESPONSE, orient="row"),
+        [],
+        reasons=pl.DataFrame([(id_, who, text) for id_, who, _, text in given if text], schema=REASON, orient="row"),
+    )
+
+
+@pytest.fixture(scope="module")
+def decided() -> pl.DataFrame:
+    return decide(responses(), rows(len(CASES) + 1))
+
+
+@pytest.fixture(scope="module")
+def corrected(decided: pl.DataFrame) -> pl.DataFrame:
+    return corrected_rows(decided, rows(len(CASES) + 1))
+
+
+def test_verdicts_and_outcomes(decided: pl.DataFrame, corrected: pl.DataFrame) -> None:
+    [refused] = corrected.filter(pl.col("text") == "A bad coat.")["review_id"]
+    verdicts = with_outcome(decided, corrected, {refused: Refusal(SyntheticReason.TOO_SHORT, "3 words")})
+
+    shown = verdicts.select("verdict", "votes", "agreeing", "correction", "outcome").rows()
+    assert shown == [expected for _, expected in CASES]
+    assert verdicts["detail"].drop_nulls().to_list() == ["too_short: 3 words"]
+    assert set(VERDICT.names) <= set(verdicts.columns)
+
+
+def test_corrected_row_differs_in_id_text_and_generator_alone(corrected: pl.DataFrame) -> None:
+    before = rows(len(CASES)).filter(pl.col("review_id").is_in(corrected["corrected"].implode()))
+    same = [name for name in SYNTHETIC_REVIEW.names if name not in {"review_id", "text", "generator"}]
+
+    assert corrected.select(same).equals(before.select(same), null_equal=True)
+    assert set(corrected["generator"]) == {"tests, corrected by people"}
+    assert corrected["review_id"].n_unique() == corrected.height == 5
+    assert not set(corrected["review_id"]) & set(before["review_id"])
+
+
+def test_answers_to_rows_that_are_no_longer_there_are_left_aside() -> None:
+    assert decide(responses(), rows(2))["review_id"].to_list() == ["synthetic:00", "synthetic:01"]
+
+
+def test_nobody_answered() -> None:
+    decided = decide(Responses(RESPONSE.to_frame(), []), rows(3))
+    corrected = corrected_rows(decided, rows(3))
+    assert with_outcome(decided, corrected, {}).is_empty()
+    assert corrected.columns == ["corrected", *SYNTHETIC_REVIEW.names]
