@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def corpus(rows: int = 200) -> pl.DataFrame:
 
 
 @pytest.fixture
-def materialize(tmp_path: Path, store: StoreResource) -> Any:
+def materialize(tmp_path: Path, store: StoreResource) -> Iterator[Any]:
     """Materializes the stage on the corpus and returns the result."""
     desk = FileAnnotation(root=str(tmp_path / "annotation"))
     instance = dg.DagsterInstance.ephemeral()
@@ -77,7 +78,8 @@ def materialize(tmp_path: Path, store: StoreResource) -> Any:
             run_config={"ops": {name: {"config": value} for name, value in config.items()}},
         )
 
-    return run
+    with instance:
+        yield run
 
 
 class _Empty:
