@@ -16,7 +16,10 @@ def prune(
         int | None, typer.Option(min=1, help="Versions of each path to keep. Default: the setting.")
     ] = None,
     older_than_hours: Annotated[
-        float, typer.Option("--older-than", min=0, help="Hours. What was written later than that stays.")
+        float,
+        typer.Option(
+            "--older-than", min=0, help="Hours. What was written later stays. Longer than any step under way."
+        ),
     ] = GRACE_S / HOUR_S,
 ) -> None:
     """Drop versions that no release, nothing published and none of the last N versions of a path needs."""
