@@ -2,7 +2,7 @@
 
 import typer
 
-from workflows_dagster.cli import annotating, chain, predicting, releases, upkeep
+from workflows_dagster.cli import annotating, chain, listening, predicting, releases, upkeep
 from workflows_dagster.settings import take_env_file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -20,6 +20,7 @@ for command in (
     chain.run,
     chain.sample,
     annotating.argilla,
+    listening.argilla_webhook,
     predicting.predict,
     releases.rollback,
     upkeep.prune,

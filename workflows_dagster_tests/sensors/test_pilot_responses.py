@@ -10,7 +10,7 @@ import pytest
 from workflows_dagster.lib.annotation.desk import AnnotationRound, Question, Responses, RoundStatus
 from workflows_dagster.lib.errors import AnnotationPermissionError, AnnotationUnavailableError, WorkflowError
 from workflows_dagster.resources.annotation import AnnotationResource, FileAnnotation
-from workflows_dagster.sensors.pilot_responses import pilot_responses_sensor
+from workflows_dagster.sensors.pilot_responses import pilot_responses_sensor, record_closed_round
 
 ROUND = AnnotationRound("r1", [Question("a", "first", ""), Question("b", "second", "")], "", 1)
 
@@ -157,3 +157,24 @@ def test_sensor_says_so_and_waits_while_the_server_is_down() -> None:
 def test_sensor_fails_where_the_key_is_refused() -> None:
     with pytest.raises(AnnotationPermissionError):
         tick(BrokenAnnotation(refused=True), "r1")
+
+
+def test_round_recorded_at_once_is_not_recorded_again_by_the_sensor(
+    desk: FileAnnotation, instance: dg.DagsterInstance
+) -> None:
+    desk.desk().request(ROUND)
+    metadata = {"annotation/round_id": "r1"}
+    instance.report_runless_asset_event(dg.AssetMaterialization("pilot_annotation_request", metadata=metadata))
+    fill(desk, "a,positive,ann")
+    assert record_closed_round(instance, desk.desk()).startswith("1 of 2 reviews")
+    fill(desk, "a,positive,ann", "b,neutral,ann")
+
+    assert record_closed_round(instance, desk.desk()).startswith("materialized: 2 of 2 reviews")
+    assert record_closed_round(instance, desk.desk()).startswith("recorded before: 2 of 2 reviews")
+    context = dg.build_sensor_context(instance=instance, resources={"annotation_desk": desk})
+    result = pilot_responses_sensor(context)
+
+    assert isinstance(result, dg.SensorResult)
+    assert (list(result.asset_events), bool(result.cursor)) == ([], True)
+    fill(desk, "a,negative,ann", "b,neutral,ann")
+    assert record_closed_round(instance, desk.desk()).startswith("materialized")

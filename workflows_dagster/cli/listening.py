@@ -1,0 +1,81 @@
+"""`argilla-webhook`: notices within seconds that people have finished a round, instead of at the sensor's next tick."""
+
+import signal
+import time
+from typing import Annotated, Final
+
+import dagster as dg
+import typer
+from rich.markup import escape
+
+from workflows_dagster.cli.screen import console, refusing
+from workflows_dagster.instance import project_instance
+from workflows_dagster.lib.annotation.argilla_webhook import Listener, listening, registered
+from workflows_dagster.lib.annotation.desk import AnnotationDesk
+from workflows_dagster.lib.errors import AnnotationUnavailableError, ConfigurationError, RoundUnknownError
+from workflows_dagster.resources.annotation import ArgillaAnnotation
+from workflows_dagster.resources.registry import build_resources
+from workflows_dagster.sensors.pilot_responses import record_closed_round
+from workflows_dagster.settings import Settings, load_settings
+
+DEFAULT_PORT: Final = 6910
+_GATHER_S: Final = 1.0
+"""Messages within so long are one reason to look: a person answers, and so do others."""
+
+
+def argilla_webhook(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")] = DEFAULT_PORT,
+    host: Annotated[str, typer.Option(help="Address of this machine to listen on.")] = "127.0.0.1",
+    url: Annotated[
+        str | None, typer.Option(help="Address that Argilla reaches it at. Default: http://<host>:<port>.")
+    ] = None,
+) -> None:
+    """Listen to Argilla's webhooks and record a finished round at once. Needs an owner's key. Ctrl-C ends it."""
+    settings = load_settings()
+    # A service manager ends it as Ctrl-C does, so that the webhook does not stay registered.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with refusing():
+        annotation = _argilla_of(settings)
+        with project_instance(settings) as instance, listening(host, port) as listener:
+            server = annotation.server()
+            with registered(server, url or f"http://{host}:{listener.port}") as secret:
+                listener.secret = secret
+                console.print(f"Listening on {host}:{listener.port} to {escape(server.url)}. Ctrl-C ends it.")
+                try:
+                    _look_whenever_heard(listener, instance, annotation.desk())
+                except KeyboardInterrupt:
+                    console.print("Ended. The sensor goes on looking at its own pace.")
+
+
+def look_once(instance: dg.DagsterInstance, desk: AnnotationDesk) -> str:
+    """What a look at the round found, also where it could not be looked at: the sensor will look again."""
+    try:
+        return record_closed_round(instance, desk)
+    except (AnnotationUnavailableError, RoundUnknownError) as error:
+        return str(error)
+
+
+def _look_whenever_heard(listener: Listener, instance: dg.DagsterInstance, desk: AnnotationDesk) -> None:
+    while True:
+        listener.heard.wait()
+        time.sleep(_GATHER_S)
+        # Before the look: what is answered meanwhile is another reason.
+        listener.heard.clear()
+        console.print(escape(look_once(instance, desk)), highlight=False)
+
+
+def _argilla_of(settings: Settings) -> ArgillaAnnotation:
+    """The Argilla of a deployment.
+
+    Raises:
+        ConfigurationError: People annotate elsewhere.
+    """
+    found = build_resources(settings)["annotation_desk"]
+    if not isinstance(found, ArgillaAnnotation):
+        raise ConfigurationError(
+            "only Argilla has webhooks",
+            given=f"WORKFLOWS_DAGSTER_ANNOTATION={settings.annotation}",
+            expected="argilla",
+            remedy="set WORKFLOWS_DAGSTER_ANNOTATION=argilla with its address and key, or rely on the sensor alone",
+        )
+    return found
