@@ -78,6 +78,12 @@ def test_answers_of_people_are_carried_to_the_training_rows_once(daemon: Daemon)
     assert daemon.tick() == []
 
 
+def test_verdicts_of_people_on_synthetic_rows_are_carried_to_the_training_rows_once(daemon: Daemon) -> None:
+    daemon.made("synthetic_review_responses", version="verdicts")
+    assert daemon.tick() == ["reviewed_synthetic_reviews", "augmented_reviews"]
+    assert daemon.tick() == []
+
+
 def test_training_is_never_started_by_changed_data(daemon: Daemon) -> None:
     daemon.made("augmented_reviews", version="other")
     assert daemon.tick() == []

@@ -1,0 +1,23 @@
+"""Watches which synthetic rows people keep, fix or reject."""
+
+from typing import Final
+
+import dagster as dg
+
+from workflows_dagster.resources.annotation import AnnotationResource
+from workflows_dagster.sensors.people import PeopleAtWork
+
+REVIEWERS: Final = PeopleAtWork(request="synthetic_review_request", responses="synthetic_review_responses")
+
+
+@dg.sensor(
+    name="synthetic_review_responses_sensor",
+    minimum_interval_seconds=30,
+    description="Observes how far people are with synthetic rows, and materializes synthetic_review_responses when the "
+    "round is complete, or enough of it once its deadline has passed.",
+)
+def synthetic_review_responses_sensor(
+    context: dg.SensorEvaluationContext, annotation_desk: AnnotationResource
+) -> dg.SensorResult | dg.SkipReason:
+    """Observes progress on the requested round, and materializes synthetic_review_responses once it closes."""
+    return REVIEWERS.look(context, annotation_desk.desk())
