@@ -101,7 +101,7 @@ def gather(inputs: ReportInputs, settings: ReportSettings) -> dict[str, Any]:
     report: dict[str, Any] = {
         "data": sections.data_section(inputs.raw, inputs.cleaned, inputs.corpus, missing),
         "labels": sections.label_section(inputs.training, missing),
-        "synthetic": sections.synthetic_section(inputs.synthetic, missing),
+        "synthetic": sections.synthetic_section(inputs.synthetic, inputs.augmented, missing),
         "model": sections.model_section(inputs.adapter, missing),
         "techniques": rows,
         "pick": asdict(pick(rows, settings)),
@@ -125,11 +125,13 @@ def notices(report: Mapping[str, Any]) -> list[str]:
         found.append(
             "All labels are weak (from stars or given by the source): the annotation pilot is waiting for people."
         )
-    if report["synthetic"]["rows_kept"]:
+    if report["synthetic"]["rows_trained_on"]:
         maker = {True: "the embedded stand-in generator", False: "a generator"}.get(
             report["synthetic"]["stand_in"], "a generator that its report does not name as stand-in or real"
         )
         found.append(f"Synthetic training rows were made by {maker}. Whether they help has not been shown.")
+    if review := report["synthetic"]["review"]:
+        found.append(f"{review}.")
     if len({json.dumps(row["machine"], sort_keys=True) for row in report["techniques"]}) > 1:
         found.append("The benchmarks are from different machines: compare ratios, not seconds.")
     return found

@@ -112,9 +112,10 @@ def label_section(training: Artifact | None, missing: Missing) -> Section:
     }
 
 
-def synthetic_section(synthetic: Artifact | None, missing: Missing) -> Section:
-    """How many generated rows were kept, and why the others were not."""
+def synthetic_section(synthetic: Artifact | None, augmented: Artifact | None, missing: Missing) -> Section:
+    """How many generated rows were kept, why the others were not, and what people said of them."""
     report = missing.report(synthetic, "synthetic data", "validated_synthetic_reviews")
+    trained_on = missing.report(augmented, "synthetic data", "augmented_reviews") if augmented else {}
     return {
         "rows_in": report.get("rows_in"),
         "rows_kept": report.get("rows_kept"),
@@ -122,6 +123,8 @@ def synthetic_section(synthetic: Artifact | None, missing: Missing) -> Section:
         "reasons": {name: rows for name, rows in (report.get("reasons") or {}).items() if rows},
         "generator": report.get("generator"),
         "stand_in": report.get("generator_is_stand_in"),
+        "rows_trained_on": trained_on.get("rows_synthetic", report.get("rows_kept")),
+        "review": (trained_on.get("review") or {}).get("sentence"),
     }
 
 

@@ -1,6 +1,7 @@
 """The pick, and the report with all of its inputs, with none, and with hostile ones."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,18 @@ def inputs(tmp_path: Path) -> ReportInputs:
             {"rows_in": 5, "rows_kept": 3, "rows_rejected": 2, "generator_is_stand_in": True},
         ),
     )
+
+
+@pytest.mark.parametrize(("rows", "made_by"), [(0, False), (3, True)])
+def test_the_report_tells_what_people_said_of_synthetic_rows_and_how_many_were_trained_on(
+    inputs: ReportInputs, tmp_path: Path, rows: int, made_by: bool
+) -> None:
+    said = "People find synthetic rows sound in 0.600 [0.502, 0.691] n=100"
+    augmented = artifact(tmp_path, "augmented_reviews", {"rows_synthetic": rows, "review": {"sentence": said}})
+    summary = build_report(replace(inputs, augmented=augmented), ReportSettings(), tmp_path).summary
+    assert f"{said}." in summary["notices"]
+    assert any("Synthetic training rows were made by" in notice for notice in summary["notices"]) is made_by
+    assert f"2 rejected, {rows} trained on" in (tmp_path / "report.md").read_text("utf-8")
 
 
 def test_the_fastest_qualified_artefact_is_picked() -> None:
