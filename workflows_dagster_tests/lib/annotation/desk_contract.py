@@ -170,7 +170,7 @@ def check_strange_review(bench: Bench, round_id: str) -> None:
 
 
 def check_other_choices(bench: Bench, round_id: str) -> None:
-    """A round may ask something else: its own choices count, and those of the pilot do not."""
+    """A round may ask something else, show a claim beside the text, and take free text with an answer."""
     questions = [Question(f"r/{number}", f"{number}: {TEXT}", "", claim="positive") for number in range(2)]
     bench.desk.request(
         AnnotationRound(round_id, questions, "# What to do\n", 1, asked_reason="comment", inquiry=SOUNDNESS)

@@ -2,13 +2,13 @@
 
 import csv
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows_dagster.lib.annotation.desk import Question, ResponseReason
+from workflows_dagster.lib.annotation.desk import FEELING, Question, ResponseReason
 from workflows_dagster.lib.annotation.form import COLUMNS, read_form, write_form
 from workflows_dagster.lib.schema import LABELS
 
@@ -111,3 +111,17 @@ def _save(sheet: Spreadsheet, labels: dict[str, str], texts: list[str], change: 
         cells = {"review_id": f"{review_id} ", "text": text, "label": change(label), "annotator": "Änn", "notes": "x"}
         writer.writerow([cells.get(column, "") for column in sheet.columns])
     return buffer.getvalue().encode(sheet.encoding)
+
+
+def test_form_of_another_inquiry_has_its_columns_and_takes_its_choices_alone() -> None:
+    inquiry = replace(FEELING, choices=("keep", "reject"), claim="Meant as", comment_column="correction")
+    form = write_form([Question("shop:1", "text", "", claim="neutral")], with_reason=True, inquiry=inquiry)
+    assert form.decode("utf-8-sig").splitlines() == [
+        '"review_id","text","suggestion","meant_as","label","annotator","correction"',
+        '"shop:1","text","","neutral","","",""',
+    ]
+
+    filled = b"review_id,label,correction\nshop:1,Keep,better\nshop:1,positive,\n"
+    answers, rejected = read_form(filled, "f.csv", frozenset({"shop:1"}), inquiry.choices, inquiry.comment_column)
+    assert [(answer.label, answer.reason) for answer in answers] == [("keep", "better")]
+    assert [(reject.given, reject.expected) for reject in rejected] == [("positive", "one of keep, reject")]
