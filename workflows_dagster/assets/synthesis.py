@@ -96,7 +96,7 @@ def synthetic_reviews(
 @dg.asset(
     group_name="synthesis",
     kinds={"scikitlearn", "parquet"},
-    code_version="1",
+    code_version="2",
     check_specs=check_specs("validated_synthetic_reviews", [*VALIDATED_OF_SYNTHETIC, *VALIDATED_OF_TRAINING]),
 )
 def validated_synthetic_reviews(
