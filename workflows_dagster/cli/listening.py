@@ -15,7 +15,9 @@ from workflows_dagster.lib.annotation.desk import AnnotationDesk
 from workflows_dagster.lib.errors import AnnotationUnavailableError, ConfigurationError, RoundUnknownError
 from workflows_dagster.resources.annotation import ArgillaAnnotation
 from workflows_dagster.resources.registry import build_resources
-from workflows_dagster.sensors.pilot_responses import record_closed_round
+from workflows_dagster.sensors.people import PeopleAtWork
+from workflows_dagster.sensors.pilot_responses import ANNOTATORS
+from workflows_dagster.sensors.synthetic_review_responses import REVIEWERS
 from workflows_dagster.settings import Settings, load_settings
 
 DEFAULT_PORT: Final = 6910
@@ -32,10 +34,10 @@ def argilla_webhook(
 ) -> None:
     """Listen to Argilla's webhooks and record a finished round at once. Needs an owner's key. Ctrl-C ends it."""
     settings = load_settings()
-    # A service manager ends it as Ctrl-C does, so that the webhook does not stay registered.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with refusing():
         annotation = _argilla_of(settings)
+        # A service manager ends it as Ctrl-C does, so that the webhook does not stay registered.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with project_instance(settings) as instance, listening(host, port) as listener:
             server = annotation.server()
             with registered(server, url or f"http://{host}:{listener.port}") as secret:
@@ -47,12 +49,13 @@ def argilla_webhook(
                     console.print("Ended. The sensor goes on looking at its own pace.")
 
 
-def look_once(instance: dg.DagsterInstance, desk: AnnotationDesk) -> str:
+def look_once(people: PeopleAtWork, instance: dg.DagsterInstance, desk: AnnotationDesk) -> str:
     """What a look at the round found, also where it could not be looked at: the sensor will look again."""
     try:
-        return record_closed_round(instance, desk)
+        found = people.record_closed_round(instance, desk)
     except (AnnotationUnavailableError, RoundUnknownError) as error:
-        return str(error)
+        found = str(error)
+    return f"{people.responses}: {found}"
 
 
 def _look_whenever_heard(listener: Listener, instance: dg.DagsterInstance, desk: AnnotationDesk) -> None:
@@ -61,7 +64,8 @@ def _look_whenever_heard(listener: Listener, instance: dg.DagsterInstance, desk:
         time.sleep(_GATHER_S)
         # Before the look: what is answered meanwhile is another reason.
         listener.heard.clear()
-        console.print(escape(look_once(instance, desk)), highlight=False)
+        for people in (ANNOTATORS, REVIEWERS):
+            console.print(escape(look_once(people, instance, desk)), highlight=False)
 
 
 def _argilla_of(settings: Settings) -> ArgillaAnnotation:

@@ -4,7 +4,6 @@ from typing import Final
 
 import dagster as dg
 
-from workflows_dagster.lib.annotation.desk import AnnotationDesk
 from workflows_dagster.resources.annotation import AnnotationResource
 from workflows_dagster.sensors.people import PeopleAtWork
 
@@ -22,13 +21,3 @@ def pilot_responses_sensor(
 ) -> dg.SensorResult | dg.SkipReason:
     """Observes progress on the requested round, and materializes pilot_responses once it closes."""
     return ANNOTATORS.look(context, annotation_desk.desk())
-
-
-def record_closed_round(instance: dg.DagsterInstance, desk: AnnotationDesk) -> str:
-    """Materializes pilot_responses at once if the round is closed, and says how far people are.
-
-    Raises:
-        RoundUnknownError: The desk does not hold the round that was requested last.
-        AnnotationUnavailableError: The desk does not answer.
-    """
-    return ANNOTATORS.record_closed_round(instance, desk)

@@ -10,7 +10,7 @@ import pytest
 from workflows_dagster.lib.annotation.desk import AnnotationRound, Question, Responses, RoundStatus
 from workflows_dagster.lib.errors import AnnotationPermissionError, AnnotationUnavailableError, WorkflowError
 from workflows_dagster.resources.annotation import AnnotationResource, FileAnnotation
-from workflows_dagster.sensors.pilot_responses import pilot_responses_sensor, record_closed_round
+from workflows_dagster.sensors.pilot_responses import ANNOTATORS, pilot_responses_sensor
 
 ROUND = AnnotationRound("r1", [Question("a", "first", ""), Question("b", "second", "")], "", 1)
 
@@ -166,15 +166,15 @@ def test_round_recorded_at_once_is_not_recorded_again_by_the_sensor(
     metadata = {"annotation/round_id": "r1"}
     instance.report_runless_asset_event(dg.AssetMaterialization("pilot_annotation_request", metadata=metadata))
     fill(desk, "a,positive,ann")
-    assert record_closed_round(instance, desk.desk()).startswith("1 of 2 reviews")
+    assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("1 of 2 reviews")
     fill(desk, "a,positive,ann", "b,neutral,ann")
 
-    assert record_closed_round(instance, desk.desk()).startswith("materialized: 2 of 2 reviews")
-    assert record_closed_round(instance, desk.desk()).startswith("recorded before: 2 of 2 reviews")
+    assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("materialized: 2 of 2 reviews")
+    assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("recorded before: 2 of 2 reviews")
     context = dg.build_sensor_context(instance=instance, resources={"annotation_desk": desk})
     result = pilot_responses_sensor(context)
 
     assert isinstance(result, dg.SensorResult)
     assert (list(result.asset_events), bool(result.cursor)) == ([], True)
     fill(desk, "a,negative,ann", "b,neutral,ann")
-    assert record_closed_round(instance, desk.desk()).startswith("materialized")
+    assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("materialized")
