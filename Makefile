@@ -4,6 +4,8 @@ UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { echo $$p; break; }; done)
 READY := .venv/.ready
+# Slow tests train models and start servers: more of them at once would only wait for one another.
+SLOW_WORKERS := 3
 RUN := $(UV) run --frozen
 export UV_PYTHON_DOWNLOADS := never
 unexport PYTHONDONTWRITEBYTECODE
@@ -32,10 +34,10 @@ dev: setup ## Open the Dagster UI on http://127.0.0.1:3000.
 	$(RUN) dagster dev
 
 test: setup ## Run the fast tests.
-	$(RUN) pytest
+	$(RUN) pytest -n auto
 
 test-slow: setup ## Run the tests that take longer: real processes, whole jobs, benchmarks' correctness.
-	$(RUN) pytest -m slow
+	$(RUN) pytest -m slow -n $(SLOW_WORKERS) --dist loadfile
 
 check: setup ## Formatting, lint, types, import directions, definitions.
 	$(RUN) ruff format --check

@@ -24,7 +24,7 @@ HOLD_PREFIX: Final = "hold-"
 """How the names of branches begin that keep tagged commits."""
 
 _COMMIT_ID = re.compile(r"[0-9a-f]{64}")
-_BRANCH_TRIES = 3
+_BRANCH_TRIES = 5
 
 
 @dataclass(frozen=True)
