@@ -106,7 +106,7 @@ def interval(values: npt.NDArray[Any]) -> tuple[float, float, float]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "by_chance", "default", "gained"), [("flipped", 14.2, 33.1, 12), ("modelled", 39.9, 59.0, 12)]
+    ("kind", "by_chance", "default", "gained"), [("flipped", 14.2, 33.1, 12), ("modelled", 39.9, 59.0, 8)]
 )
 def test_hundred_questions_find_more_wrong_labels_than_a_hundred_at_random(
     tmp_path: Path, sentences: pl.DataFrame, kind: str, by_chance: float, default: float, gained: float
@@ -117,7 +117,7 @@ def test_hundred_questions_find_more_wrong_labels_than_a_hundred_at_random(
 
     # Though 30 of the 100 stay random.
     assert interval(at_random)[0] == pytest.approx(by_chance, abs=3)
-    assert interval(by_default)[0] == pytest.approx(default, abs=3)
+    assert interval(by_default)[0] == pytest.approx(default, abs=4)
     # Seed by seed, by the lower bound; over ten seeds: 18.9 [16.6, 21.2] for flipped, 19.1 [16.0, 22.2] for modelled labels.
     assert interval(by_default - at_random)[1] > gained
     assert interval(picked - by_default)[1] > 0
