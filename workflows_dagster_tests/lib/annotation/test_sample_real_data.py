@@ -118,7 +118,7 @@ def test_hundred_questions_find_more_wrong_labels_than_a_hundred_at_random(
     # Though 30 of the 100 stay random.
     assert interval(at_random)[0] == pytest.approx(by_chance, abs=3)
     assert interval(by_default)[0] == pytest.approx(default, abs=4)
-    # Seed by seed, by the lower bound; over ten seeds: 18.9 [16.6, 21.2] for flipped, 19.1 [16.0, 22.2] for modelled labels.
+    # Seed by seed, by the lower bound. Over ten seeds: flipped 18.9 [16.6, 21.2], modelled 19.1 [16.0, 22.2].
     assert interval(by_default - at_random)[1] > gained
     assert interval(picked - by_default)[1] > 0
 

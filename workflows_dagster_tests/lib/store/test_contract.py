@@ -19,7 +19,7 @@ from workflows_dagster.lib.hashing import digest_record
 from workflows_dagster.lib.store.repository import Change
 from workflows_dagster.lib.store.version import VERSION_FILE, FileStat
 from workflows_dagster.lib.store.versioned import VersionedStore
-from workflows_dagster_tests.lib.store.backends import Backend, Begun, content, failed, publish
+from workflows_dagster_tests.lib.store.backends import BACKENDS, Backend, Begun, content, failed, publish
 
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # SHA-256 of nothing
 
@@ -44,6 +44,13 @@ ODD_NAMES = [
     "deep/er/than/that/x",
     "x" * 200,
 ]
+
+
+def test_contract_is_tried_on_a_real_lakefs_server() -> None:
+    """Once for all tests: each of them skipping by itself would hide the other reasons to skip."""
+    if "lakefs" not in BACKENDS:
+        pytest.skip("no lakeFS server is named in LAKEFS_TEST_ENDPOINT: see docs/lakefs.md")
+    assert list(BACKENDS) == ["git", "lakefs-loopback", "lakefs"]
 
 
 def test_published_content_is_read_at_its_commit_and_at_the_branch(store: VersionedStore) -> None:
