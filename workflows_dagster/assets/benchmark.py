@@ -57,7 +57,7 @@ def technique_benchmarks(
 @dg.asset(
     group_name="benchmark",
     kinds={"html", "json"},
-    code_version="1",
+    code_version="2",
     check_specs=check_specs("benchmark_report", BENCHMARK_REPORT),
 )
 def benchmark_report(

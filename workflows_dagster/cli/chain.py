@@ -162,6 +162,9 @@ def _overview(summary: dict[str, Any]) -> Table:
     table.add_row(
         "macro-F1, baseline", f"{estimate_text(summary['baseline']['macro_f1'])}  ({summary['baseline']['name']})"
     )
+    if gold := summary.get("gold"):
+        baseline = f"(baseline {estimate_text(gold['baseline_macro_f1'])})"
+        table.add_row("macro-F1, people's labels", f"{estimate_text(gold['macro_f1'])}  {baseline}")
     return table
 
 

@@ -42,6 +42,8 @@ def plots(report: Mapping[str, Any]) -> dict[str, str]:
     for key, title in (("per_class", "F1 of each class"), ("per_source", "Macro-F1 on each source")):
         if ours and linear and ours.get(key):
             found[key] = figures.interval_plot(title, _pairs(ours[key], linear.get(key, {})))
+    if report["gold"] and report["gold"]["n"]:
+        found["gold"] = figures.interval_plot("Macro-F1 by origin of the label", _by_label_source(report["gold"]))
     if model["confusion"]:
         found["confusion"] = figures.confusion_plot("Confusion matrix on the test rows", LABELS, model["confusion"])
     if model["curve"]["loss"] or model["curve"]["macro_f1"]:
@@ -62,6 +64,11 @@ def _pairs(ours: Mapping[str, Any], linear: Mapping[str, Any]) -> list[tuple[str
             series["TF-IDF baseline"] = _interval(linear[name])
         rows.append((name, series))
     return rows
+
+
+def _by_label_source(gold: Mapping[str, Any]) -> list[tuple[str, dict[str, Interval]]]:
+    ours = {row["label_source"]: row["model"] for row in gold["rows"]}
+    return _pairs(ours, {row["label_source"]: row["baseline"] for row in gold["rows"] if row["baseline"]})
 
 
 def _interval(found: Mapping[str, float]) -> Interval:

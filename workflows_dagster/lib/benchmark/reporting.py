@@ -108,6 +108,7 @@ def gather(inputs: ReportInputs, settings: ReportSettings) -> dict[str, Any]:
         "machine": rows[0]["machine"] if rows else None,
         "provenance": [_origin(artifact) for artifact in inputs.artifacts()],
     }
+    report["gold"] = sections.gold_section(report["model"])
     report["notices"] = notices(report)
     report["missing"] = missing.notes
     return report
@@ -155,6 +156,7 @@ def summarize(report: Mapping[str, Any]) -> dict[str, Any]:
         "label_sources": report["labels"]["sources"],
         "macro_f1": (model["model"] or {}).get("macro_f1"),
         "baseline": {"name": baseline.get("name"), "macro_f1": baseline.get("macro_f1")},
+        "gold": _gold_figures(report["gold"]),
         "techniques": [
             {
                 "technique": row["technique"],
@@ -175,6 +177,14 @@ def summarize(report: Mapping[str, Any]) -> dict[str, Any]:
         "report": HTML_FILE,
         "files": [HTML_FILE, MARKDOWN_FILE, REPORT_FILE],
     }
+
+
+def _gold_figures(gold: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Macro-F1 of model and baseline on the rows that people labelled; None where there are none."""
+    if not gold or not gold["n"]:
+        return None
+    people = next(row for row in gold["rows"] if row["label_source"] == "human")
+    return {"macro_f1": people["model"], "baseline_macro_f1": people["baseline"]}
 
 
 def _benchmarks(artifacts: Sequence[Artifact], adapter: Artifact | None) -> tuple[list[dict[str, Any]], list[str]]:

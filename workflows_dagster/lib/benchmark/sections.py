@@ -13,9 +13,11 @@ from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.benchmark.quality import class_ids
 from workflows_dagster.lib.errors import NotPublishedError
 from workflows_dagster.lib.metrics import confusion
-from workflows_dagster.lib.schema import LABELS, SPLITS
+from workflows_dagster.lib.schema import LABEL_SOURCES, LABELS, SPLITS
 
 BUNDLED_SOURCES: Final = Path(__file__).parents[1] / "sample" / "sources.yaml"
+FEW_ROWS: Final = 100
+"""Gold rows below which the report warns of the width of their interval."""
 Section = dict[str, Any]
 
 
@@ -143,6 +145,28 @@ def model_section(adapter: Artifact | None, missing: Missing) -> Section:
     return section
 
 
+def gold_section(model: Section) -> Section | None:
+    """Scores on the test rows that people labelled, beside those on each kind of weak label.
+
+    Args:
+        model: What `model_section` gave.
+
+    Returns:
+        None where the report of the model does not tell its scores by origin of the label.
+    """
+    ours = (model["model"] or {}).get("per_label_source")
+    if ours is None:
+        return None
+    linear = (model["baseline"] or {}).get("per_label_source") or {}
+    order = {"human": -1} | {name: number for number, name in enumerate(LABEL_SOURCES) if name != "human"}
+    rows = [
+        {"label_source": name, "n": ours[name]["n"], "model": ours[name], "baseline": linear.get(name)}
+        for name in sorted(ours, key=lambda name: (order.get(name, len(order)), name))
+    ]
+    count = ours["human"]["n"] if "human" in ours else 0
+    return {"n": count, "rows": rows if count else [], "note": _gold_note(count)}
+
+
 def bundled_sources() -> set[str]:
     """Names of the sources of the bundled sample, whose reviews are made up."""
     if not BUNDLED_SOURCES.is_file():
@@ -150,6 +174,18 @@ def bundled_sources() -> set[str]:
     described = yaml.safe_load(BUNDLED_SOURCES.read_text("utf-8"))
     listed = described.get("sources", []) if isinstance(described, dict) else []
     return set(listed) if isinstance(listed, dict) else {str(source["name"]) for source in listed}
+
+
+def _gold_note(count: int) -> str | None:
+    """What to know of a score on so many gold rows."""
+    if count == 0:
+        return "No test row has a label by people yet."
+    if count < FEW_ROWS:
+        return (
+            f"Only {count} of the test rows {'has' if count == 1 else 'have'} a label by people: with fewer than "
+            f"{FEW_ROWS}, the interval is wide and itself uncertain."
+        )
+    return None
 
 
 def _total(rows: object) -> int | None:

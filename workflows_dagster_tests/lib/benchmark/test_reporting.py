@@ -8,7 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from workflows_dagster.chain import ChainResult
 from workflows_dagster.checks.benchmark import fetches, judge_self_contained, judge_techniques
+from workflows_dagster.cli.chain import show
 from workflows_dagster.lib.artifact import Artifact, write_report
 from workflows_dagster.lib.benchmark.picking import pareto_front, pick
 from workflows_dagster.lib.benchmark.reporting import ReportInputs, build_report
@@ -119,6 +121,91 @@ def test_the_report_tells_what_people_said_of_synthetic_rows_and_how_many_were_t
     assert f"{said}." in summary["notices"]
     assert any("Synthetic training rows were made by" in notice for notice in summary["notices"]) is made_by
     assert f"2 rejected, {rows} trained on" in (tmp_path / "report.md").read_text("utf-8")
+
+
+def judged_by(folder: Path, name: str, labels: dict[str, dict[str, Any]], baseline: dict[str, Any]) -> Artifact:
+    """An adapter whose report tells scores by origin of the label."""
+    scores = {
+        "macro_f1": estimate(0.7, 0.6, 0.8),
+        "accuracy": estimate(0.8, 0.7, 0.9),
+        "per_class": {},
+        "per_source": {},
+    }
+    return artifact(
+        folder,
+        name,
+        {
+            "model": scores | {"per_label_source": labels},
+            "baseline": {"name": "TF-IDF", **scores, "per_label_source": baseline},
+        },
+    )
+
+
+def gold_part(folder: Path) -> tuple[list[str], str]:
+    """Lines of the markdown, and the page, after the heading of the gold rows."""
+    text, page = ((folder / name).read_text("utf-8") for name in ("report.md", "report.html"))
+    part = text.partition("### Gold rows")[2].partition("## The data")[0]
+    return [line for line in part.splitlines() if line], page.partition("<h3>Gold rows</h3>")[2].partition("<h2>")[0]
+
+
+def test_scores_on_labels_by_people_stand_apart_from_those_on_weak_labels(inputs: ReportInputs, tmp_path: Path) -> None:
+    people, rating = estimate(0.61, 0.5, 0.72, 100), estimate(0.9, 0.88, 0.92, 1200)
+    linear = {"human": estimate(0.55, 0.44, 0.66, 100)}
+    adapter = judged_by(tmp_path, "judged", {"given": rating, "human": people, "rating": rating}, linear)
+    summary = build_report(replace(inputs, adapter=adapter), ReportSettings(), tmp_path).summary
+    assert summary["gold"] == {"macro_f1": people, "baseline_macro_f1": linear["human"]}
+    lines, page = gold_part(tmp_path)
+    assert [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines[2:]] == [
+        "| by people (gold) | 100 | 0.610 [0.500, 0.720] | 0.550 [0.440, 0.660] |",
+        "| weak: rating | 1,200 | 0.900 [0.880, 0.920] | n/a |",
+        "| weak: given | 1,200 | 0.900 [0.880, 0.920] | n/a |",
+    ]
+    assert page.index("by people (gold)") < page.index("weak: rating") < page.index("<svg")
+    assert "the interval is wide" not in page
+
+
+@pytest.mark.parametrize(("rows", "said"), [(1, "Only 1 of the test rows has"), (99, "Only 99 of the test rows have")])
+def test_a_score_on_few_labels_by_people_is_said_to_be_uncertain(
+    inputs: ReportInputs, tmp_path: Path, rows: int, said: str
+) -> None:
+    labels = {"human": estimate(0.6, 0.3, 0.9, rows)}
+    build_report(replace(inputs, adapter=judged_by(tmp_path, "judged", labels, labels)), ReportSettings(), tmp_path)
+    lines, page = gold_part(tmp_path)
+    for text in (lines[-1], page):
+        assert said in text
+        assert "with fewer than 100, the interval is wide" in text
+
+
+def test_no_label_by_people_is_said_in_one_sentence(inputs: ReportInputs, tmp_path: Path) -> None:
+    adapter = judged_by(tmp_path, "judged", {"rating": estimate(0.9, 0.8, 1)}, {})
+    summary = build_report(replace(inputs, adapter=adapter), ReportSettings(), tmp_path).summary
+    assert summary["gold"] is None
+    lines, page = gold_part(tmp_path)
+    assert lines == ["No test row has a label by people yet."]
+    assert lines[0] in page
+    assert "<table" not in page.partition(lines[0])[0]
+
+
+def test_a_model_of_before_scores_by_origin_says_nothing_of_gold_rows(inputs: ReportInputs, tmp_path: Path) -> None:
+    summary = build_report(inputs, ReportSettings(), tmp_path).summary
+    assert summary["gold"] is None
+    for name in ("report.html", "report.md"):
+        text = (tmp_path / name).read_text("utf-8")
+        assert "Gold rows" not in text
+        assert "label by people" not in text
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_the_terminal_shows_scores_on_labels_by_people_where_there_are_any(
+    inputs: ReportInputs, tmp_path: Path, capsys: pytest.CaptureFixture[str], found: bool
+) -> None:
+    labels = {"human": estimate(0.61, 0.5, 0.72, 40)} if found else {"rating": estimate(0.9, 0.8, 1)}
+    place = artifact(tmp_path, "benchmark_report")
+    adapter = judged_by(tmp_path, "judged", labels, labels)
+    build_report(replace(inputs, adapter=adapter), ReportSettings(), place.folder)
+    show(ChainResult(place))
+    row = "macro-F1, people's labels  0.610 [0.500, 0.720] n=40  (baseline 0.610 [0.500, 0.720] n=40)"
+    assert (row in capsys.readouterr().out) is found
 
 
 def test_the_fastest_qualified_artefact_is_picked() -> None:
