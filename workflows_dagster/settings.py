@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from dotenv import load_dotenv
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workflows_dagster.lib.accelerator import DEFAULT_THREADS
 from workflows_dagster.lib.errors import ConfigurationError
+from workflows_dagster.lib.store.naming import RESERVED_PREFIXES
 
 ENV_FILE: Final = ".env"
 PREFIX: Final = "WORKFLOWS_DAGSTER_"
@@ -111,6 +112,13 @@ class Settings(BaseSettings):
     )
     argilla_workspace: str = Field(default="reviews", description="Workspace of the rounds on the Argilla server.")
     argilla_create: bool = Field(default=False, description="Whether the workspace is made where it is missing.")
+
+    @field_validator("base_branch")
+    @classmethod
+    def _is_a_branch_of_people(cls, value: str) -> str:
+        if value.startswith(RESERVED_PREFIXES):
+            raise ValueError(f"branches that begin with {' or '.join(RESERVED_PREFIXES)} belong to the store")
+        return value
 
     @property
     def manifests(self) -> Path:

@@ -80,6 +80,13 @@ def test_values_that_cannot_be_used_are_named_by_their_variables(monkeypatch: py
     assert "valid integer" in caught.value.expected
 
 
+@pytest.mark.parametrize("name", ["tx-jane", "hold-jane"])
+def test_base_branch_is_none_that_the_store_sweeps(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("WORKFLOWS_DAGSTER_BASE_BRANCH", name)
+    with pytest.raises(ConfigurationError, match="belong to the store"):
+        load_settings()
+
+
 def test_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKFLOWS_DAGSTER_ALERT_WEBHOOK_URL", SECRET)
     settings = load_settings()

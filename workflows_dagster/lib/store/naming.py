@@ -11,6 +11,9 @@ from workflows_dagster.lib.hashing import digest_text
 BRANCH_PREFIX: Final = "tx-"
 """How the names of all transaction branches begin."""
 
+RESERVED_PREFIXES: Final = (BRANCH_PREFIX, "hold-")
+"""How the names of branches begin that are the store's own: of transactions, and of what releases keep in lakeFS."""
+
 _STAMP: Final = "%Y%m%dT%H%M%S%fZ"
 _MAX_SEGMENT_CHARACTERS: Final = 180
 _MAX_LABEL_CHARACTERS: Final = 160
