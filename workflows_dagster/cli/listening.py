@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from workflows_dagster.cli.screen import console, refusing
 from workflows_dagster.instance import project_instance
-from workflows_dagster.lib.annotation.argilla_webhook import Listener, listening, registered
+from workflows_dagster.lib.annotation.argilla.webhook import Listener, listening, registered
 from workflows_dagster.lib.annotation.desk import AnnotationDesk
 from workflows_dagster.lib.errors import AnnotationUnavailableError, ConfigurationError, RoundUnknownError
 from workflows_dagster.resources.annotation import ArgillaAnnotation

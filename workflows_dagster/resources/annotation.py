@@ -6,8 +6,8 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from workflows_dagster.lib.annotation.argilla_desk import ArgillaDesk
-from workflows_dagster.lib.annotation.argilla_server import ArgillaServer
+from workflows_dagster.lib.annotation.argilla.desk import ArgillaDesk
+from workflows_dagster.lib.annotation.argilla.server import ArgillaServer
 from workflows_dagster.lib.annotation.desk import AnnotationDesk
 from workflows_dagster.lib.annotation.files import FileDesk
 

@@ -6,7 +6,7 @@ import dagster as dg
 import pytest
 
 from workflows_dagster.definitions import build_definitions
-from workflows_dagster.lib.annotation.argilla_desk import ArgillaDesk
+from workflows_dagster.lib.annotation.argilla.desk import ArgillaDesk
 from workflows_dagster.lib.annotation.files import FileDesk
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.resources.annotation import AnnotationResource, ArgillaAnnotation, FileAnnotation

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from workflows_dagster.lib.annotation.argilla_desk import ArgillaDesk
-from workflows_dagster.lib.annotation.argilla_rounds import dataset_name
-from workflows_dagster.lib.annotation.argilla_server import ArgillaServer
+from workflows_dagster.lib.annotation.argilla.desk import ArgillaDesk
+from workflows_dagster.lib.annotation.argilla.rounds import dataset_name
+from workflows_dagster.lib.annotation.argilla.server import ArgillaServer
 from workflows_dagster.lib.annotation.desk import FEELING
 from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla
 from workflows_dagster_tests.argilla_server_fixture import Api, api

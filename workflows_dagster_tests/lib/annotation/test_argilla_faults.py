@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from workflows_dagster.lib.annotation import argilla_records
-from workflows_dagster.lib.annotation.argilla_desk import ArgillaDesk
-from workflows_dagster.lib.annotation.argilla_rounds import dataset_name
+from workflows_dagster.lib.annotation.argilla import records
+from workflows_dagster.lib.annotation.argilla.desk import ArgillaDesk
+from workflows_dagster.lib.annotation.argilla.rounds import dataset_name
 from workflows_dagster.lib.annotation.desk import RoundState
 from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla, local_argilla
 from workflows_dagster.lib.errors import (
@@ -29,9 +29,9 @@ PULL = "/records"
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten records a request, so that small rounds take several."""
-    monkeypatch.setattr(argilla_records, "PUSHED_ROWS", 10)
-    monkeypatch.setattr(argilla_records, "PULLED_ROWS", 10)
-    monkeypatch.setattr("workflows_dagster.lib.annotation.argilla_server._PAUSE_S", 0)
+    monkeypatch.setattr(records, "PUSHED_ROWS", 10)
+    monkeypatch.setattr(records, "PULLED_ROWS", 10)
+    monkeypatch.setattr("workflows_dagster.lib.annotation.argilla.server._PAUSE_S", 0)
 
 
 @pytest.fixture(scope="module")

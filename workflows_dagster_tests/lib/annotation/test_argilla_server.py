@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from workflows_dagster.lib.annotation.argilla_desk import ArgillaDesk
-from workflows_dagster.lib.annotation.argilla_server import ArgillaServer
+from workflows_dagster.lib.annotation.argilla.desk import ArgillaDesk
+from workflows_dagster.lib.annotation.argilla.server import ArgillaServer
 from workflows_dagster.lib.errors import (
     AnnotationPermissionError,
     AnnotationUnavailableError,
@@ -96,7 +96,7 @@ def test_refused_key_is_a_permission_error_at_once(
 def test_proxy_without_a_server_is_unavailable_after_each_attempt(
     url: str, answers: dict[str, Answer], requests: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workflows_dagster.lib.annotation.argilla_server._PAUSE_S", 0)
+    monkeypatch.setattr("workflows_dagster.lib.annotation.argilla.server._PAUSE_S", 0)
     answers["/api/v1/version"] = (503, "nobody at home")
     assert isinstance(fail(url, attempts=3), AnnotationUnavailableError)
     assert requests == ["/api/v1/version"] * 3

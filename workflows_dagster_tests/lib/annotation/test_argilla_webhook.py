@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from workflows_dagster.lib.annotation.argilla_webhook import (
+from workflows_dagster.lib.annotation.argilla.webhook import (
     EVENTS,
     LARGEST_BODY_BYTES,
     Listener,

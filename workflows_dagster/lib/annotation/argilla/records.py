@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from workflows_dagster.lib.annotation.argilla_rounds import (
+from workflows_dagster.lib.annotation.argilla.rounds import (
     CLAIM,
     LABEL,
     MEANING,
@@ -19,7 +19,7 @@ from workflows_dagster.lib.annotation.argilla_rounds import (
     Part,
     moment,
 )
-from workflows_dagster.lib.annotation.argilla_server import Connection
+from workflows_dagster.lib.annotation.argilla.server import Connection
 from workflows_dagster.lib.annotation.desk import REASON as REASON_SCHEMA
 from workflows_dagster.lib.annotation.desk import (
     RESPONSE,

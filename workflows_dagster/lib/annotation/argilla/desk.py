@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from workflows_dagster.lib.annotation.argilla_records import Pulled, pull, push
-from workflows_dagster.lib.annotation.argilla_rounds import HeldPart, held_parts, parts_of, prepare
-from workflows_dagster.lib.annotation.argilla_server import AnnotationMissingError, ArgillaServer, Connection
+from workflows_dagster.lib.annotation.argilla.records import Pulled, pull, push
+from workflows_dagster.lib.annotation.argilla.rounds import HeldPart, held_parts, parts_of, prepare
+from workflows_dagster.lib.annotation.argilla.server import AnnotationMissingError, ArgillaServer, Connection
 from workflows_dagster.lib.annotation.desk import AnnotationRound, Responses, RoundStatus, count_answered
 from workflows_dagster.lib.errors import RoundUnknownError
 from workflows_dagster.lib.hashing import digest_record

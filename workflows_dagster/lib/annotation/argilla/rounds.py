@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from workflows_dagster.lib.annotation.argilla_server import Connection
+from workflows_dagster.lib.annotation.argilla.server import Connection
 from workflows_dagster.lib.annotation.desk import FEELING, AnnotationRound, AskedReason, Inquiry, Question
 from workflows_dagster.lib.errors import RoundUnknownError
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from workflows_dagster.lib.annotation.argilla_server import ArgillaServer
+from workflows_dagster.lib.annotation.argilla.server import ArgillaServer
 from workflows_dagster.lib.annotation.libraries import load
 from workflows_dagster.lib.errors import AnnotationError, ConfigurationError
 

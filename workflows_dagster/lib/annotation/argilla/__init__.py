@@ -1,0 +1,1 @@
+"""Rounds on an Argilla server."""
