@@ -83,7 +83,7 @@ def pilot_annotation_request(
 @dg.asset(
     group_name="annotation",
     kinds={"polars", "parquet"},
-    code_version="3",
+    code_version="4",
     deps=["pilot_responses"],
     check_specs=check_specs("pilot_labels", [*PILOT_LABELS, *PILOT_LABELS_OF_PILOT]),
 )

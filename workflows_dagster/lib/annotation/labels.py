@@ -36,6 +36,9 @@ from workflows_dagster.lib.errors import RoundUnfinishedError
 PILOT_RESPONSE: Final = pa.schema(
     [pa.field(name, pa.string(), nullable=False) for name in ("review_id", "annotator", "label")]
 )
+PILOT_REASON: Final = pa.schema(
+    [pa.field(name, pa.string(), nullable=False) for name in ("review_id", "annotator", "reason")]
+)
 PILOT_REJECT: Final = pa.schema(
     [
         pa.field("origin", pa.string(), nullable=False),
@@ -101,7 +104,7 @@ class LabelsSettings(BaseModel):
 def build_pilot_labels(
     request: Artifact, pilot: Artifact, corpus: Artifact, desk: AnnotationDesk, settings: LabelsSettings, folder: Path
 ) -> PilotLabelsReport:
-    """Writes labels, responses, rejects and next_round (Parquet) and the report of the round that was requested.
+    """Writes labels, responses, reasons, rejects and next_round (Parquet) and the report of the requested round.
 
     A round that nobody has answered gives empty tables and the status waiting, and needs no library of the extra.
 
@@ -147,6 +150,7 @@ def build_pilot_labels(
     write_table(folder / LABELS_FILE, labels, PILOT_LABEL)
     write_table(folder / EARLIER_FILE, pilot.scan(EARLIER_FILE).collect(), EARLIER_LABEL)
     write_table(folder / "responses.parquet", responses.table, PILOT_RESPONSE)
+    write_table(folder / "reasons.parquet", responses.reasons, PILOT_REASON)
     write_table(folder / "rejects.parquet", _rejects(responses), PILOT_REJECT)
     write_table(folder / NEXT_ROUND_FILE, asked_next, NEXT_ROUND)
     write_report(folder, report_record(report))

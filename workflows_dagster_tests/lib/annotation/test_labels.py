@@ -12,6 +12,7 @@ import pytest
 
 from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, EARLIER_LABEL
 from workflows_dagster.lib.annotation.desk import (
+    REASON,
     RESPONSE,
     UNFINISHED,
     AnnotationRound,
@@ -112,13 +113,20 @@ def test_waiting_round_gives_empty_tables_and_says_so(tmp_path: Path) -> None:
     folder, report = build(tmp_path, 6, Responses(RESPONSE.to_frame(), []))
 
     heights = {path.name: pl.read_parquet(path).height for path in folder.glob("*.parquet")}
-    names = ["earlier_labels.parquet", "labels.parquet", "next_round.parquet", "rejects.parquet", "responses.parquet"]
-    assert heights == dict.fromkeys(names, 0)
+    names = ["earlier_labels", "labels", "next_round", "reasons", "rejects", "responses"]
+    assert heights == {f"{name}.parquet": 0 for name in names}
     record = json.loads((folder / "report.json").read_text())
     assert (record["status"], record["label_source"], record["gate"]["standing"]) == ("waiting", "weak", "no answers")
     assert record["agreement"]["measures"]["Krippendorff's alpha, ordinal"] is None
     assert "annotation/alpha" not in report.to_metadata()
     assert "undefined" in str(report.to_metadata()["annotation/agreement_verdict"])
+
+
+def test_why_people_answered_is_kept(tmp_path: Path) -> None:
+    table = answered(6, ["ann", "bob"], 1.0)
+    said = pl.DataFrame([("r000001", "ann", "two feelings in one review")], schema=REASON, orient="row")
+    folder, _ = build(tmp_path, 6, Responses(table, [], reasons=said))
+    assert pl.read_parquet(folder / "reasons.parquet").rows() == said.rows()
 
 
 def test_answered_round_is_measured_and_reported(tmp_path: Path) -> None:
