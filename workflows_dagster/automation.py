@@ -22,7 +22,6 @@ FOLLOWING: Final = ("annotation", "synthesis")
 
 _WORK_OF_PEOPLE: Final = dg.AssetSelection.assets("pilot_responses")
 _OPTIONAL_WORK: Final = dg.AssetSelection.assets("synthetic_review_responses")
-_LABELS_OF_PEOPLE: Final = dg.AssetKey("pilot_labels")
 
 _CHANGED: Final = dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
 
@@ -55,11 +54,3 @@ refresh_changed_data_sensor = dg.AutomationConditionSensorDefinition(
     description="Makes annotation and synthesis anew when the content of what they are made of has changed, "
     "as when annotators have finished.",
 )
-
-
-def with_automation(spec: dg.AssetSpec) -> dg.AssetSpec:
-    """The spec with the condition, where it is one that follows."""
-    if spec.group_name not in FOLLOWING:
-        return spec
-    condition = ON_ANSWERS if spec.key == _LABELS_OF_PEOPLE else ON_CHANGED_DATA
-    return spec.replace_attributes(automation_condition=condition)

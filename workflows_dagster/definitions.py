@@ -4,10 +4,8 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from workflows_dagster import assets, checks
-from workflows_dagster.assets.annotation import pilot_responses
-from workflows_dagster.assets.synthesis import synthetic_review_responses
-from workflows_dagster.automation import refresh_changed_data_sensor, with_automation
+from workflows_dagster import assets
+from workflows_dagster.automation import refresh_changed_data_sensor
 from workflows_dagster.console import terminal_logger
 from workflows_dagster.execution import MULTIPROCESS
 from workflows_dagster.jobs import JOBS
@@ -22,8 +20,6 @@ from workflows_dagster.sensors.run_failure import alert_on_failed_run
 from workflows_dagster.sensors.synthetic_review_responses import synthetic_review_responses_sensor
 from workflows_dagster.settings import Settings, load_settings
 
-OWNERS = ["team:reviews"]
-
 
 def build_definitions(settings: Settings, replaced: Mapping[str, object] | None = None) -> dg.Definitions:
     """The definitions of a deployment.
@@ -33,12 +29,7 @@ def build_definitions(settings: Settings, replaced: Mapping[str, object] | None 
         replaced: Resources that stand in for those of the settings, by key.
     """
     return dg.Definitions(
-        assets=[
-            *map(_owned, dg.load_assets_from_package_module(assets)),
-            _owned_spec(pilot_responses),
-            _owned_spec(synthetic_review_responses),
-        ],
-        asset_checks=dg.load_asset_checks_from_package_module(checks),
+        assets=dg.load_assets_from_package_module(assets, include_specs=True),
         jobs=[*JOBS, maintenance_job],
         schedules=SCHEDULES,
         sensors=[
@@ -55,16 +46,6 @@ def build_definitions(settings: Settings, replaced: Mapping[str, object] | None 
         executor=MULTIPROCESS,
         loggers={"console": dg.colored_console_logger, "terminal": terminal_logger},
     )
-
-
-def _owned(asset: object) -> dg.AssetsDefinition:
-    if not isinstance(asset, dg.AssetsDefinition):
-        raise TypeError(f"{asset!r}: expected an asset of this project's own making")
-    return asset.map_asset_specs(lambda spec: with_automation(_owned_spec(spec)))
-
-
-def _owned_spec(spec: dg.AssetSpec) -> dg.AssetSpec:
-    return spec.replace_attributes(owners=OWNERS)
 
 
 @dg.definitions

@@ -15,7 +15,8 @@ from pathlib import Path
 import dagster as dg
 from workflows_dagster.execution import MULTIPROCESS
 from workflows_dagster.lib.audit import Audit, Verdict
-from workflows_dagster.resources.store import EmbeddedStore, Published, StoreResource, check_specs
+from workflows_dagster.publishing import published_asset
+from workflows_dagster.resources.store import EmbeddedStore
 
 @dataclass
 class Nothing:
@@ -34,9 +35,9 @@ def judge(folder: Path):
 
 AUDITS = [Audit("note_is_patient", "It is patient.", judge)]
 
-@dg.asset(check_specs=check_specs("note", AUDITS))
-def note(context: dg.AssetExecutionContext, store: StoreResource) -> Published:
-    yield from store.publish(context, write, audits=AUDITS)
+@published_asset(audits=AUDITS)
+def note():
+    return write
 
 defs = dg.Definitions(
     assets=[note], jobs=[dg.define_asset_job("publish", executor_def=MULTIPROCESS)],

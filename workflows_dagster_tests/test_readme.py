@@ -192,7 +192,7 @@ def test_environment_variables_are_read_by_somebody(name: str) -> None:
 def test_jobs_assets_and_sensors_are_there(name: str, definitions: dg.Definitions) -> None:
     graph = Graph(definitions)
     things = [*(definitions.jobs or []), *(definitions.sensors or []), *(definitions.schedules or [])]
-    checks = [check for asset in graph.specs for check in graph.checks(asset)]
+    checks = [audit for asset in graph.specs for audit in graph.audits(asset)]
     known = {*graph.specs, *(thing.name for thing in [*things, *checks])}
     kinds = r"(?:\w+_(?:reviews|corpus|job|sensor|nightly|weekly|adapter|labels|sample|request|responses))"
     assert {span for span in spans(TEXTS[name]) if re.fullmatch(kinds, span)} <= known

@@ -4,24 +4,17 @@ from functools import partial
 
 import dagster as dg
 
-from workflows_dagster.checks.annotation import (
-    PILOT_LABELS,
-    PILOT_LABELS_OF_PILOT,
-    PILOT_SAMPLE,
-    PILOT_SAMPLE_OF_CORPUS,
-    REQUEST_OF_PILOT,
-    TRAINING_REVIEWS,
-    TRAINING_REVIEWS_OF_CORPUS,
-    TRAINING_REVIEWS_OF_LABELS,
-)
+from workflows_dagster.automation import ON_ANSWERS, ON_CHANGED_DATA
+from workflows_dagster.checks.annotation import PILOT_ANNOTATION_REQUEST, PILOT_LABELS, PILOT_SAMPLE, TRAINING_REVIEWS
 from workflows_dagster.lib.annotation.labels import LabelsSettings, build_pilot_labels
 from workflows_dagster.lib.annotation.request import RequestSettings, build_request
 from workflows_dagster.lib.annotation.rounds import open_round
 from workflows_dagster.lib.annotation.sample import PilotSettings, build_pilot_sample
 from workflows_dagster.lib.annotation.training import build_training_reviews
 from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.publishing import OWNERS, Build, Publication, published_asset
 from workflows_dagster.resources.annotation import AnnotationResource
-from workflows_dagster.resources.store import Published, StoreResource, check_specs
+from workflows_dagster.resources.store import StoreResource
 
 pilot_responses = dg.AssetSpec(
     "pilot_responses",
@@ -29,6 +22,7 @@ pilot_responses = dg.AssetSpec(
     description="The work of people: their answers to the pilot. The sensor pilot_responses_sensor observes progress "
     "and materializes it when the round is complete.",
     group_name="annotation",
+    owners=OWNERS,
     kinds={"csv"},
 )
 
@@ -45,82 +39,61 @@ class LabelsConfig(LabelsSettings, dg.Config):
     """Run configuration of pilot_labels."""
 
 
-@dg.asset(
+@published_asset(
     group_name="annotation",
     kinds={"polars", "parquet"},
     code_version="2",
-    check_specs=check_specs("pilot_sample", [*PILOT_SAMPLE, *PILOT_SAMPLE_OF_CORPUS]),
+    automation_condition=ON_CHANGED_DATA,
+    audits=PILOT_SAMPLE,
 )
-def pilot_sample(
-    context: dg.AssetExecutionContext, config: PilotConfig, review_corpus: Artifact, store: StoreResource
-) -> Published:
+def pilot_sample(config: PilotConfig, review_corpus: Artifact, store: StoreResource) -> Publication:
     """The reviews that people are asked about: from test at random, from train in part those that teach most."""
-    audits = [*PILOT_SAMPLE, *(audit.against(review_corpus.folder) for audit in PILOT_SAMPLE_OF_CORPUS)]
     opening = open_round(store.store(), config.round, config.scorer)
     build = partial(build_pilot_sample, review_corpus, config, opening=opening)
-    yield from store.publish(context, build, audits=audits, inputs=[review_corpus], given=opening.provenance)
+    return Publication(build, given=opening.provenance)
 
 
-@dg.asset(
+@published_asset(
     group_name="annotation",
     kinds={"json"},
     code_version="1",
-    check_specs=check_specs("pilot_annotation_request", REQUEST_OF_PILOT),
+    automation_condition=ON_CHANGED_DATA,
+    audits=PILOT_ANNOTATION_REQUEST,
 )
 def pilot_annotation_request(
-    context: dg.AssetExecutionContext,
-    config: RequestConfig,
-    pilot_sample: Artifact,
-    store: StoreResource,
-    annotation_desk: AnnotationResource,
-) -> Published:
+    config: RequestConfig, pilot_sample: Artifact, annotation_desk: AnnotationResource
+) -> Build:
     """The record of the round that was put before annotators; asking again wipes nothing."""
-    audits = [audit.against(pilot_sample.folder) for audit in REQUEST_OF_PILOT]
-    build = partial(build_request, pilot_sample, annotation_desk.desk(), config)
-    yield from store.publish(context, build, audits=audits, inputs=[pilot_sample])
+    return partial(build_request, pilot_sample, annotation_desk.desk(), config)
 
 
-@dg.asset(
+@published_asset(
     group_name="annotation",
     kinds={"polars", "parquet"},
     code_version="4",
     deps=["pilot_responses"],
-    check_specs=check_specs("pilot_labels", [*PILOT_LABELS, *PILOT_LABELS_OF_PILOT]),
+    automation_condition=ON_ANSWERS,
+    audits=PILOT_LABELS,
 )
 def pilot_labels(
-    context: dg.AssetExecutionContext,
     config: LabelsConfig,
     review_corpus: Artifact,
     pilot_sample: Artifact,
     pilot_annotation_request: Artifact,
-    store: StoreResource,
     annotation_desk: AnnotationResource,
-) -> Published:
+) -> Build:
     """What people agree on so far: labels, agreement with interval, annotators, and what to ask next."""
-    audits = [*PILOT_LABELS, *(audit.against(pilot_sample.folder) for audit in PILOT_LABELS_OF_PILOT)]
-    build = partial(
-        build_pilot_labels, pilot_annotation_request, pilot_sample, review_corpus, annotation_desk.desk(), config
-    )
-    inputs = [review_corpus, pilot_sample, pilot_annotation_request]
-    yield from store.publish(context, build, audits=audits, inputs=inputs)
+    desk = annotation_desk.desk()
+    return partial(build_pilot_labels, pilot_annotation_request, pilot_sample, review_corpus, desk, config)
 
 
-@dg.asset(
+@published_asset(
     group_name="annotation",
     kinds={"polars", "parquet"},
     code_version="3",
-    check_specs=check_specs(
-        "training_reviews", [*TRAINING_REVIEWS, *TRAINING_REVIEWS_OF_CORPUS, *TRAINING_REVIEWS_OF_LABELS]
-    ),
+    automation_condition=ON_CHANGED_DATA,
+    audits=TRAINING_REVIEWS,
 )
-def training_reviews(
-    context: dg.AssetExecutionContext, review_corpus: Artifact, pilot_labels: Artifact, store: StoreResource
-) -> Published:
+def training_reviews(review_corpus: Artifact, pilot_labels: Artifact) -> Build:
     """The corpus with human labels laid over weak ones, each row naming where its label is from."""
-    audits = [
-        *TRAINING_REVIEWS,
-        *(audit.against(review_corpus.folder) for audit in TRAINING_REVIEWS_OF_CORPUS),
-        *(audit.against(pilot_labels.folder) for audit in TRAINING_REVIEWS_OF_LABELS),
-    ]
-    build = partial(build_training_reviews, review_corpus, pilot_labels)
-    yield from store.publish(context, build, audits=audits, inputs=[review_corpus, pilot_labels])
+    return partial(build_training_reviews, review_corpus, pilot_labels)

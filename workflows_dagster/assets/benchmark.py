@@ -5,7 +5,6 @@ from functools import partial
 import dagster as dg
 
 from workflows_dagster.checks.benchmark import BENCHMARK_REPORT, MODEL_RELEASE, TECHNIQUE_BENCHMARKS
-from workflows_dagster.gates import GATES
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.benchmark.measuring import benchmark_model
 from workflows_dagster.lib.benchmark.reporting import ReportInputs, build_report
@@ -18,9 +17,10 @@ from workflows_dagster.lib.release.settings import ReleaseSettings
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore
 from workflows_dagster.partitions import TECHNIQUES
+from workflows_dagster.publishing import Build, Publication, gates, published_asset
 from workflows_dagster.resources.metadata import link_metadata
 from workflows_dagster.resources.sources import SourcesResource
-from workflows_dagster.resources.store import Published, StoreResource, check_specs
+from workflows_dagster.resources.store import StoreResource
 
 
 class BenchmarkConfig(BenchmarkSettings, dg.Config):
@@ -31,37 +31,32 @@ class BenchmarkReportConfig(ReportSettings, dg.Config):
     """Run configuration of benchmark_report."""
 
 
-@dg.asset(
+@published_asset(
     group_name="benchmark",
     kinds={"json", "parquet"},
     code_version="1",
     partitions_def=TECHNIQUES,
     # Two at once would measure each other.
     pool="benchmark",
-    check_specs=check_specs("technique_benchmarks", TECHNIQUE_BENCHMARKS),
+    audits=TECHNIQUE_BENCHMARKS,
 )
 def technique_benchmarks(
-    context: dg.AssetExecutionContext,
     config: BenchmarkConfig,
     exported_models: Artifact,
     merged_model: Artifact,
     augmented_reviews: Artifact,
-    store: StoreResource,
-) -> Published:
+) -> Build:
     """Speed, memory, size and quality of one exported model, measured in fresh processes beside the merged model."""
-    build = partial(benchmark_model, exported_models, merged_model, augmented_reviews, config)
-    inputs = [exported_models, merged_model, augmented_reviews]
-    yield from store.publish(context, build, audits=TECHNIQUE_BENCHMARKS, inputs=inputs)
+    return partial(benchmark_model, exported_models, merged_model, augmented_reviews, config)
 
 
-@dg.asset(
+@published_asset(
     group_name="benchmark",
     kinds={"html", "json"},
     code_version="2",
-    check_specs=check_specs("benchmark_report", BENCHMARK_REPORT),
+    audits=BENCHMARK_REPORT,
 )
 def benchmark_report(
-    context: dg.AssetExecutionContext,
     config: BenchmarkReportConfig,
     technique_benchmarks: list[Artifact],
     lora_adapter: Artifact,
@@ -72,8 +67,7 @@ def benchmark_report(
     validated_synthetic_reviews: Artifact,
     augmented_reviews: Artifact,
     sources: SourcesResource,
-    store: StoreResource,
-) -> Published:
+) -> Build:
     """One page on the data, the model, its compressed forms and the pick; also as markdown and JSON."""
     inputs = ReportInputs(
         benchmarks=technique_benchmarks,
@@ -85,27 +79,25 @@ def benchmark_report(
         synthetic=validated_synthetic_reviews,
         augmented=augmented_reviews,
     )
-    build = partial(build_report, inputs, config)
-    yield from store.publish(context, build, audits=BENCHMARK_REPORT, inputs=inputs.artifacts())
+    return partial(build_report, inputs, config)
 
 
 class ReleaseConfig(ReleaseSettings, dg.Config):
     """Run configuration of model_release."""
 
 
-@dg.asset(
+@published_asset(
     group_name="benchmark",
     kinds={"json"},
     code_version="1",
-    check_specs=check_specs("model_release", MODEL_RELEASE),
+    audits=MODEL_RELEASE,
 )
 def model_release(
     context: dg.AssetExecutionContext, config: ReleaseConfig, benchmark_report: Artifact, store: StoreResource
-) -> Published:
+) -> Publication:
     """The exact versions behind a report under one tag, made only where each of them passed every blocking check."""
-    build = partial(build_release, store.store(), benchmark_report, GATES)
-    after = partial(_tag_and_deploy, context, store.store(), config)
-    yield from store.publish(context, build, audits=MODEL_RELEASE, inputs=[benchmark_report], after=after)
+    build = partial(build_release, store.store(), benchmark_report, gates())
+    return Publication(build, after=partial(_tag_and_deploy, context, store.store(), config))
 
 
 def _tag_and_deploy(

@@ -9,29 +9,24 @@ from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.export.exporting import export_model
 from workflows_dagster.lib.export.settings import ExportSettings
 from workflows_dagster.partitions import TECHNIQUES
-from workflows_dagster.resources.store import Published, StoreResource, check_specs
+from workflows_dagster.publishing import Build, published_asset
 
 
 class ExportConfig(ExportSettings, dg.Config):
     """Run configuration of exported_models."""
 
 
-@dg.asset(
+@published_asset(
     group_name="export",
     kinds={"onnx", "pytorch"},
     code_version="1",
     partitions_def=TECHNIQUES,
     # An export beside a benchmark would be measured with it.
     pool="benchmark",
-    check_specs=check_specs("exported_models", EXPORTED_MODELS),
+    audits=EXPORTED_MODELS,
 )
 def exported_models(
-    context: dg.AssetExecutionContext,
-    config: ExportConfig,
-    merged_model: Artifact,
-    augmented_reviews: Artifact,
-    store: StoreResource,
-) -> Published:
+    context: dg.AssetExecutionContext, config: ExportConfig, merged_model: Artifact, augmented_reviews: Artifact
+) -> Build:
     """The merged model compressed by one technique, with its tokenizer, digests and how it answered when reloaded."""
-    build = partial(export_model, merged_model, augmented_reviews, context.partition_key, config)
-    yield from store.publish(context, build, audits=EXPORTED_MODELS, inputs=[merged_model, augmented_reviews])
+    return partial(export_model, merged_model, augmented_reviews, context.partition_key, config)

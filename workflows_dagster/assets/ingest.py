@@ -9,26 +9,20 @@ from workflows_dagster.checks.ingest import RAW_REVIEWS
 from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch
 from workflows_dagster.lib.ingest.report import IngestReport
 from workflows_dagster.partitions import BATCHES
+from workflows_dagster.publishing import Build, published_asset
 from workflows_dagster.resources.sources import SourcesResource
-from workflows_dagster.resources.store import Published, StoreResource, check_specs
 
 
 class IngestConfig(IngestSettings, dg.Config):
     """Run configuration of raw_reviews."""
 
 
-@dg.asset(
-    group_name="ingest",
-    kinds={"parquet", "polars"},
-    code_version="1",
-    partitions_def=BATCHES,
-    check_specs=check_specs("raw_reviews", RAW_REVIEWS),
+@published_asset(
+    group_name="ingest", kinds={"parquet", "polars"}, code_version="1", partitions_def=BATCHES, audits=RAW_REVIEWS
 )
-def raw_reviews(
-    context: dg.AssetExecutionContext, config: IngestConfig, sources: SourcesResource, store: StoreResource
-) -> Published:
+def raw_reviews(context: dg.AssetExecutionContext, config: IngestConfig, sources: SourcesResource) -> Build:
     """The reviews of one batch of source files in one schema, and the rows that were refused, with reasons."""
-    yield from store.publish(context, partial(_read, sources, context.partition_key, config), audits=RAW_REVIEWS)
+    return partial(_read, sources, context.partition_key, config)
 
 
 def _read(sources: SourcesResource, key: str, settings: IngestSettings, folder: Path) -> IngestReport:

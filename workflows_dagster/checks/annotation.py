@@ -13,7 +13,7 @@ from workflows_dagster.lib.annotation.informative import RANDOM
 from workflows_dagster.lib.annotation.request import REQUEST_FILE
 from workflows_dagster.lib.annotation.sample import ANSWERED_FILE, PILOT_FILE, labelled
 from workflows_dagster.lib.artifact import REPORT_FILE
-from workflows_dagster.lib.audit import Audit, Comparison, Verdict
+from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.schema import LABELS
 
 _REVIEWS: Final = "reviews.parquet"
@@ -138,68 +138,75 @@ def _count(rows: pl.LazyFrame) -> int:
     return rows.select(pl.len()).collect().item()
 
 
-PILOT_SAMPLE: Final = [
+PILOT_SAMPLE: Final = (
     Audit(
-        "pilot_sample_from_train_and_test",
+        "from_train_and_test",
         "Every row is of the train or the test split, and once only.",
         _pilot_from_train_and_test,
     ),
     Audit(
-        "pilot_sample_asks_nothing_settled",
+        "asks_nothing_settled",
         "Of what was answered in an earlier round, only disputed rows and suspects are asked once more.",
         _pilot_asks_nothing_settled,
     ),
-]
-PILOT_SAMPLE_OF_CORPUS: Final = [
-    Comparison(
-        "pilot_sample_covers_strata",
+    Audit(
+        "covers_strata",
         "Every label of every source and language is in the pilot of a round, from train and from test.",
         _pilot_covers_strata,
+        against="review_corpus",
         blocking=False,
     ),
-    Comparison(
-        "pilot_sample_test_rows_are_random",
+    Audit(
+        "test_rows_are_random",
         "Test rows, which become the gold rows, are those that the seed draws, whatever a model makes of them.",
         _test_rows_are_random,
+        against="review_corpus",
     ),
-]
-REQUEST_OF_PILOT: Final = [
-    Comparison(
-        "pilot_annotation_request_asks_whole_pilot", "Every review of the pilot is asked once.", _request_names_pilot
-    )
-]
-PILOT_LABELS: Final = [
-    Audit("pilot_labels_every_answer_counts", "No answer was refused.", _every_answer_counts, blocking=False),
+)
+
+PILOT_ANNOTATION_REQUEST: Final = (
+    Audit(
+        "asks_whole_pilot",
+        "Every review of the pilot is asked once.",
+        _request_names_pilot,
+        against="pilot_sample",
+    ),
+)
+
+PILOT_LABELS: Final = (
+    Audit("every_answer_counts", "No answer was refused.", _every_answer_counts, blocking=False),
     # It warns, so that a round that people do not agree on is published with its figures and its next round, which is
     # what mends it; training_reviews is where the same gate blocks.
     Audit(
-        "pilot_labels_agreement_suffices",
+        "agreement_suffices",
         "The lower bound of Krippendorff's alpha reaches its minimum, on enough reviews with two answers.",
         _agreement_suffices,
         blocking=False,
     ),
-]
-PILOT_LABELS_OF_PILOT: Final = [
-    Comparison("pilot_labels_only_from_pilot", "Only reviews that were asked have a label.", _labels_only_from_pilot)
-]
-TRAINING_REVIEWS: Final = [
     Audit(
-        "training_reviews_labels_name_their_source",
+        "only_from_pilot",
+        "Only reviews that were asked have a label.",
+        _labels_only_from_pilot,
+        against="pilot_sample",
+    ),
+)
+
+TRAINING_REVIEWS: Final = (
+    Audit(
+        "labels_name_their_source",
         "A row has a label exactly if it says where it is from.",
         _labels_name_their_source,
-    )
-]
-TRAINING_REVIEWS_OF_CORPUS: Final = [
-    Comparison(
-        "training_reviews_same_rows_as_corpus",
+    ),
+    Audit(
+        "same_rows_as_corpus",
         "Ids, texts, groups and splits are those of the corpus, in its order; only labels may differ.",
         _same_rows_as_corpus,
-    )
-]
-TRAINING_REVIEWS_OF_LABELS: Final = [
-    Comparison(
-        "training_reviews_rest_on_agreement",
+        against="review_corpus",
+    ),
+    Audit(
+        "rest_on_agreement",
         "People agree well enough, by the lower bound of Krippendorff's alpha, or their labels are not trained on.",
         _rests_on_agreement,
-    )
-]
+        against="pilot_labels",
+    ),
+)

@@ -137,34 +137,34 @@ def _users(chain: Sequence[Member], member: Member) -> str:
     return " and ".join(user.path for user in chain if user.upstream.get(member.path) == member.commit)
 
 
-TECHNIQUE_BENCHMARKS: Final = [
+TECHNIQUE_BENCHMARKS: Final = (
     Audit(
-        "technique_benchmarks_cover_every_row",
+        "cover_every_row",
         "Accuracy, agreement and predictions are about the same rows, each once.",
         judge_rows,
-    )
-]
+    ),
+)
 
-BENCHMARK_REPORT: Final = [
-    Audit("benchmark_report_is_self_contained", "report.html loads nothing from elsewhere.", judge_self_contained),
+BENCHMARK_REPORT: Final = (
+    Audit("self_contained", "report.html loads nothing from elsewhere.", judge_self_contained),
     Audit(
-        "benchmark_report_covers_every_technique",
+        "covers_every_technique",
         "Every compression technique is in the report.",
         judge_techniques,
         blocking=False,
     ),
-]
+)
 
-MODEL_RELEASE: Final = [
+MODEL_RELEASE: Final = (
     Audit(
-        "model_release_is_one_chain",
+        "one_chain",
         "Everything in it was made of one version of each asset and partition.",
         judge_one_chain,
     ),
     Audit(
-        "model_release_passed_every_gate",
+        "passed_every_gate",
         "Every blocking check that an asset has today was passed by its version in the chain.",
         judge_gates,
     ),
-    Audit("model_release_names_its_model", "The report names the export to deploy.", judge_model),
-]
+    Audit("names_its_model", "The report names the export to deploy.", judge_model),
+)

@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 import pyarrow.parquet as pq
 
-from workflows_dagster.lib.audit import Audit, Comparison, Verdict
+from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.cleaning import corpus_audits as corpus
 from workflows_dagster.lib.schema import CLEAN_REVIEW, LABELS
 
@@ -96,65 +96,63 @@ def _cards(rows: pl.LazyFrame) -> int:
     return sums.filter(pl.col("value") % 10 == 0)["row"].n_unique()
 
 
-CLEANED_REVIEWS: Final = [
+CLEANED_REVIEWS: Final = (
     Audit(
-        "cleaned_reviews_conform_to_schema",
+        "conforms_to_schema",
         "Columns and types are those of CLEAN_REVIEW; stars, labels, languages and ids are of their closed lists.",
         _conforms,
     ),
     Audit(
-        "cleaned_reviews_free_of_emails_and_cards",
+        "free_of_emails_and_cards",
         "A second detector, written apart from the masking rules, finds no e-mail address and no payment card.",
         _masked,
     ),
-]
-
-CLEANED_REVIEWS_OF_RAW: Final = [
-    Comparison(
-        "cleaned_reviews_rows_accounted",
+    Audit(
+        "rows_accounted",
         "Rows in = rows kept + rows rejected, and they are the same rows.",
         _rows_accounted,
+        against="raw_reviews",
     ),
-]
+)
 
-REVIEW_CORPUS: Final = [
+REVIEW_CORPUS: Final = (
     Audit(
-        "review_corpus_rows_accounted",
+        "rows_accounted",
         "Rows of all batches = rows kept + duplicates + rows of sources that are not in the catalog.",
         corpus.rows_accounted,
     ),
-    Audit("review_corpus_ids_unique", "Each review is there once; the table is sorted by id.", corpus.ids_unique),
+    Audit("ids_unique", "Each review is there once; the table is sorted by id.", corpus.ids_unique),
     Audit(
-        "review_corpus_conforms_to_schema",
+        "conforms_to_schema",
         "Columns and types are those of CORPUS_REVIEW; labels and splits are of their closed lists and go together.",
         corpus.conforms,
     ),
     Audit(
-        "review_corpus_groups_in_one_split",
+        "groups_in_one_split",
         "No product, author or parallel translation is in two of train, validation and test.",
         corpus.groups_in_one_split,
     ),
     Audit(
-        "review_corpus_texts_in_one_split",
+        "texts_in_one_split",
         "No text, case and punctuation aside, is in two of train, validation and test.",
         corpus.texts_in_one_split,
     ),
     Audit(
-        "review_corpus_near_duplicates_in_one_split",
+        "near_duplicates_in_one_split",
         f"At most {corpus.MOST_NEAR_TWINS_RATIO:.0%} of {corpus.SAMPLE_ROWS:,} held-out rows have a near copy in "
         "another split, looked for with other hashes than the build.",
         corpus.near_duplicates_in_one_split,
     ),
     Audit(
-        "review_corpus_classes_large_enough",
+        "classes_large_enough",
         f"Each class has at least {corpus.LEAST_CLASS_ROWS} rows in each split.",
         corpus.classes_large_enough,
         blocking=False,
     ),
     Audit(
-        "review_corpus_splits_near_target",
+        "splits_near_target",
         f"The share of each split is within {corpus.MOST_SPLIT_DRIFT:.0%} points of what was asked for.",
         corpus.splits_near_target,
         blocking=False,
     ),
-]
+)

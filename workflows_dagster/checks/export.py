@@ -56,12 +56,12 @@ def judge_no_pickle(folder: Path) -> Verdict:
     return Verdict(not odd, f"files of other kinds: {odd}" if odd else "only safetensors, ONNX, JSON and text")
 
 
-EXPORTED_MODELS: Final = [
+EXPORTED_MODELS: Final = (
     Audit(
-        "exported_models_agree_with_merged_model",
+        "agree_with_merged_model",
         "Reloaded in a fresh process, a lossless artefact answers as the merged model does, a lossy one nearly always.",
         judge_agreement,
     ),
-    Audit("exported_models_match_their_digests", "export.json lists every file with its digest.", judge_digests),
-    Audit("exported_models_hold_no_pickle", "Nothing in the artefact can run code when it is loaded.", judge_no_pickle),
-]
+    Audit("match_their_digests", "export.json lists every file with its digest.", judge_digests),
+    Audit("hold_no_pickle", "Nothing in the artefact can run code when it is loaded.", judge_no_pickle),
+)

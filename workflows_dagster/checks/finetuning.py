@@ -152,33 +152,33 @@ def _interval(record: dict[str, float]) -> str:
     return f"{record['value']:.3f} [{record['low']:.3f}, {record['high']:.3f}]"
 
 
-LORA_ADAPTER: Final = [
+LORA_ADAPTER: Final = (
     Audit(
-        "lora_adapter_trained_apart_from_test",
+        "trained_apart_from_test",
         "No training row shares its review id or its group with a validation or test row.",
         splits_disjoint,
     ),
     Audit(
-        "lora_adapter_predicts_every_test_row",
+        "predicts_every_test_row",
         "Model and baseline predicted each test row once.",
         every_test_row_predicted,
     ),
-    Audit("lora_adapter_plain_files_only", "Weights are safetensors; no file can carry code.", plain_files_only),
-    Audit("lora_adapter_numbers_finite", "Every figure and every weight is a finite number.", metrics_finite),
+    Audit("plain_files_only", "Weights are safetensors; no file can carry code.", plain_files_only),
+    Audit("numbers_finite", "Every figure and every weight is a finite number.", metrics_finite),
     Audit(
-        "lora_adapter_beats_linear_baseline",
+        "beats_linear_baseline",
         "Macro-F1 on the test rows is above that of a linear baseline trained on the same rows, beyond chance.",
         beats_linear_baseline,
         blocking=False,
     ),
-]
+)
 
-MERGED_MODEL: Final = [
-    Audit("merged_model_plain_files_only", "Weights are safetensors; no file can carry code.", plain_files_only),
-    Audit("merged_model_reference_true", "model.json names the digest of the weights and the classes.", reference_true),
+MERGED_MODEL: Final = (
+    Audit("plain_files_only", "Weights are safetensors; no file can carry code.", plain_files_only),
+    Audit("digest_matches", "model.json names the digest of the weights and the classes.", reference_true),
     Audit(
-        "merged_model_repeats_adapter",
+        "repeats_adapter",
         f"Reloaded from disk, it scores the golden rows as base and adapter did, within {MOST_LOGIT_DIFFERENCE:g}.",
         repeats_adapter,
     ),
-]
+)

@@ -83,22 +83,22 @@ def ids_name_one_text(folder: Path) -> Verdict:
     )
 
 
-RAW_REVIEWS: Final = [
+RAW_REVIEWS: Final = (
     Audit(
-        "raw_reviews_rows_accounted",
+        "rows_accounted",
         "Of each file, rows in = rows kept + rows rejected (+ rows beyond the limit, where one was asked for).",
         rows_accounted,
     ),
     Audit(
-        "raw_reviews_mostly_kept",
+        "mostly_kept",
         f"At most {MOST_REJECTED_RATIO:.0%} of the rows are rejected.",
         mostly_kept,
         blocking=False,
     ),
     Audit(
-        "raw_reviews_ids_name_one_text",
+        "ids_name_one_text",
         "No review id comes with several texts; later stages keep one review of each id.",
         ids_name_one_text,
         blocking=False,
     ),
-]
+)

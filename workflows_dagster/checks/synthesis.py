@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from workflows_dagster.lib.artifact import REPORT_FILE
-from workflows_dagster.lib.audit import Audit, Comparison, Verdict
+from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 from workflows_dagster.lib.synthesis.balance import BALANCE_FILE
 from workflows_dagster.lib.synthesis.making import SYNTHETIC_FILE
@@ -134,68 +134,75 @@ def _count(rows: pl.LazyFrame) -> int:
     return rows.select(pl.len()).collect().item()
 
 
-CLASS_BALANCE: Final = [
-    Audit("class_balance_bounded", "No class is filled up beyond its target.", _balance_bounded),
-]
-SYNTHETIC_REVIEWS: Final = [
+CLASS_BALANCE: Final = (Audit("within_target", "No class is filled up beyond its target.", _balance_bounded),)
+
+SYNTHETIC_REVIEWS: Final = (
+    Audit("marked_synthetic", "Every row is marked synthetic, in train, once, with a class.", _marked_synthetic),
     Audit(
-        "synthetic_reviews_marked", "Every row is marked synthetic, in train, once, with a class.", _marked_synthetic
+        "parents_in_train",
+        "Every row has parents, all of them in train.",
+        _parents_in_train,
+        against="training_reviews",
     ),
-]
-SYNTHETIC_REVIEWS_OF_TRAINING: Final = [
-    Comparison("synthetic_reviews_parents_in_train", "Every row has parents, all of them in train.", _parents_in_train),
-]
-VALIDATED_OF_SYNTHETIC: Final = [
-    Comparison(
-        "validated_synthetic_reviews_accounted_for", "Generated rows = kept + rejected rows.", _rows_accounted_for
+)
+
+VALIDATED_SYNTHETIC_REVIEWS: Final = (
+    Audit(
+        "rows_accounted",
+        "Generated rows = kept + rejected rows.",
+        _rows_accounted_for,
+        against="synthetic_reviews",
     ),
-]
-VALIDATED_OF_TRAINING: Final = [
-    Comparison(
-        "validated_synthetic_reviews_no_held_out_copy",
+    Audit(
+        "no_held_out_copy",
         "No kept row is a near copy of a validation or test row.",
         _no_held_out_copy,
+        against="training_reviews",
     ),
-]
-REVIEW_REQUEST_OF_VALIDATED: Final = [
-    Comparison(
-        "synthetic_review_request_asks_of_validated", "Every row that is asked is a validated one.", _asks_of_validated
+)
+
+SYNTHETIC_REVIEW_REQUEST: Final = (
+    Audit(
+        "asks_validated_rows",
+        "Every row that is asked is a validated one.",
+        _asks_of_validated,
+        against="validated_synthetic_reviews",
     ),
-]
-REVIEWED: Final = [
+)
+
+REVIEWED_SYNTHETIC_REVIEWS: Final = (
     # It warns: without people everything goes on, and says so.
     Audit(
-        "reviewed_synthetic_reviews_sound",
+        "judged_sound",
         "People find enough of a sample sound, by the lower bound of the share.",
         _reviewed_by_people,
         blocking=False,
     ),
-]
-REVIEWED_OF_VALIDATED: Final = [
-    Comparison(
-        "reviewed_synthetic_reviews_heeds_people",
+    Audit(
+        "follows_verdicts",
         "What people refused is out, what they corrected is in, and all else is as it was validated.",
         _people_are_heeded,
+        against="validated_synthetic_reviews",
     ),
-]
-REVIEWED_OF_TRAINING: Final = [
-    Comparison(
-        "reviewed_synthetic_reviews_no_held_out_copy",
+    Audit(
+        "no_held_out_copy",
         "No row, corrected ones included, is a near copy of a validation or test row.",
         _no_held_out_copy,
+        against="training_reviews",
     ),
-]
-AUGMENTED_OF_REVIEWED: Final = [
-    Comparison(
-        "augmented_reviews_rest_on_review",
+)
+
+AUGMENTED_REVIEWS: Final = (
+    Audit(
+        "rest_on_verdicts",
         "The synthetic rows are those that were left after people reviewed a sample.",
         _rests_on_review,
+        against="reviewed_synthetic_reviews",
     ),
-]
-AUGMENTED_OF_TRAINING: Final = [
-    Comparison(
-        "augmented_reviews_real_rows_unchanged",
+    Audit(
+        "real_rows_unchanged",
         "Validation, test and real training rows are those of training_reviews; what was added is synthetic.",
         _real_rows_unchanged,
+        against="training_reviews",
     ),
-]
+)

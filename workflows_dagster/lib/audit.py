@@ -1,7 +1,7 @@
 """Audits: what must hold of an output before it is published."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,34 +20,21 @@ class Audit:
     """A named property of an output folder.
 
     Attributes:
-        name: `<asset>_<property that holds>`.
+        name: The property that holds, without the name of the asset.
         description: What holds when it passes.
-        judge: Reads the staged folder and returns the verdict.
+        judge: Reads the staged folder and returns the verdict; with `against`, reads the upstream folder first.
+        against: Name of the input that the output is compared with, or None.
         blocking: Whether a failure keeps the output from being published.
     """
 
     name: str
     description: str
-    judge: Callable[[Path], Verdict]
+    judge: Callable[..., Verdict]
+    against: str | None = None
     blocking: bool = True
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """A named property of an output folder that is judged beside one folder it was made from.
-
-    Attributes:
-        name: `<asset>_<property that holds>`.
-        description: What holds when it passes.
-        judge: Reads the upstream folder and the staged folder, in this order, and returns the verdict.
-        blocking: Whether a failure keeps the output from being published.
-    """
-
-    name: str
-    description: str
-    judge: Callable[[Path, Path], Verdict]
-    blocking: bool = True
-
-    def against(self, upstream: Path) -> Audit:
-        """The audit of outputs made from this upstream folder."""
-        return Audit(self.name, self.description, partial(self.judge, upstream), self.blocking)
+    def bind(self, inputs: Mapping[str, Path]) -> "Audit":
+        """The audit of an output that was made from these folders, by name of input: its judge takes one folder."""
+        if self.against is None:
+            return self
+        return replace(self, judge=partial(self.judge, inputs[self.against]), against=None)

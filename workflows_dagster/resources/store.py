@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from workflows_dagster.lib.artifact import Artifact, Report
-from workflows_dagster.lib.audit import Audit, Comparison
+from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.errors import ConflictError, QualityGateError, WorkflowError
 from workflows_dagster.lib.store.git.repository import GitRepository
 from workflows_dagster.lib.store.lakefs.repository import LakeFSRepository
@@ -44,14 +44,6 @@ KIND_KEY = "store/kind"
 
 BASE_KEY = "store/base_branch"
 """Metadata key of the branch that the commit was published on."""
-
-
-def check_specs(asset: str, audits: Sequence[Audit | Comparison]) -> list[dg.AssetCheckSpec]:
-    """The Dagster check specs of an asset's audits."""
-    return [
-        dg.AssetCheckSpec(audit.name, asset=asset, blocking=audit.blocking, description=audit.description)
-        for audit in audits
-    ]
 
 
 class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):

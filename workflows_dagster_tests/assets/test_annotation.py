@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from workflows_dagster.assets import annotation
-from workflows_dagster.checks.annotation import PILOT_SAMPLE_OF_CORPUS, TRAINING_REVIEWS_OF_CORPUS
+from workflows_dagster.checks.annotation import PILOT_SAMPLE, TRAINING_REVIEWS
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.artifact import write_table
 from workflows_dagster.lib.errors import NotPublishedError
@@ -201,7 +201,7 @@ def test_people_who_disagree_hold_training_back(materialize: Any, store: StoreRe
     asked_next = pl.read_parquet(published(result, store, "pilot_labels") / "next_round.parquet")
     assert asked_next.filter(pl.col("reason") == "disagreement").height == 12
     [check] = [one for one in result.get_asset_check_evaluations() if not one.passed and one.blocking]
-    assert check.check_name == "training_reviews_rest_on_agreement"
+    assert check.check_name == "rest_on_agreement"
     assert "Training is held back" in (check.description or "")
     assert not result.asset_materializations_for_node("training_reviews")
 
@@ -225,11 +225,7 @@ def test_refused_answers_are_published_and_reported(materialize: Any, store: Sto
 
     rejects = pl.read_parquet(published(second, store, "pilot_labels") / "rejects.parquet")
     assert rejects.select("row", "reason", "given").rows() == [(2, "unknown_label", "meh")]
-    [check] = [
-        event
-        for event in second.get_asset_check_evaluations()
-        if event.check_name == "pilot_labels_every_answer_counts"
-    ]
+    [check] = [event for event in second.get_asset_check_evaluations() if event.check_name == "every_answer_counts"]
     assert (check.passed, check.blocking) == (False, False)
     assert metadata(second, "pilot_labels")["annotation/status"] == "partial"
 
@@ -246,7 +242,8 @@ def test_moved_split_is_caught(tmp_path: Path) -> None:
         folder.mkdir()
         write_table(folder / "reviews.parquet", frame, CORPUS_REVIEW)
 
-    [audit] = [comparison.against(before) for comparison in TRAINING_REVIEWS_OF_CORPUS]
+    corpora = {"review_corpus": before}
+    [audit] = [audit.bind(corpora) for audit in TRAINING_REVIEWS if audit.against == "review_corpus"]
 
     assert audit.blocking
     assert audit.judge(before).passed
@@ -271,7 +268,9 @@ def test_next_round_asks_what_was_disputed_and_leaves_settled_rows_alone(
     assert set(again["review_id"]) <= set(asked_next["review_id"])
     assert set(again["split"]) == {"train"}
     assert set(again["pick"]) <= {"disputed", "suspect"}
-    assert all(check.passed for check in second.get_asset_check_evaluations() if "pilot_sample" in check.check_name)
+    assert all(
+        check.passed for check in second.get_asset_check_evaluations() if check.asset_key == dg.AssetKey("pilot_sample")
+    )
     assert metadata(second, "pilot_sample")["annotation/round"] == 2
     # It is the round under way from now on, and another round at the desk.
     third = materialize(pilot_sample={"rows": 20}, pilot_labels=weak)
@@ -286,9 +285,9 @@ def test_round_without_answers_before_it_fails_before_anything_is_published(mate
 
 def test_test_row_that_was_picked_is_caught(materialize: Any, store: StoreResource, tmp_path: Path) -> None:
     result = materialize(pilot_sample={"rows": 20})
-    audits = {one.name: one for one in PILOT_SAMPLE_OF_CORPUS}
+    audits = {one.name: one for one in PILOT_SAMPLE}
     drawn = published(result, store, "pilot_sample")
-    audit = audits["pilot_sample_test_rows_are_random"].against(published(result, store, "review_corpus"))
+    audit = audits["test_rows_are_random"].bind({"review_corpus": published(result, store, "review_corpus")})
     folder = tmp_path / "changed"
     shutil.copytree(drawn, folder)
     pilot = pl.read_parquet(drawn / "pilot.parquet")

@@ -61,9 +61,9 @@ def test_cleaned_reviews_are_published_with_their_audits(store: StoreResource, i
     metadata = {key: value.value for key, value in event.metadata.items()}
     assert [metadata[f"cleaning/{name}_rows"] for name in ("in", "kept", "rejected")] == [2, 1, 1]
     assert {(check.check_name, check.passed) for check in result.get_asset_check_evaluations()} == {
-        ("cleaned_reviews_conform_to_schema", True),
-        ("cleaned_reviews_free_of_emails_and_cards", True),
-        ("cleaned_reviews_rows_accounted", True),
+        ("conforms_to_schema", True),
+        ("free_of_emails_and_cards", True),
+        ("rows_accounted", True),
     }
     artifact = store.artifact("cleaned_reviews", KEY, str(metadata["store/commit_id"]))
     assert artifact.scan().select("text", "language", "masked").collect().rows() == [

@@ -86,6 +86,6 @@ def test_review_corpus_holds_all_batches_of_the_catalog(resources: dict[str, obj
     checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
     assert len(checks) == 8
     assert {name for name, passed in checks.items() if not passed} <= {
-        "review_corpus_classes_large_enough",
-        "review_corpus_splits_near_target",
+        "classes_large_enough",
+        "splits_near_target",
     }

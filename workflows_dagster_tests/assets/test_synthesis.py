@@ -3,7 +3,7 @@
 import csv
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ import pytest
 
 from workflows_dagster.assets import synthesis
 from workflows_dagster.checks.synthesis import (
-    AUGMENTED_OF_TRAINING,
-    SYNTHETIC_REVIEWS_OF_TRAINING,
-    VALIDATED_OF_TRAINING,
+    AUGMENTED_REVIEWS,
+    SYNTHETIC_REVIEWS,
+    VALIDATED_SYNTHETIC_REVIEWS,
 )
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.annotation.shield import unshield
 from workflows_dagster.lib.annotation.training import TRAINING_REVIEW
 from workflows_dagster.lib.artifact import write_report, write_table
+from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.schema import CORPUS_REVIEW, SYNTHETIC_REVIEW
 from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.resources.generator import RecombinationResource
@@ -137,7 +138,7 @@ def test_stage_adds_only_accepted_rows_to_train(materialize: Run, store: StoreRe
     assert set(added["label"]) <= {"negative", "neutral"}
     assert augmented.filter(pl.col("label_source") != "synthetic").equals(corpus(), null_equal=True)
     assert [event.check_name for event in result.get_asset_check_evaluations() if not event.passed] == [
-        "reviewed_synthetic_reviews_sound"  # it warns: nobody has looked at them
+        "judged_sound"  # it warns: nobody has looked at them
     ]
     augmenting = result.asset_materializations_for_node("augmented_reviews")[0].metadata
     assert augmenting["synthesis/review"].value == (
@@ -179,10 +180,14 @@ def synthetic_row(text: str, parent: str) -> pl.DataFrame:
     return row.with_columns(pl.Series("parent_ids", [[parent]]))
 
 
+def bound_to_training(audits: Sequence[Audit], training: Path) -> list[Audit]:
+    return [audit.bind({"training_reviews": training}) for audit in audits if audit.against == "training_reviews"]
+
+
 @pytest.mark.parametrize(("parent", "passed"), [("shop:00002", True), ("shop:00000", False), ("nobody", False)])
 def test_parent_outside_train_is_caught(training: Path, tmp_path: Path, parent: str, passed: bool) -> None:
     write_table(tmp_path / "synthetic.parquet", synthetic_row("any", parent), SYNTHETIC_REVIEW)
-    [audit] = [comparison.against(training) for comparison in SYNTHETIC_REVIEWS_OF_TRAINING]
+    [audit] = bound_to_training(SYNTHETIC_REVIEWS, training)
     assert audit.blocking
     assert audit.judge(tmp_path).passed is passed
 
@@ -191,14 +196,14 @@ def test_parent_outside_train_is_caught(training: Path, tmp_path: Path, parent: 
 def test_copy_of_a_test_row_is_caught(training: Path, tmp_path: Path, row: int, passed: bool) -> None:
     text = corpus()["text"][row]
     write_table(tmp_path / "reviews.parquet", synthetic_row(text, "shop:00002"), SYNTHETIC_REVIEW)
-    [audit] = [comparison.against(training) for comparison in VALIDATED_OF_TRAINING]
+    [audit] = bound_to_training(VALIDATED_SYNTHETIC_REVIEWS, training)
     assert audit.judge(tmp_path).passed is passed
 
 
 def test_changed_test_row_is_caught(training: Path, tmp_path: Path) -> None:
     changed = corpus().with_columns(text=pl.when(pl.col("split") == "test").then(pl.lit("x")).otherwise("text"))
     write_table(tmp_path / "reviews.parquet", changed, CORPUS_REVIEW)
-    [audit] = [comparison.against(training) for comparison in AUGMENTED_OF_TRAINING]
+    [audit] = bound_to_training(AUGMENTED_REVIEWS, training)
     verdict = audit.judge(tmp_path)
     assert not verdict.passed
     assert "['text']" in verdict.description
@@ -282,9 +287,7 @@ def test_no_synthetic_row_is_trained_on_where_people_find_too_few_sound(material
     report = json.loads((at["augmented_reviews"] / "report.json").read_text())
     assert report["rows_synthetic"] == 0
     assert report["review"]["sentence"].endswith("none of them is trained on")
-    assert [event.check_name for event in result.get_asset_check_evaluations() if not event.passed] == [
-        "reviewed_synthetic_reviews_sound"
-    ]
+    assert [event.check_name for event in result.get_asset_check_evaluations() if not event.passed] == ["judged_sound"]
 
 
 @pytest.mark.parametrize(("rows", "standing"), [(0, "not asked"), (30, "not reviewed")])

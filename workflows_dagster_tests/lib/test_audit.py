@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workflows_dagster.lib.audit import Audit, Comparison, Verdict
+from workflows_dagster.lib.audit import Audit, Verdict
 
 
 def no_more_files(upstream: Path, folder: Path) -> Verdict:
@@ -19,16 +19,17 @@ def test_comparison_judges_upstream_and_output_in_this_order(tmp_path: Path, fil
         place.mkdir()
         for number in range(count):
             (place / str(number)).touch()
-    audit = Comparison("note_no_more_files", "No more files than upstream", no_more_files).against(upstream)
-    assert audit.judge(folder) == Verdict(passed, f"{files} files from 2", {"files": files})
+    audit = Audit("no_more_files", "No more files than upstream", no_more_files, against="letters")
+    bound = audit.bind({"letters": upstream, "words": folder})
+    assert bound.judge(folder) == Verdict(passed, f"{files} files from 2", {"files": files})
 
 
 @pytest.mark.parametrize("blocking", [True, False])
-def test_audit_of_a_comparison_keeps_its_name_description_and_weight(blocking: bool) -> None:
-    audit = Comparison("name", "description", no_more_files, blocking).against(Path("upstream"))
+def test_bound_audit_keeps_its_name_description_and_weight(blocking: bool) -> None:
+    audit = Audit("name", "description", no_more_files, against="letters", blocking=blocking)
+    audit = audit.bind({"letters": Path("upstream")})
     assert (audit.name, audit.description, audit.blocking) == ("name", "description", blocking)
 
 
 def test_audits_block_unless_said_otherwise() -> None:
     assert Audit("name", "description", lambda folder: Verdict(True, "")).blocking
-    assert Comparison("name", "description", no_more_files).blocking

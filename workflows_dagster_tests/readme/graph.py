@@ -5,6 +5,9 @@ from functools import cached_property
 
 import dagster as dg
 
+from workflows_dagster.lib.audit import Audit
+from workflows_dagster.publishing import declared_audits
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -37,11 +40,9 @@ class Graph:
             case partitions:
                 return ", ".join(partitions.get_partition_keys())
 
-    def checks(self, name: str) -> list[dg.AssetCheckSpec]:
-        """The asset's checks by name."""
-        graph = self.definitions.resolve_asset_graph()
-        keys = graph.get_check_keys_for_assets({self.specs[name].key})
-        return sorted((graph.get_check_spec(key) for key in keys), key=lambda check: check.name)
+    def audits(self, name: str) -> list[Audit]:
+        """The asset's audits by name."""
+        return sorted(declared_audits().get(name, ()), key=lambda audit: audit.name)
 
     def is_external(self, name: str) -> bool:
         """Whether something else than this project makes it."""

@@ -43,7 +43,7 @@ def assets(graph: Graph) -> str:
                 spec.group_name or "",
                 code(name),
                 graph.partitions(name),
-                str(len(graph.checks(name))),
+                str(len(graph.audits(name))),
                 (spec.description or "").splitlines()[0],
             )
             for name, spec in graph.specs.items()
@@ -54,11 +54,17 @@ def assets(graph: Graph) -> str:
 def checks(graph: Graph) -> str:
     """Each check with the asset that it judges."""
     return table(
-        ("check", "what holds when it passes", "a failure"),
+        ("asset", "check", "what holds when it passes", "compared with", "a failure"),
         (
-            (code(check.name), check.description or "", "blocks" if check.blocking else "warns")
+            (
+                code(name),
+                code(audit.name),
+                audit.description,
+                code(audit.against) if audit.against else "",
+                "blocks" if audit.blocking else "warns",
+            )
             for name in graph.specs
-            for check in graph.checks(name)
+            for audit in graph.audits(name)
         ),
     )
 

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from workflows_dagster.lib.artifact import Artifact, Markdown, write_table
-from workflows_dagster.lib.audit import Audit, Comparison, Verdict
+from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.errors import (
     DataContractError,
     SourceUnreadableError,
@@ -28,7 +28,6 @@ from workflows_dagster.resources.store import (
     UPSTREAM_KEY,
     Published,
     StoreResource,
-    check_specs,
 )
 
 
@@ -69,7 +68,7 @@ def note_asset(
     @dg.asset(
         name="note",
         code_version="7",
-        check_specs=check_specs("note", audits),
+        check_specs=[dg.AssetCheckSpec(audit.name, asset="note", blocking=audit.blocking) for audit in audits],
         retry_policy=dg.RetryPolicy(max_retries=retries) if retries else None,
     )
     def note(context: dg.AssetExecutionContext, store: StoreResource) -> Published:
@@ -412,16 +411,6 @@ def test_artifact_is_one_commit_of_an_asset(run: Run, store: StoreResource) -> N
     assert artifact.file("note.txt").read_text() == "good"
     assert (artifact.asset, artifact.partition, artifact.commit) == ("note", None, commit)
     assert artifact.digest == store.store().version("note", commit).digest
-
-
-def test_check_specs_are_those_of_the_audits() -> None:
-    beside = Comparison("note_beside", "Beside", lambda upstream, folder: Verdict(True, ""))
-    specs = check_specs("note", [SAYS_GOOD, SAYS_GREAT, beside])
-    assert [(spec.name, spec.blocking, spec.description) for spec in specs] == [
-        ("note_says_good", True, "The note says good"),
-        ("note_says_great", False, "The note says great"),
-        ("note_beside", True, "Beside"),
-    ]
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from workflows_dagster.checks.annotation import PILOT_LABELS, TRAINING_REVIEWS_OF_LABELS
+from workflows_dagster.checks.annotation import PILOT_LABELS, TRAINING_REVIEWS
 from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, EARLIER_LABEL, LABELS_FILE, PILOT_LABEL
 from workflows_dagster.lib.annotation.gate import Gate
 from workflows_dagster.lib.annotation.training import TRAINING_REVIEW, build_training_reviews, overlay
 from workflows_dagster.lib.artifact import Artifact, write_report, write_table
+from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 
@@ -108,8 +109,8 @@ def test_labels_that_people_do_not_agree_on_leave_weak_ones(tmp_path: Path, gate
 )
 def test_checks_say_where_agreement_falls_short(tmp_path: Path, gate: Gate, suffices: bool, rests: bool) -> None:
     build(tmp_path, gate)
-    [agreement] = [audit for audit in PILOT_LABELS if audit.name == "pilot_labels_agreement_suffices"]
-    [training] = [comparison.against(tmp_path / "labels") for comparison in TRAINING_REVIEWS_OF_LABELS]
+    [agreement] = [audit for audit in PILOT_LABELS if audit.name == "agreement_suffices"]
+    [training] = bound_to_labels(tmp_path)
 
     assert (agreement.blocking, training.blocking) == (False, True)
     shown = agreement.judge(tmp_path / "labels")
@@ -117,10 +118,15 @@ def test_checks_say_where_agreement_falls_short(tmp_path: Path, gate: Gate, suff
     assert shown.metadata["minimum_alpha"] == 0.5
 
 
+def bound_to_labels(folder: Path) -> list[Audit]:
+    labels = {"pilot_labels": folder / "labels"}
+    return [audit.bind(labels) for audit in TRAINING_REVIEWS if audit.against == "pilot_labels"]
+
+
 def test_human_label_that_slipped_in_is_caught(tmp_path: Path) -> None:
     build(tmp_path, GOOD)
     write_report(tmp_path / "labels", {"status": "complete", "gate": SINGLE.to_record()})
-    [training] = [comparison.against(tmp_path / "labels") for comparison in TRAINING_REVIEWS_OF_LABELS]
+    [training] = bound_to_labels(tmp_path)
 
     verdict = training.judge(tmp_path / "out")
 
@@ -137,7 +143,7 @@ def test_labels_of_earlier_rounds_stand(tmp_path: Path, gate: Gate, label_of_b: 
 
     human = rows.filter(pl.col("label_source") == "human")
     assert human.select("review_id", "label", "votes").rows() == [("a", "negative", 2), ("b", label_of_b, votes_of_b)]
-    [training] = [comparison.against(tmp_path / "labels") for comparison in TRAINING_REVIEWS_OF_LABELS]
+    [training] = bound_to_labels(tmp_path)
     assert training.judge(tmp_path / "out").passed
 
 
