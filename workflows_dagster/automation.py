@@ -22,13 +22,15 @@ FOLLOWING: Final = ("annotation", "synthesis")
 
 _WORK_OF_PEOPLE: Final = dg.AssetSelection.assets("pilot_responses")
 _OPTIONAL_WORK: Final = dg.AssetSelection.assets("synthetic_review_responses")
+_EARLIER: Final = dg.AssetSelection.assets("earlier_answers", "earlier_release")
+"""What a round was begun with. It is there from the second round on, and a round under way keeps what it began with."""
 
 _CHANGED: Final = dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
 
 ON_CHANGED_DATA: Final = (
-    dg.AutomationCondition.any_deps_match(_CHANGED).since_last_handled()
+    dg.AutomationCondition.any_deps_match(_CHANGED).ignore(_EARLIER).since_last_handled()
     # Nobody has to review synthetic rows: what follows goes on without, and says so.
-    & ~dg.AutomationCondition.any_deps_missing().ignore(_OPTIONAL_WORK)
+    & ~dg.AutomationCondition.any_deps_missing().ignore(_OPTIONAL_WORK | _EARLIER)
     & ~dg.AutomationCondition.any_deps_in_progress()
     & ~dg.AutomationCondition.in_progress()
     # It would fail again: a person has to look at it, or the next scheduled run brings other data.

@@ -44,9 +44,16 @@ export_job = dg.define_asset_job(
 )
 report_job = dg.define_asset_job(
     "report_job",
-    selection=dg.AssetSelection.assets("benchmark_report", "model_release"),
+    selection=dg.AssetSelection.assets("benchmark_report") | dg.AssetSelection.groups("release"),
     executor_def=MULTIPROCESS,
-    description="The report on data, model, exports and the pick; and the release, where every gate was passed.",
+    description="The report on data, model, exports and the pick; where every gate was passed, a release of it.",
 )
 
-JOBS: Final = [ingest_job, corpus_job, training_job, export_job, report_job]
+deploy_job = dg.define_asset_job(
+    "deploy_job",
+    selection=dg.AssetSelection.assets("deployed_release"),
+    executor_def=MULTIPROCESS,
+    description="Deploys the release that the configuration names, as for a rollback.",
+)
+
+JOBS: Final = [ingest_job, corpus_job, training_job, export_job, report_job, deploy_job]

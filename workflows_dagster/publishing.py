@@ -6,7 +6,7 @@ tables of the documentation.
 """
 
 import inspect
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
@@ -19,7 +19,7 @@ import dagster as dg
 from workflows_dagster.lib.artifact import Artifact, Report
 from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.store.version import Version
-from workflows_dagster.resources.store import Published, StoreResource
+from workflows_dagster.resources.store import Published, StoreResource, told_to_dagster
 
 Build = Callable[[Path], Report]
 """Writes an output into the folder it is given and returns its report."""
@@ -31,11 +31,13 @@ class Publication:
 
     Attributes:
         build: Writes the output.
-        given: What else it was made from besides inputs and configuration, recorded as provenance.
+        reads: Versions that it was made from besides its inputs: of assets that it depends on without loading them.
+        given: What else it was made from besides versions and configuration, recorded as provenance.
         after: What is done with the published version before the step ends; returns what to show of it.
     """
 
     build: Build
+    reads: Sequence[Artifact] = ()
     given: Mapping[str, str] = field(default_factory=dict[str, str])
     after: Callable[[Version], Mapping[str, dg.MetadataValue]] | None = None
 
@@ -97,17 +99,18 @@ def _published(
     """The function that Dagster runs: the body, then write, audit and publish."""
 
     @wraps(body)
-    def publish(context: dg.AssetExecutionContext, store: StoreResource, **arguments: Any) -> Published:
-        own = {"context": context, "store": store, **arguments}
-        artifacts = {name: arguments[name] for name in inputs}
+    def publish(context: dg.AssetExecutionContext, store: StoreResource, **others: Any) -> Published:
+        offered = {"context": context, "store": store, **others}
+        artifacts = {name: others[name] for name in inputs}
         folders = {name: one.folder for name, one in artifacts.items() if isinstance(one, Artifact)}
-        with _opened(body, {name: own[name] for name in own if name in hints}) as handed:
+        arguments = {name: given for name, given in offered.items() if name in hints}
+        with told_to_dagster(context), _opened(body, arguments) as handed:
             publication = handed if isinstance(handed, Publication) else Publication(handed)
             yield from store.publish(
                 context,
                 publication.build,
                 audits=[audit.bind(folders) for audit in audits],
-                inputs=[each for one in artifacts.values() for each in (one if isinstance(one, list) else [one])],
+                inputs=[*_flat(artifacts.values()), *publication.reads],
                 given=publication.given,
                 after=publication.after,
             )
@@ -119,6 +122,11 @@ def _published(
     publish.__annotations__ = types
     publish.__signature__ = inspect.Signature(parameters, return_annotation=Published)  # pyright: ignore[reportAttributeAccessIssue]
     return publish
+
+
+def _flat(artifacts: Iterable[Artifact | list[Artifact]]) -> Iterator[Artifact]:
+    for one in artifacts:
+        yield from one if isinstance(one, list) else [one]
 
 
 def _opened(body: Body, arguments: Mapping[str, Any]) -> AbstractContextManager[Build | Publication]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
+import hypothesis
 import polars as pl
 import pytest
 
@@ -14,6 +15,10 @@ from workflows_dagster.lib.hashing import digest_file
 from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
 from workflows_dagster.resources.store import EmbeddedStore, LakeFSStore, StoreResource
 from workflows_dagster_tests.lakefs_server.server import LoopbackLakeFS
+
+# A busy machine is no reason to fail: no test is judged by the clock.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 REAL_DATA = "WORKFLOWS_DAGSTER_REAL_DATA"
 

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
 from workflows_dagster.cli import app, upkeep
 from workflows_dagster.lib.release.deployment import deploy
 from workflows_dagster.lib.release.releases import Release
+from workflows_dagster.resources.store import UPSTREAM_KEY
 from workflows_dagster_tests.lib.release.made_up import MadeUpChain, reviews
 
 FIRST = reviews(("r1", "shop", "positive", "good"), ("r2", "shop", "negative", "bad"))
@@ -43,7 +45,7 @@ def call(*arguments: str, code: int = 0, lines: str | None = None) -> str:
 
 def test_no_release_yet_says_how_to_make_one(chain: MadeUpChain) -> None:
     assert "No release was made yet" in call("releases")
-    assert "No release was in force yet" in call("releases", "log")
+    assert "No release was deployed yet" in call("releases", "log")
     assert "no release is deployed" in call("predict", "text", code=2)
 
 
@@ -74,14 +76,31 @@ def test_diff_counts_rows_and_names_versions(two: list[Release]) -> None:
     assert two[1].pick.commit[:12] in output
 
 
+def test_rollback_is_told_to_dagster_where_it_keeps_records(two: list[Release], tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}")
+    assert "Note:" not in call("rollback", "release-1")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("deployed_release"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    said = {name: value.value for name, value in event.asset_materialization.metadata.items()}
+    assert said[UPSTREAM_KEY] == {"model_release": two[0].version.commit}
+
+
+def test_rollback_without_a_dagster_instance_says_that_the_ui_does_not_know(two: list[Release]) -> None:
+    output = " ".join(call("rollback", "release-1").split())
+    assert "release-1 (int8) is deployed" in output
+    assert "the Dagster UI does not show it: there is no dagster.yaml" in output
+
+
 def test_rollback_is_listed_logged_and_can_be_undone(two: list[Release]) -> None:
     output = call("rollback", "release-1", "--reason", "it calls everything neutral")
-    assert "release-1 (int8) is in force instead of release-2: it calls everything neutral" in output
+    assert "release-1 (int8) is deployed instead of release-2: it calls everything neutral" in output
     assert "workflows-dagster rollback release-2" in output
     assert "release-1 *" in call("releases")
     log = [line for line in call("releases", "log").splitlines() if "release-" in line]
     assert ["it calls everything neutral" in log[0], "release-2" in log[1], "release-1" in log[2]] == [True] * 3
-    assert "is in force already" in call("rollback", "release-1")
+    assert "is deployed already" in call("rollback", "release-1")
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,17 @@ from workflows_dagster.definitions import build_definitions
 from workflows_dagster.settings import Settings
 
 ROOT = Path(__file__).parents[1]
-STAGES = {"ingest", "cleaning", "annotation", "synthesis", "finetuning", "export", "benchmark", "scoring", "vision"}
-EXTERNAL = {"pilot_responses", "synthetic_review_responses"}
-"""The work of people: it has neither code nor checks."""
+STAGES = {"ingest", "cleaning", "annotation", "synthesis", "finetuning", "export", "benchmark", "release"}
+EXTERNAL = {"earlier_answers", "earlier_release", "pilot_responses", "synthetic_review_responses"}
+"""The work of people, and what a round began with: neither has code or checks."""
 
 PARENTS = {
     "raw_reviews": set[str](),
     "cleaned_reviews": {"raw_reviews"},
     "review_corpus": {"cleaned_reviews"},
-    "pilot_sample": {"review_corpus"},
+    "earlier_answers": set[str](),
+    "earlier_release": set[str](),
+    "pilot_sample": {"review_corpus", "earlier_answers", "earlier_release"},
     "pilot_annotation_request": {"pilot_sample"},
     "pilot_responses": {"pilot_annotation_request"},
     "pilot_labels": {"review_corpus", "pilot_sample", "pilot_annotation_request", "pilot_responses"},
@@ -53,6 +55,7 @@ PARENTS = {
         "technique_benchmarks",
     },
     "model_release": {"benchmark_report"},
+    "deployed_release": {"model_release"},
 }
 CORPUS = {
     "review_corpus",
@@ -72,7 +75,8 @@ JOBS = {
     "corpus_job": CORPUS,
     "training_job": CORPUS | {"lora_adapter", "merged_model"},
     "export_job": {"exported_models", "technique_benchmarks"},
-    "report_job": {"benchmark_report", "model_release"},
+    "report_job": {"benchmark_report", "model_release", "deployed_release"},
+    "deploy_job": {"deployed_release"},
 }
 PARTITIONS = {"ingest_job": "batch", "export_job": "technique"}
 

@@ -14,8 +14,24 @@ from workflows_dagster.lib.annotation.training import build_training_reviews
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.publishing import OWNERS, Build, Publication, published_asset
 from workflows_dagster.resources.annotation import AnnotationResource
-from workflows_dagster.resources.store import StoreResource
+from workflows_dagster.resources.store import COMMIT_KEY, StoreResource, data_version_tag
 
+earlier_answers = dg.AssetSpec(
+    "earlier_answers",
+    description="What people answered in the rounds before: versions of pilot_labels. A round is drawn with them, and "
+    "an edge from pilot_labels would close a circle. Each pilot_sample observes the versions that it read.",
+    group_name="annotation",
+    owners=OWNERS,
+    kinds={"parquet"},
+)
+earlier_release = dg.AssetSpec(
+    "earlier_release",
+    description="The release that was deployed when a round was begun: its model says which labels look wrong. Each "
+    "pilot_sample observes the version of model_release that it read.",
+    group_name="annotation",
+    owners=OWNERS,
+    kinds={"json"},
+)
 pilot_responses = dg.AssetSpec(
     "pilot_responses",
     deps=["pilot_annotation_request"],
@@ -43,12 +59,18 @@ class LabelsConfig(LabelsSettings, dg.Config):
     group_name="annotation",
     kinds={"polars", "parquet"},
     code_version="2",
+    deps=["earlier_answers", "earlier_release"],
     automation_condition=ON_CHANGED_DATA,
     audits=PILOT_SAMPLE,
 )
-def pilot_sample(config: PilotConfig, review_corpus: Artifact, store: StoreResource) -> Publication:
+def pilot_sample(
+    context: dg.AssetExecutionContext, config: PilotConfig, review_corpus: Artifact, store: StoreResource
+) -> Publication:
     """The reviews that people are asked about: from test at random, from train in part those that teach most."""
     opening = open_round(store.store(), config.round, config.scorer)
+    for asset, commit in (("earlier_answers", opening.labels_commit), ("earlier_release", opening.release_commit)):
+        if commit:
+            context.log_event(dg.AssetObservation(asset, metadata={COMMIT_KEY: commit}, tags=data_version_tag(commit)))
     build = partial(build_pilot_sample, review_corpus, config, opening=opening)
     return Publication(build, given=opening.provenance)
 

@@ -1,4 +1,4 @@
-"""`releases` and `rollback`: what was released, what changed between releases, and which one is in force."""
+"""`releases` and `rollback`: what was released, what changed between releases, and which one is deployed."""
 
 import logging
 from datetime import datetime
@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from workflows_dagster.checks.release import DEPLOYED_RELEASE
 from workflows_dagster.cli import release_tables as tables
-from workflows_dagster.cli.opening import open_settings, open_store
+from workflows_dagster.cli.opening import open_settings, open_store, open_store_resource
 from workflows_dagster.cli.screen import console, refusing, terminal
 from workflows_dagster.console import TerminalHandler
+from workflows_dagster.instance import project_instance
+from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.release.checkout import check_out
 from workflows_dagster.lib.release.comparing import compare
 from workflows_dagster.lib.release.deployment import deploy, deployment, deployments
@@ -32,7 +35,7 @@ def main(context: typer.Context) -> None:
 
 @app.command("list")
 def list_releases() -> None:
-    """List the releases with their model, its quality and its data; * marks the one in force."""
+    """List the releases with their model, its quality and its data; * marks the deployed one."""
     with refusing():
         store = open_store()
         found, in_force = releases(store), deployment(store)
@@ -66,11 +69,11 @@ def diff(before: Tag, after: Tag) -> None:
 
 @app.command()
 def log() -> None:
-    """List every change of the release in force, newest first."""
+    """List every change of the deployed release, newest first."""
     with refusing():
         changes = list(deployments(open_store()))
     if not changes:
-        console.print("No release was in force yet.", highlight=False)
+        console.print("No release was deployed yet.", highlight=False)
         return
     console.print(tables.deployed(changes))
 
@@ -120,16 +123,25 @@ def rerun(
 
 
 def rollback(tag: Tag, reason: Annotated[str, typer.Option(help="Why; kept in the log.")] = "rollback by hand") -> None:
-    """Put an earlier release in force: `predict` and scoring use it from now on."""
+    """Deploy an earlier release: `predict` and scoring use it from now on."""
+    settings = open_settings()
     with refusing():
-        store = open_store()
+        resource = open_store_resource(settings)
+        store = resource.store()
         chosen, before = release(store, tag), deployment(store)
         if before is not None and before.tag == tag:
-            console.print(f"{tag} is in force already, since {when(before.deployed_at)}.", highlight=False)
+            console.print(f"{tag} is deployed already, since {when(before.deployed_at)}.", highlight=False)
             return
-        deploy(store, chosen, reason, [tag])
+        version = deploy(store, chosen, reason, [tag], DEPLOYED_RELEASE)
     was = f" instead of {before.tag}" if before else ""
-    console.print(f"{tag} ({chosen.pick.technique}) is in force{was}: {escape(reason)}", highlight=False)
+    console.print(f"{tag} ({chosen.pick.technique}) is deployed{was}: {escape(reason)}", highlight=False)
+    # The store is what scoring reads. Dagster is told afterwards, so that a broken instance keeps nobody from it.
+    released = resource.artifact(chosen.version.path, None, chosen.version.commit)
+    try:
+        with project_instance(settings) as instance:
+            instance.report_runless_asset_event(resource.materialization(version, [released]))
+    except ConfigurationError as error:
+        console.print(f"[yellow]Note:[/] the Dagster UI does not show it: {escape(str(error))}", highlight=False)
     if before:
         console.print(f"To undo it: workflows-dagster rollback {before.tag}", highlight=False)
 

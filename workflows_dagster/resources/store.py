@@ -1,7 +1,8 @@
 """The versioned store as a Dagster resource: write aside, audit, publish, report."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +98,8 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
         Raises:
             dg.Failure: An error of this project was raised, or a blocking audit failed; nothing was published.
         """
-        try:
+        with told_to_dagster(context):
             yield from self._publish(context, build, audits, inputs, given or {}, after)
-        except WorkflowError as error:
-            context.log.debug("the step failed", exc_info=error)
-            # What depends on the moment may go well at another; what depends on data or configuration will not.
-            passing = isinstance(error, OSError | ConflictError)
-            description = "\n".join([str(error), *getattr(error, "__notes__", [])])
-            raise dg.Failure(description=description, allow_retries=passing) from error
 
     def _publish(
         self,
@@ -142,6 +137,15 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
         yield dg.MaterializeResult(asset_key=context.asset_key, metadata=metadata, data_version=data_version)
         # Afterwards, because Dagster takes a result for one of the version that was materialized last.
         yield from findings
+
+    def materialization(self, version: Version, inputs: Sequence[Artifact]) -> dg.AssetMaterialization:
+        """The event that tells Dagster of a version which no step of Dagster has published."""
+        return dg.AssetMaterialization(
+            version.path.partition("/")[0],
+            partition=version.metadata.get("partition") or None,
+            metadata=self.version_metadata(version, inputs),
+            tags=data_version_tag(version.digest),
+        )
 
     def version_metadata(self, version: Version, inputs: Sequence[Artifact]) -> dict[str, dg.MetadataValue]:
         """What a materialization says of the version that it published."""
@@ -187,6 +191,28 @@ class LakeFSStore(StoreResource):
             storage_namespace=self.storage_namespace,
             create=self.create,
         )
+
+
+@contextmanager
+def told_to_dagster(context: dg.AssetExecutionContext) -> Generator[None]:
+    """Turns an error of this project into the one that Dagster shows: what was given, expected and to do next.
+
+    Raises:
+        dg.Failure: In its place; to be retried only where another moment may bring another outcome.
+    """
+    try:
+        yield
+    except WorkflowError as error:
+        context.log.debug("the step failed", exc_info=error)
+        # What depends on the moment may go well at another; what depends on data or configuration will not.
+        passing = isinstance(error, OSError | ConflictError)
+        description = "\n".join([str(error), *getattr(error, "__notes__", [])])
+        raise dg.Failure(description=description, allow_retries=passing) from error
+
+
+def data_version_tag(version: str) -> dict[str, str]:
+    """The tag by which Dagster takes the data version off an event."""
+    return {"dagster/data_version": version}
 
 
 def _secret(value: str) -> str:

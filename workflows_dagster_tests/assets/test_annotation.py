@@ -15,7 +15,6 @@ from workflows_dagster.assets import annotation
 from workflows_dagster.checks.annotation import PILOT_SAMPLE, TRAINING_REVIEWS
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.artifact import write_table
-from workflows_dagster.lib.errors import NotPublishedError
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
@@ -272,6 +271,10 @@ def test_next_round_asks_what_was_disputed_and_leaves_settled_rows_alone(
         check.passed for check in second.get_asset_check_evaluations() if check.asset_key == dg.AssetKey("pilot_sample")
     )
     assert metadata(second, "pilot_sample")["annotation/round"] == 2
+    # What it was drawn with, though no edge leads there, is seen in the graph.
+    [observed] = second.asset_observations_for_node("pilot_sample")
+    assert observed.asset_key == dg.AssetKey("earlier_answers")
+    assert observed.metadata["store/commit_id"].value == metadata(first, "pilot_labels")["store/commit_id"]
     # It is the round under way from now on, and another round at the desk.
     third = materialize(pilot_sample={"rows": 20}, pilot_labels=weak)
     rounds = [metadata(result, "pilot_annotation_request")["annotation/round_id"] for result in (first, second, third)]
@@ -279,7 +282,7 @@ def test_next_round_asks_what_was_disputed_and_leaves_settled_rows_alone(
 
 
 def test_round_without_answers_before_it_fails_before_anything_is_published(materialize: Any) -> None:
-    with pytest.raises(NotPublishedError, match="cannot be drawn without what people answered in round 1"):
+    with pytest.raises(dg.Failure, match="cannot be drawn without what people answered in round 1"):
         materialize(pilot_sample={"rows": 20, "round": 2})
 
 

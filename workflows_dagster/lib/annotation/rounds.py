@@ -66,6 +66,16 @@ class Opening:
         named = {f"earlier_round/{one.number}/{LABELS_PATH}": one.labels.commit for one in self.earlier}
         return named | ({"scorer/model_release": self.released.version.commit} if self.released else {})
 
+    @property
+    def labels_commit(self) -> str | None:
+        """Commit of the labels of the round before, or None."""
+        return self.earlier[0].labels.commit if self.earlier else None
+
+    @property
+    def release_commit(self) -> str | None:
+        """Commit of the release whose model judges, or None."""
+        return self.released.version.commit if self.released else None
+
     def answered(self) -> pl.DataFrame:
         """Columns review_id and round (the last one) of the reviews that people answered, sorted by id."""
         schema = pl.Schema({"review_id": pl.String(), "round": pl.Int32()})

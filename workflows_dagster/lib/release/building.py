@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any, Final
@@ -27,30 +26,9 @@ _ROWS_FILE: Final = "reviews.parquet"
 _PROPERTIES: Final = ("source", "label", "label_source", "split")
 
 
-@dataclass(frozen=True)
-class ReleaseReport:
-    """What a release consists of, as the asset shows it."""
-
-    record: ReleaseRecord
-
-    def to_metadata(self) -> Mapping[str, object]:
-        """What the asset shows."""
-        record = self.record
-        metadata: dict[str, object] = {
-            "release/pick": record.pick.technique if record.pick else "none",
-            "release/versions": len(record.chain),
-            "release/rows": record.rows_total,
-            "release/rows_by_label": record.rows_by("label"),
-            "release/chain": {member.path: member.commit for member in record.chain},
-        }
-        for name, estimate in record.metrics.items():
-            metadata[f"release/{name.replace(' ', '_').replace('-', '_').lower()}"] = estimate.value
-        return metadata
-
-
 def build_release(
     store: VersionedStore, report: Artifact, gates: Mapping[str, Collection[str]], folder: Path
-) -> ReleaseReport:
+) -> ReleaseRecord:
     """Writes release.json: every version behind a report, its pick, figures, rows, and the gates of each asset.
 
     Args:
@@ -77,7 +55,7 @@ def build_release(
         code=package_version("workflows-dagster"),
     )
     record.write(folder)
-    return ReleaseReport(record)
+    return record
 
 
 def _pick(store: VersionedStore, report: Version, summary: Mapping[str, Any]) -> Pick | None:

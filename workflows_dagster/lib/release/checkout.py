@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from workflows_dagster.lib.errors import ConfigurationError, IntegrityError
-from workflows_dagster.lib.release.record import RELEASE_FILE
+from workflows_dagster.lib.release.record import ReleaseRecord
 from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.lib.store.disk import disk_errors
 from workflows_dagster.lib.store.version import content_digest, stat_folder
@@ -43,7 +43,8 @@ def _written(store: VersionedStore, release: Release, target: Path) -> int:
             # Byte by byte: the local copies of the store are shared and read-only, these are the user's.
             shutil.copytree(store.folder(member.path, member.commit), place, copy_function=shutil.copyfile)
             _verify(place, member.digest)
-        shutil.copyfile(store.file(release.version.path, RELEASE_FILE, release.version.commit), aside / RELEASE_FILE)
+        record = store.file(release.version.path, ReleaseRecord.FILE, release.version.commit)
+        shutil.copyfile(record, aside / ReleaseRecord.FILE)
         aside.rename(target)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

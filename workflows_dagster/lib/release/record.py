@@ -2,19 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Self
 
 from workflows_dagster.lib.errors import DataContractError
 from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.release.lineage import upstream_of
 from workflows_dagster.lib.store.version import Version
 
 RELEASE_PATH: Final = "model_release"
 """Path that releases are published at."""
 
-RELEASE_FILE: Final = "release.json"
 AUDIT_PREFIX: Final = "audit/"
 """Metadata `audit/<name>` of a version says whether the audit of that name passed for it."""
 
@@ -105,8 +104,7 @@ class RowCount:
     rows: int
 
 
-@dataclass(frozen=True)
-class ReleaseRecord:
+class ReleaseRecord(Record):
     """The content of release.json; equal chains give equal bytes.
 
     Attributes:
@@ -118,12 +116,28 @@ class ReleaseRecord:
         code: Version of this package.
     """
 
+    FILE: ClassVar[str] = "release.json"
+
     chain: tuple[Member, ...]
     gates: Mapping[str, tuple[str, ...]]
     pick: Pick | None
     metrics: Mapping[str, Estimate]
     rows: tuple[RowCount, ...]
     code: str
+
+    def to_metadata(self) -> Mapping[str, object]:
+        """What the asset shows."""
+        return {
+            "release/pick": self.pick.technique if self.pick else "none",
+            "release/versions": len(self.chain),
+            "release/rows": self.rows_total,
+            "release/rows_by_label": self.rows_by("label"),
+            "release/chain": {member.path: member.commit for member in self.chain},
+            **{
+                f"release/{name.replace(' ', '_').replace('-', '_').lower()}": estimate.value
+                for name, estimate in self.metrics.items()
+            },
+        }
 
     @property
     def rows_total(self) -> int:
@@ -157,33 +171,3 @@ class ReleaseRecord:
             key = getattr(count, column) or "none"
             counts[key] = counts.get(key, 0) + count.rows
         return dict(sorted(counts.items()))
-
-    def write(self, folder: Path) -> None:
-        """Writes release.json."""
-        text = json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        (folder / RELEASE_FILE).write_text(text + "\n", "utf-8")
-
-    @classmethod
-    def read(cls, file: Path) -> Self:
-        """The record in a file.
-
-        Raises:
-            DataContractError: It is not a release.json of this version of the code.
-        """
-        try:
-            fields: dict[str, Any] = json.loads(file.read_text("utf-8"))
-            return cls(
-                chain=tuple(Member(**member) for member in fields.pop("chain")),
-                gates={asset: tuple(names) for asset, names in fields.pop("gates").items()},
-                pick=Pick(**pick) if (pick := fields.pop("pick")) else None,
-                metrics={name: Estimate(**estimate) for name, estimate in fields.pop("metrics").items()},
-                rows=tuple(RowCount(**count) for count in fields.pop("rows")),
-                **fields,
-            )
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise DataContractError(
-                f"{RELEASE_FILE} cannot be read",
-                given=f"{type(error).__name__}: {error}",
-                expected="the record that model_release wrote",
-                remedy="use the version of the code that made the release, or make a new release",
-            ) from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from workflows_dagster.lib.errors import ConflictError, NotPublishedError
-from workflows_dagster.lib.release.record import RELEASE_FILE, RELEASE_PATH, Pick, ReleaseRecord
+from workflows_dagster.lib.release.record import RELEASE_PATH, Pick, ReleaseRecord
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore
 
@@ -70,10 +70,20 @@ def release(store: VersionedStore, tag: str) -> Release:
     return release_at(store, tag, tags[tag])
 
 
+def newest_release(store: VersionedStore) -> Release:
+    """The release that was made last.
+
+    Raises:
+        NotPublishedError: None was made yet.
+    """
+    tags = list(release_tags(store))
+    return release(store, tags[-1] if tags else "the newest")
+
+
 def release_at(store: VersionedStore, tag: str, commit: str) -> Release:
     """The release whose record a commit holds."""
     version = store.version(RELEASE_PATH, commit)
-    return Release(tag, version, ReleaseRecord.read(store.file(RELEASE_PATH, RELEASE_FILE, commit)))
+    return Release(tag, version, ReleaseRecord.read(store.file(RELEASE_PATH, ReleaseRecord.FILE, commit).parent))
 
 
 def tag_release(store: VersionedStore, version: Version) -> str:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from workflows_dagster.checks.benchmark import judge_gates, judge_model, judge_one_chain
+from workflows_dagster.checks.release import judge_gates, judge_model, judge_one_chain
 from workflows_dagster.lib.errors import DataContractError
 from workflows_dagster.lib.release.building import build_release
 from workflows_dagster.lib.release.lineage import chain_of
-from workflows_dagster.lib.release.record import RELEASE_FILE, Pick, ReleaseRecord, RowCount
+from workflows_dagster.lib.release.record import Pick, ReleaseRecord, RowCount
 from workflows_dagster_tests.lib.release.made_up import EVERY_GATE, GATES, MadeUpChain, reviews
 
 ROWS = reviews(("r1", "shop", "positive", "good"), ("r2", "shop", "positive", "fine"), ("r3", "blog", None, "hm"))
@@ -25,7 +25,7 @@ CHAIN = [
 
 def test_release_names_every_version_behind_a_report(chain: MadeUpChain, tmp_path: Path) -> None:
     report = chain.whole(ROWS)
-    record = build_release(chain.store, report, GATES, tmp_path).record
+    record = build_release(chain.store, report, GATES, tmp_path)
     assert [member.path for member in record.chain] == CHAIN
     assert {member.commit for member in record.chain} == {chain.store.version(path).commit for path in CHAIN}
     assert record.gates == {"augmented_reviews": ("augmented_reviews_whole",), "raw_reviews": ("raw_reviews_whole",)}
@@ -41,7 +41,7 @@ def test_release_names_every_version_behind_a_report(chain: MadeUpChain, tmp_pat
 
 
 def test_rows_are_counted_by_what_they_have_in_common(chain: MadeUpChain, tmp_path: Path) -> None:
-    record = build_release(chain.store, chain.whole(ROWS), GATES, tmp_path).record
+    record = build_release(chain.store, chain.whole(ROWS), GATES, tmp_path)
     assert record.rows == (RowCount("blog", None, None, "none", 1), RowCount("shop", "positive", "given", "test", 2))
     assert record.rows_total == 3
     assert record.rows_by("label") == {"none": 1, "positive": 2}
@@ -51,10 +51,10 @@ def test_release_of_the_same_chain_has_the_same_bytes_and_reads_back(chain: Made
     report = chain.whole(ROWS)
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-    record = build_release(chain.store, report, GATES, tmp_path / "one").record
+    record = build_release(chain.store, report, GATES, tmp_path / "one")
     build_release(chain.store, report, GATES, tmp_path / "other")
-    assert (tmp_path / "one" / RELEASE_FILE).read_bytes() == (tmp_path / "other" / RELEASE_FILE).read_bytes()
-    assert ReleaseRecord.read(tmp_path / "one" / RELEASE_FILE) == record
+    assert (tmp_path / "one" / "release.json").read_bytes() == (tmp_path / "other" / "release.json").read_bytes()
+    assert ReleaseRecord.read(tmp_path / "one") == record
 
 
 def test_whole_chain_passes_every_gate(chain: MadeUpChain, tmp_path: Path) -> None:
@@ -129,6 +129,6 @@ def test_chain_has_each_version_once_however_many_use_it(chain: MadeUpChain) -> 
 
 @pytest.mark.parametrize("content", ["", "{}", '{"chain": [{"path": "x"}]}', "[]"])
 def test_file_that_is_no_release_is_an_error(tmp_path: Path, content: str) -> None:
-    (tmp_path / RELEASE_FILE).write_text(content, "utf-8")
+    (tmp_path / "release.json").write_text(content, "utf-8")
     with pytest.raises(DataContractError, match=r"release\.json cannot be read"):
-        ReleaseRecord.read(tmp_path / RELEASE_FILE)
+        ReleaseRecord.read(tmp_path)

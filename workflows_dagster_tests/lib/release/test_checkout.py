@@ -6,7 +6,7 @@ import pytest
 
 from workflows_dagster.lib.errors import ConfigurationError, IntegrityError
 from workflows_dagster.lib.release.checkout import check_out
-from workflows_dagster.lib.release.record import RELEASE_FILE, ReleaseRecord
+from workflows_dagster.lib.release.record import ReleaseRecord
 from workflows_dagster_tests.lib.release.made_up import MadeUpChain, reviews
 
 ROWS = reviews(("r1", "shop", "positive", "good"))
@@ -18,8 +18,8 @@ def test_every_file_is_written_as_it_was_when_released(chain: MadeUpChain, tmp_p
     folder = tmp_path / "below" / "one"
     size_bytes = check_out(chain.store, one, folder)
     assert (folder / "exported_models" / "int8" / "model" / "weights").read_bytes() == b"\x01"
-    assert ReleaseRecord.read(folder / RELEASE_FILE) == one.record
-    files = [path for path in folder.rglob("*") if path.is_file() and path.name != RELEASE_FILE]
+    assert ReleaseRecord.read(folder) == one.record
+    files = [path for path in folder.rglob("*") if path.is_file() and path.name != ReleaseRecord.FILE]
     assert size_bytes == sum(path.stat().st_size for path in files)
     assert [path.name for path in folder.parent.iterdir()] == ["one"]
     files[0].write_bytes(b"theirs now")
