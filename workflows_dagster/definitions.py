@@ -5,14 +5,13 @@ from collections.abc import Mapping
 import dagster as dg
 
 from workflows_dagster import assets
-from workflows_dagster.automation import refresh_changed_data_sensor
+from workflows_dagster.automation import follow_new_model_sensor, refresh_changed_data_sensor
 from workflows_dagster.console import terminal_logger
 from workflows_dagster.execution import MULTIPROCESS
 from workflows_dagster.jobs import JOBS
 from workflows_dagster.maintenance import maintenance_job
 from workflows_dagster.resources.registry import build_resources
 from workflows_dagster.schedules import SCHEDULES
-from workflows_dagster.sensors.after_training import export_new_model_sensor, report_new_benchmarks_sensor
 from workflows_dagster.sensors.new_commits import ingest_new_commits_sensor
 from workflows_dagster.sensors.new_files import ingest_new_files_sensor
 from workflows_dagster.sensors.pilot_responses import pilot_responses_sensor
@@ -37,9 +36,8 @@ def build_definitions(settings: Settings, replaced: Mapping[str, object] | None 
             ingest_new_commits_sensor,
             pilot_responses_sensor,
             synthetic_review_responses_sensor,
-            export_new_model_sensor,
-            report_new_benchmarks_sensor,
             refresh_changed_data_sensor,
+            follow_new_model_sensor,
             alert_on_failed_run,
         ],
         resources={**build_resources(settings), **(replaced or {})},

@@ -178,9 +178,8 @@ def test_names_of_jobs_schedules_and_sensors(definitions: dg.Definitions) -> Non
         "ingest_new_commits_sensor",
         "pilot_responses_sensor",
         "synthetic_review_responses_sensor",
-        "export_new_model_sensor",
-        "report_new_benchmarks_sensor",
         "refresh_changed_data_sensor",
+        "follow_new_model_sensor",
         "alert_on_failed_run",
     }
 

@@ -4,6 +4,7 @@ from functools import partial
 
 import dagster as dg
 
+from workflows_dagster.automation import ON_NEW_BENCHMARKS, ON_NEW_EXPORT
 from workflows_dagster.checks.benchmark import BENCHMARK_REPORT, TECHNIQUE_BENCHMARKS
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.benchmark.measuring import benchmark_model
@@ -29,6 +30,7 @@ class BenchmarkReportConfig(ReportSettings, dg.Config):
     partitions_def=TECHNIQUES,
     # Two at once would measure each other.
     pool="benchmark",
+    automation_condition=ON_NEW_EXPORT,
     audits=TECHNIQUE_BENCHMARKS,
 )
 def technique_benchmarks(
@@ -45,6 +47,7 @@ def technique_benchmarks(
     group_name="benchmark",
     kinds={"html", "json"},
     code_version="2",
+    automation_condition=ON_NEW_BENCHMARKS,
     audits=BENCHMARK_REPORT,
 )
 def benchmark_report(

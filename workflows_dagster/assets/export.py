@@ -4,6 +4,7 @@ from functools import partial
 
 import dagster as dg
 
+from workflows_dagster.automation import ON_NEW_MODEL
 from workflows_dagster.checks.export import EXPORTED_MODELS
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.export.exporting import export_model
@@ -23,6 +24,7 @@ class ExportConfig(ExportSettings, dg.Config):
     partitions_def=TECHNIQUES,
     # An export beside a benchmark would be measured with it.
     pool="benchmark",
+    automation_condition=ON_NEW_MODEL,
     audits=EXPORTED_MODELS,
 )
 def exported_models(

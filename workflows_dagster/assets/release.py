@@ -4,6 +4,7 @@ from functools import partial
 
 import dagster as dg
 
+from workflows_dagster.automation import ON_NEW_REPORT
 from workflows_dagster.checks.release import DEPLOYED_RELEASE, MODEL_RELEASE
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.release.building import build_release
@@ -20,7 +21,13 @@ class DeploymentConfig(DeploymentSettings, dg.Config):
     """Run configuration of deployed_release."""
 
 
-@published_asset(group_name="release", kinds={"json"}, code_version="1", audits=MODEL_RELEASE)
+@published_asset(
+    group_name="release",
+    kinds={"json"},
+    code_version="1",
+    automation_condition=ON_NEW_REPORT,
+    audits=MODEL_RELEASE,
+)
 def model_release(benchmark_report: Artifact, store: StoreResource) -> Publication:
     """The exact versions behind a report under one tag, made only where each of them passed every blocking check."""
     versions = store.store()
@@ -29,7 +36,12 @@ def model_release(benchmark_report: Artifact, store: StoreResource) -> Publicati
 
 
 @published_asset(
-    group_name="release", kinds={"json"}, code_version="1", deps=["model_release"], audits=DEPLOYED_RELEASE
+    group_name="release",
+    kinds={"json"},
+    code_version="1",
+    deps=["model_release"],
+    automation_condition=ON_NEW_REPORT,
+    audits=DEPLOYED_RELEASE,
 )
 def deployed_release(config: DeploymentConfig, store: StoreResource) -> Publication:
     """Which release scoring uses: the newest, unless something speaks against it, or the one that was asked for."""
