@@ -1,293 +1,342 @@
-"""The API of lakeFS under /api/v1, as far as clients of this project use it: answers and words of lakeFS 1.70."""
+"""The part of the lakeFS API that the clients of this project use, with the statuses and words of lakeFS 1.70."""
 
+import json
 import re
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
-from workflows_dagster_tests.lakefs_server import comparison, objects
-from workflows_dagster_tests.lakefs_server.entries import PREFIX_CHANGED, Entries, listed
-from workflows_dagster_tests.lakefs_server.exchange import Request, Response, answer, page
-from workflows_dagster_tests.lakefs_server.installation import Installation
-from workflows_dagster_tests.lakefs_server.references import commit_of, compared_commit, resolve
-from workflows_dagster_tests.lakefs_server.refusal import Refused
+from workflows_dagster_tests.lakefs_server.state import Commit, Entry, Lake, Refused, Repository, differences
 
-VERSION = "1.70.1"
-PREFIX = "/api/v1"
+_MOST = 1000
+"""The most results of a page, and the most objects that one request may remove."""
 
-_STORAGE = {
-    "blockstore_id": "",
-    "blockstore_description": "",
-    "blockstore_type": "local",
-    "blockstore_namespace_example": "local://example-bucket/",
-    "blockstore_namespace_ValidityRegex": "^local://",
-    "default_namespace_prefix": "local://",
-    "pre_sign_support": False,
-    "pre_sign_support_ui": False,
-    "pre_sign_multipart_upload": False,
-    "import_support": False,
-    "import_validity_regex": "^local://",
-}
-_VERSION = {"version": VERSION, "version_context": "lakeFS"}
+_METADATA = "x-lakefs-meta-"
 
-Handler = Callable[[Installation, Request], Response]
 
+@dataclass(frozen=True)
+class Request:
+    """A request: the parameters of its query, its headers by their names in lower case, and its body."""
 
-def health(all_: Installation, request: Request) -> Response:
-    return answer(204)
+    query: Mapping[str, list[str]]
+    headers: Mapping[str, str]
+    body: bytes
 
+    def text(self, name: str) -> str:
+        """The first value of a parameter; empty where it is missing."""
+        return self.query.get(name, [""])[0]
 
-def page_of_ui(all_: Installation, request: Request) -> Response:
-    """Any page: in lakeFS too it is one document, which then asks the API."""
-    document = b"<!doctype html><title>lakeFS</title>"
-    return Response(200, {"Content-Type": "text/html; charset=utf-8"}, (document,), len(document))
+    @property
+    def amount(self) -> int:
+        """How many results a page holds."""
+        amount = int(self.text("amount") or 100)
+        if amount > _MOST:
+            raise Refused(400, f'parameter "amount" in query has an error: number must be at most {_MOST}')
+        return amount
 
+    @property
+    def json(self) -> Any:
+        """The body."""
+        return json.loads(self.body)
 
-def config(all_: Installation, request: Request) -> Response:
-    return answer(
-        200, {"storage_config": _STORAGE, "version_config": _VERSION, "storage_config_list": [], "ui_config": None}
-    )
 
+@dataclass(frozen=True)
+class Response:
+    """An answer."""
 
-def storage(all_: Installation, request: Request) -> Response:
-    return answer(200, _STORAGE)
+    status: int
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def version(all_: Installation, request: Request) -> Response:
-    return answer(200, _VERSION)
+def answer(status: int, body: object) -> Response:
+    """An answer of JSON."""
+    return Response(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
 
-def user(all_: Installation, request: Request) -> Response:
-    return answer(200, {"user": {"id": all_.user, "creation_date": 0}})
-
-
-def list_repositories(all_: Installation, request: Request) -> Response:
-    known = all_.descriptions()
-    return page([known[name].to_answer() for name in _chosen(request, known)], request.amount, "id")
-
-
-def create_repository(all_: Installation, request: Request) -> Response:
-    body = request.json("name", "storage_namespace")
-    made = all_.create(body["name"], body["storage_namespace"], body.get("default_branch", ""))
-    return answer(201, made.to_answer())
-
-
-def get_repository(all_: Installation, request: Request) -> Response:
-    return answer(200, all_.repository(request.names["repository"]).description.to_answer())
-
-
-def delete_repository(all_: Installation, request: Request) -> Response:
-    all_.delete(request.names["repository"])
-    return answer(204)
-
-
-def list_branches(all_: Installation, request: Request) -> Response:
-    return _refs(request, all_.repository(request.names["repository"]).history.branches())
-
-
-def create_branch(all_: Installation, request: Request) -> Response:
-    body = request.json("name", "source")
-    commit = all_.repository(request.names["repository"]).create_branch(body["name"], body["source"]).encode()
-    return Response(201, {"Content-Type": "text/plain; charset=utf-8"}, (commit,), len(commit))
-
-
-def get_branch(all_: Installation, request: Request) -> Response:
-    branch = request.names["branch"]
-    return answer(200, {"id": branch, "commit_id": all_.repository(request.names["repository"]).head(branch)})
-
-
-def delete_branch(all_: Installation, request: Request) -> Response:
-    all_.repository(request.names["repository"]).delete_branch(request.names["branch"])
-    return answer(204)
-
-
-def reset_branch(all_: Installation, request: Request) -> Response:
-    body = request.json("type")
-    path = body.get("path", "")
-    chosen: dict[str, Callable[[str], bool]] = {
-        "reset": lambda name: True,
-        "object": lambda name: name == path,
-        "common_prefix": lambda name: name.startswith(path),
-    }
-    if body["type"] not in chosen:
-        raise Refused(400, "unknown reset type")
-    all_.repository(request.names["repository"]).reset(request.names["branch"], chosen[body["type"]])
-    return answer(204)
-
-
-def commit(all_: Installation, request: Request) -> Response:
-    body = request.json("message")
-    made = all_.repository(request.names["repository"]).commit(
-        request.names["branch"],
-        body["message"],
-        body.get("metadata") or {},
-        all_.user,
-        date_s=body.get("date"),
-        allow_empty=bool(body.get("allow_empty")),
-    )
-    return answer(201, made.to_answer())
-
-
-def get_commit(all_: Installation, request: Request) -> Response:
-    history = all_.repository(request.names["repository"]).history
-    try:
-        found = history.commit(commit_of(history, request.names["commit"]))
-    except Refused as error:
-        if error.status == 404:
-            raise Refused(404, "commit not found") from error
-        raise Refused(500, error.message) from error
-    return answer(200, found.to_answer())
-
-
-def log(all_: Installation, request: Request) -> Response:
-    history = all_.repository(request.names["repository"]).history
-    paths = [path for path in request.query.get("objects", []) if path]
-    prefixes = [path for path in request.query.get("prefixes", []) if path]
-    since, stop_at = request.text("since"), request.text("stop_at")
-    stop = commit_of(history, stop_at) if stop_at else ""
-    found: list[dict[str, Any]] = []
-    for each in comparison.log(
-        history,
-        request.names["ref"],
-        first_parent=request.flag("first_parent"),
-        since_ns=int(datetime.fromisoformat(since).timestamp() * 10**9) if since else 0,
-        after=request.text("after"),
-    ):
-        if (paths or prefixes) and not comparison.touched(history, each, paths, prefixes):
-            continue
-        found.append(each.to_answer())
-        if len(found) >= request.amount + (not request.flag("limit")) or each.id == stop:
-            break
-    return page(found, request.amount, "id")
-
-
-def diff_branch(all_: Installation, request: Request) -> Response:
-    return _differences(request, *all_.repository(request.names["repository"]).uncommitted(request.names["branch"]))
-
-
-def diff_refs(all_: Installation, request: Request) -> Response:
-    repository = all_.repository(request.names["repository"])
-    left, right = request.names["left"], request.names["right"]
-    if request.text("type") != "two_dot":
-        return _differences(request, *comparison.three_dot(repository.history, left, right))
-    before = repository.history.entries(compared_commit(repository.history, left))
-    # What is staged on the right is seen by right$ alone.
-    at = resolve(repository.history, right)
-    after = repository.entries(right) if at.staging else repository.history.entries(at.commit)
-    return _differences(request, *comparison.two_dot(before, after))
-
-
-def merge(all_: Installation, request: Request) -> Response:
-    body = request.json()
-    reference = all_.repository(request.names["repository"]).merge(
-        request.names["source"],
-        request.names["destination"],
-        body.get("message") or "",
-        body.get("metadata") or {},
-        all_.user,
-        strategy=body.get("strategy") or "",
-        allow_empty=bool(body.get("allow_empty") or body.get("force")),
-        squash=bool(body.get("squash_merge")),
-    )
-    return answer(200, {"reference": reference})
-
-
-def merge_base(all_: Installation, request: Request) -> Response:
-    history = all_.repository(request.names["repository"]).history
-    # lakeFS gives the two the wrong way round.
-    destination, source, base = comparison.merge_base(history, request.names["source"], request.names["destination"])
-    return answer(200, {"source_commit_id": source, "destination_commit_id": destination, "base_commit_id": base})
-
-
-def list_tags(all_: Installation, request: Request) -> Response:
-    return _refs(request, all_.repository(request.names["repository"]).history.tags())
-
-
-def create_tag(all_: Installation, request: Request) -> Response:
-    body = request.json("id", "ref")
-    made = all_.repository(request.names["repository"]).create_tag(body["id"], body["ref"])
-    return answer(201, {"id": body["id"], "commit_id": made})
-
-
-def get_tag(all_: Installation, request: Request) -> Response:
-    tag = request.names["tag"]
-    return answer(200, {"id": tag, "commit_id": all_.repository(request.names["repository"]).tag(tag)})
-
-
-def delete_tag(all_: Installation, request: Request) -> Response:
-    all_.repository(request.names["repository"]).delete_tag(request.names["tag"])
-    return answer(204)
-
-
-def _chosen(request: Request, names: Any) -> list[str]:
-    """The names of a page, and one more if there is one."""
-    prefix, after = request.text("prefix"), request.text("after")
-    return [name for name in sorted(names) if name.startswith(prefix) and name > after][: request.amount + 1]
-
-
-def _refs(request: Request, known: Any) -> Response:
-    return page([{"id": name, "commit_id": known[name]} for name in _chosen(request, known)], request.amount, "id")
-
-
-def _differences(request: Request, found: dict[str, str], held: Entries) -> Response:
-    results: list[dict[str, Any]] = []
-    shown = listed(
-        found, prefix=request.text("prefix"), delimiter=request.text("delimiter"), after=request.text("after")
-    )
-    for path, is_prefix in shown:
-        if is_prefix:
-            results.append({"type": PREFIX_CHANGED, "path": path, "path_type": "common_prefix"})
-        else:
-            size = held[path].size_bytes if path in held else 0
-            results.append({"type": found[path], "path": path, "path_type": "object", "size_bytes": size})
-        if len(results) > request.amount:
-            break
-    return page(results, request.amount, "path")
-
-
-_ROUTES: dict[str, dict[str, Handler]] = {
-    "/healthcheck": {"GET": health},
-    "/config": {"GET": config},
-    "/config/storage": {"GET": storage},
-    "/config/version": {"GET": version},
-    "/user": {"GET": user},
-    "/repositories": {"GET": list_repositories, "POST": create_repository},
-    "/repositories/{repository}": {"GET": get_repository, "DELETE": delete_repository},
-    "/repositories/{repository}/branches": {"GET": list_branches, "POST": create_branch},
-    "/repositories/{repository}/branches/{branch}": {"GET": get_branch, "PUT": reset_branch, "DELETE": delete_branch},
-    "/repositories/{repository}/branches/{branch}/commits": {"POST": commit},
-    "/repositories/{repository}/branches/{branch}/diff": {"GET": diff_branch},
-    "/repositories/{repository}/branches/{branch}/objects": {"POST": objects.upload, "DELETE": objects.delete},
-    "/repositories/{repository}/branches/{branch}/objects/delete": {"POST": objects.delete_many},
-    "/repositories/{repository}/branches/{branch}/objects/copy": {"POST": objects.copy},
-    "/repositories/{repository}/commits/{commit}": {"GET": get_commit},
-    "/repositories/{repository}/refs/{ref}/commits": {"GET": log},
-    "/repositories/{repository}/refs/{ref}/objects": {"GET": objects.get, "HEAD": objects.head},
-    "/repositories/{repository}/refs/{ref}/objects/stat": {"GET": objects.stat},
-    "/repositories/{repository}/refs/{ref}/objects/ls": {"GET": objects.list_},
-    "/repositories/{repository}/refs/{left}/diff/{right}": {"GET": diff_refs},
-    "/repositories/{repository}/refs/{source}/merge/{destination}": {"POST": merge, "GET": merge_base},
-    "/repositories/{repository}/tags": {"GET": list_tags, "POST": create_tag},
-    "/repositories/{repository}/tags/{tag}": {"GET": get_tag, "DELETE": delete_tag},
-}
-_PATTERNS = [
-    (re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]*)", PREFIX + path) + "/?"), methods)
-    for path, methods in _ROUTES.items()
-]
-
-
-def route(method: str, path: str) -> tuple[Handler, dict[str, str]]:
-    """What answers a request, and the names in its path."""
-    if not path.startswith("/api/") and method in ("GET", "HEAD"):
-        return page_of_ui, {}
-    for pattern, methods in _PATTERNS:
+def respond(lake: Lake, method: str, path: str, request: Request) -> Response:
+    """The answer to a request whose user is known."""
+    for verb, pattern, handler in _ROUTES:
         found = pattern.fullmatch(path)
-        if found and method in methods:
-            return methods[method], {name: unquote(value) for name, value in found.groupdict().items()}
-    raise Refused(500, "invalid API endpoint")
+        if verb == method and found:
+            try:
+                with lake.lock:
+                    return handler(lake, request, *map(unquote, found.groups()))
+            except Refused as error:
+                return answer(error.status, error.body or {"message": error.message})
+    return answer(501, {"message": f"the lakeFS of the tests does not know {method} {path}"})
 
 
-def needs_key(handler: Handler) -> bool:
-    """Whether a request has to name its user."""
-    return handler not in (health, page_of_ui)
+_Handler = Callable[..., Response]
+_ROUTES: list[tuple[str, re.Pattern[str], _Handler]] = []
+
+
+def _route(method: str, path: str) -> Callable[[_Handler], _Handler]:
+    """Has a handler answer requests; it gets what the path names in the place of each asterisk."""
+    pattern = re.compile("/api/v1" + path.replace("*", "([^/]*)"))
+
+    def register(handler: _Handler) -> _Handler:
+        _ROUTES.append((method, pattern, handler))
+        return handler
+
+    return register
+
+
+# The server and its repositories
+
+
+@_route("GET", "/config")
+def _config(lake: Lake, request: Request) -> Response:
+    # The wrapper asks before it reads an object: with pre_sign_support it would go to the block store.
+    storage = {
+        "blockstore_type": "local",
+        "blockstore_namespace_example": "local://example-bucket/",
+        "blockstore_namespace_ValidityRegex": "^local://",
+        "pre_sign_support": False,
+        "pre_sign_support_ui": False,
+        "import_support": False,
+        "import_validity_regex": "^local://",
+    }
+    return answer(200, {"storage_config": storage, "version_config": {"version": "1.70.1"}})
+
+
+@_route("POST", "/repositories")
+def _create_repository(lake: Lake, request: Request) -> Response:
+    given = request.json
+    made = lake.create(given["name"], given["storage_namespace"], given.get("default_branch") or "main")
+    return answer(201, _repository(made))
+
+
+@_route("GET", "/repositories/*")
+def _get_repository(lake: Lake, request: Request, name: str) -> Response:
+    return answer(200, _repository(lake.repository(name)))
+
+
+def _repository(repository: Repository) -> dict[str, Any]:
+    return {
+        "id": repository.name,
+        "creation_date": repository.created_s,
+        "default_branch": repository.default_branch,
+        "storage_namespace": repository.namespace,
+    }
+
+
+# Branches and tags
+
+
+@_route("GET", "/repositories/*/branches")
+def _list_branches(lake: Lake, request: Request, name: str) -> Response:
+    return _refs(request, lake.repository(name).branches)
+
+
+@_route("POST", "/repositories/*/branches")
+def _create_branch(lake: Lake, request: Request, name: str) -> Response:
+    commit = lake.repository(name).create_branch(request.json["name"], request.json["source"])
+    return Response(201, commit.encode(), {"Content-Type": "text/plain; charset=utf-8"})
+
+
+@_route("GET", "/repositories/*/branches/*")
+def _get_branch(lake: Lake, request: Request, name: str, branch: str) -> Response:
+    return answer(200, {"id": branch, "commit_id": lake.repository(name).head(branch).id})
+
+
+@_route("DELETE", "/repositories/*/branches/*")
+def _delete_branch(lake: Lake, request: Request, name: str, branch: str) -> Response:
+    lake.repository(name).delete_branch(branch)
+    return Response(204)
+
+
+@_route("GET", "/repositories/*/tags")
+def _list_tags(lake: Lake, request: Request, name: str) -> Response:
+    return _refs(request, lake.repository(name).tags)
+
+
+@_route("POST", "/repositories/*/tags")
+def _create_tag(lake: Lake, request: Request, name: str) -> Response:
+    tag = request.json["id"]
+    return answer(201, {"id": tag, "commit_id": lake.repository(name).create_tag(tag, request.json["ref"])})
+
+
+@_route("GET", "/repositories/*/tags/*")
+def _get_tag(lake: Lake, request: Request, name: str, tag: str) -> Response:
+    tags = lake.repository(name).tags
+    if tag not in tags:
+        raise Refused(404, "tag not found")
+    return answer(200, {"id": tag, "commit_id": tags[tag]})
+
+
+def _refs(request: Request, commits: Mapping[str, str]) -> Response:
+    return _page(request, _named(request, {name: {"id": name, "commit_id": commits[name]} for name in commits}))
+
+
+# Commits
+
+
+@_route("POST", "/repositories/*/branches/*/commits")
+def _commit(lake: Lake, request: Request, name: str, branch: str) -> Response:
+    repository, given = lake.repository(name), request.json
+    if branch not in repository.branches:
+        # lakeFS looks for hooks first.
+        raise Refused(404, "prepare-commit hook aborted: list actions from commit: listing actions: not found")
+    return answer(201, _shown(repository.commit_staged(branch, given["message"], given.get("metadata") or {})))
+
+
+@_route("GET", "/repositories/*/commits/*")
+def _get_commit(lake: Lake, request: Request, name: str, ref: str) -> Response:
+    return answer(200, _shown(lake.repository(name).commit(ref)))
+
+
+@_route("GET", "/repositories/*/refs/*/commits")
+def _log(lake: Lake, request: Request, name: str, ref: str) -> Response:
+    repository = lake.repository(name)
+    objects, prefixes = request.query.get("objects", []), request.query.get("prefixes", [])
+    found = repository.log(ref)
+    if after := request.text("after"):
+        next(commit for commit in found if commit.id == after)
+    chosen = (each for each in found if not (objects or prefixes) or repository.touches(each, objects, prefixes))
+    # With a limit lakeFS gives that many commits and does not look whether there are more.
+    limit = request.amount if request.text("limit").lower() == "true" else None
+    return _page(request, ((commit.id, _shown(commit)) for commit in islice(chosen, limit)))
+
+
+@_route("GET", "/repositories/*/refs/*/diff/*")
+def _diff(lake: Lake, request: Request, name: str, left: str, right: str) -> Response:
+    if request.text("type") != "two_dot":
+        raise Refused(501, "the lakeFS of the tests compares states only: type=two_dot")
+    before, after = (lake.repository(name).commit(ref).entries for ref in (left, right))
+    found = differences(before, after)
+    shown = {path: {"type": found[path], "path": path, "path_type": "object"} for path in found}
+    return _page(request, _named(request, shown))
+
+
+@_route("POST", "/repositories/*/refs/*/merge/*")
+def _merge(lake: Lake, request: Request, name: str, source: str, destination: str) -> Response:
+    given = request.json
+    message = given.get("message") or f"Merge '{source}' into '{destination}'"
+    made = lake.repository(name).merge(source, destination, message, given.get("metadata") or {})
+    return answer(200, {"reference": made.id})
+
+
+@_route("GET", "/repositories/*/refs/*/merge/*")
+def _merge_base(lake: Lake, request: Request, name: str, source: str, destination: str) -> Response:
+    repository = lake.repository(name)
+    found = {
+        # lakeFS has these two the wrong way round.
+        "source_commit_id": repository.commit(destination).id,
+        "destination_commit_id": repository.commit(source).id,
+        "base_commit_id": repository.merge_base(source, destination).id,
+    }
+    return answer(200, found)
+
+
+def _shown(commit: Commit) -> dict[str, Any]:
+    return {
+        "id": commit.id,
+        "parents": commit.parents,
+        "committer": "admin",
+        "message": commit.message,
+        "creation_date": commit.created_s,
+        "meta_range_id": "",
+        "metadata": commit.metadata,
+    }
+
+
+# Objects
+
+
+@_route("POST", "/repositories/*/branches/*/objects")
+def _upload(lake: Lake, request: Request, name: str, branch: str) -> Response:
+    path = request.text("path")
+    metadata = {key.removeprefix(_METADATA): text for key, text in request.headers.items() if key.startswith(_METADATA)}
+    entry = lake.write(request.body, request.headers.get("content-type", "application/octet-stream"), metadata)
+    lake.repository(name).stage(branch, path, entry)
+    return answer(201, _stats(lake.repository(name), path, entry))
+
+
+@_route("DELETE", "/repositories/*/branches/*/objects")
+def _delete(lake: Lake, request: Request, name: str, branch: str) -> Response:
+    lake.repository(name).stage(branch, request.text("path"), None)
+    return Response(204)
+
+
+@_route("POST", "/repositories/*/branches/*/objects/delete")
+def _delete_many(lake: Lake, request: Request, name: str, branch: str) -> Response:
+    paths = request.json["paths"]
+    if len(paths) > _MOST:
+        raise Refused(500, f"request size exceeded, max paths is set to {_MOST}")
+    # To lakeFS it is no error that there is no such object, nor that there is no such branch.
+    if branch in lake.repository(name).branches:
+        for path in paths:
+            lake.repository(name).stage(branch, path, None)
+    return answer(200, {"errors": []})
+
+
+@_route("HEAD", "/repositories/*/refs/*/objects")
+@_route("GET", "/repositories/*/refs/*/objects")
+def _get(lake: Lake, request: Request, name: str, ref: str) -> Response:
+    entry = lake.repository(name).entry(ref, request.text("path"))
+    content, headers = lake.read(entry), {"Content-Type": entry.content_type, "ETag": f'"{entry.checksum}"'}
+    part = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
+    if part is None:
+        return Response(200, content, headers)
+    start, end = int(part[1]), min(int(part[2] or len(content)), len(content) - 1)
+    if start > end:
+        raise Refused(416, "Requested Range Not Satisfiable")
+    headers["Content-Range"] = f"bytes {start}-{end}/{len(content)}"
+    return Response(206, content[start : end + 1], headers)
+
+
+@_route("GET", "/repositories/*/refs/*/objects/stat")
+def _stat(lake: Lake, request: Request, name: str, ref: str) -> Response:
+    path = request.text("path")
+    return answer(200, _stats(lake.repository(name), path, lake.repository(name).entry(ref, path)))
+
+
+@_route("GET", "/repositories/*/refs/*/objects/ls")
+def _list_objects(lake: Lake, request: Request, name: str, ref: str) -> Response:
+    repository = lake.repository(name)
+    entries, prefix, delimiter = repository.entries(ref), request.text("prefix"), request.text("delimiter")
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(path for path in entries if path.startswith(prefix)):
+        below, separator, _ = path.removeprefix(prefix).partition(delimiter) if delimiter else (path, "", "")
+        if separator:
+            folder = f"{prefix}{below}{separator}"
+            nothing = {"checksum": "", "mtime": 0, "physical_address": ""}
+            found[folder] = nothing | {"path": folder, "path_type": "common_prefix"}
+        else:
+            found[path] = _stats(repository, path, entries[path])
+    return _page(request, _named(request, found))
+
+
+def _stats(repository: Repository, path: str, entry: Entry) -> dict[str, Any]:
+    return {
+        "path": path,
+        "path_type": "object",
+        "physical_address": f"{repository.namespace}/data/{entry.address}",
+        "checksum": entry.checksum,
+        "size_bytes": entry.size_bytes,
+        "mtime": entry.mtime,
+        "content_type": entry.content_type,
+        "metadata": entry.metadata,
+    }
+
+
+def _named(request: Request, results: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The results whose names begin with the prefix of a request and come after the end of the page before."""
+    prefix, after = request.text("prefix"), request.text("after")
+    return ((name, results[name]) for name in sorted(results) if name.startswith(prefix) and name > after)
+
+
+def _page(request: Request, results: Iterable[tuple[str, dict[str, Any]]]) -> Response:
+    """A page of as many results as a request asks for; each comes with what the next page begins after."""
+    found = list(islice(results, request.amount + 1))
+    shown, more = found[: request.amount], len(found) > request.amount
+    pagination = {
+        "has_more": more,
+        "next_offset": shown[-1][0] if more else "",
+        "results": len(shown),
+        "max_per_page": _MOST,
+    }
+    return answer(200, {"pagination": pagination, "results": [result for _, result in shown]})

@@ -96,7 +96,7 @@ def test_keys_in_the_env_file_reach_the_command_line(tmp_path: Path) -> None:
         result = CliRunner().invoke(app, ["sweep"])
     assert result.exit_code == 0, result.output
     assert "Removed 0 branches" in result.output
-    assert [seen.status for seen in server.requests.matching() if seen.status in (401, 403)] == []
+    assert [seen.status for seen in server.requests if seen.status in (401, 403)] == []
 
 
 def test_missing_setting_is_no_traceback_of_a_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,19 +58,7 @@ class Backend(ABC):
 
     def damage(self, content: bytes) -> None:
         """Changes every stored copy of this content, one byte each, as a disk does that nobody checks."""
-        stored = self._stored()
-        if stored is None:
-            pytest.skip("the objects of a real server are out of reach")
-        found = [path for path in stored.rglob("objects/??/*") if content in zlib.decompress(path.read_bytes())]
-        assert found
-        for path in found:
-            path.chmod(0o644)
-            text = zlib.decompress(path.read_bytes())
-            path.write_bytes(zlib.compress(text.replace(content, bytes([content[0] ^ 1]) + content[1:]), 0))
-
-    def _stored(self) -> Path | None:
-        """A folder that holds the objects, if it can be reached."""
-        return None
+        pytest.skip("the objects of a real server are out of reach")
 
 
 class GitBackend(Backend):
@@ -98,8 +86,13 @@ class GitBackend(Backend):
             :-1
         ]
 
-    def _stored(self) -> Path:
-        return self.root
+    def damage(self, content: bytes) -> None:
+        found = [path for path in self.root.rglob("objects/??/*") if content in zlib.decompress(path.read_bytes())]
+        assert found
+        for path in found:
+            path.chmod(0o644)
+            text = zlib.decompress(path.read_bytes())
+            path.write_bytes(zlib.compress(text.replace(content, bytes([content[0] ^ 1]) + content[1:]), 0))
 
 
 class LakeFSBackend(Backend):
@@ -160,8 +153,11 @@ class LoopbackBackend(LakeFSBackend):
         )
         self.server = server
 
-    def _stored(self) -> Path:
-        return self._folder / "server"
+    def damage(self, content: bytes) -> None:
+        found = [path for path in (self._folder / "server" / "content").iterdir() if path.read_bytes() == content]
+        assert found
+        for path in found:
+            path.write_bytes(bytes([content[0] ^ 1]) + content[1:])
 
 
 @contextmanager
