@@ -2,16 +2,23 @@
 
 import logging
 import os
-import random
-import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
+from tenacity.retry import retry_base
 
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.store.lakefs.errors import is_transient, not_lakefs, refused, unavailable
@@ -95,15 +102,59 @@ class LakeFSConnection:
 
         Args:
             what: The request in words that follow "lakeFS could not", for messages.
-            request: Makes it, by the wrapper, the generated client or `pool`. It is called again after transport
-                errors: it must do no harm when an earlier call has been carried out and only its answer was lost.
+            request: Makes it, by the wrapper, the generated client or `pool`. It is called again after transient
+                errors: it must do no harm when an earlier call was carried out and only its answer was lost.
 
         Raises:
             StoreUnavailableError: No attempt got an answer.
-            StorePermissionError, NotPublishedError, ConflictError, QualityGateError, StoreError: The server refused.
+            StorePermissionError, NotPublishedError, ConflictError, QualityGateError, StoreError: The server refused;
+                a `BadRequestError` where it answered 400.
         """
-        with self.naming_refusals(what):
-            return self.attempt(what, request)
+        from lakefs.exceptions import ServerException, api_exception_handler
+
+        def attempt() -> T:
+            try:
+                with api_exception_handler():
+                    return request()
+            except ServerException as error:
+                # It says all that the generated client's exception said, whose traceback is pages long.
+                raise error from None
+
+        address = self.address
+        try:
+            return self.retrying(retry_if_exception(is_transient), what)(attempt)
+        except RetryError as error:
+            last = error.last_attempt.exception()
+            raise unavailable(
+                what, address=address, attempts=self.attempts, timeout_s=self.timeout_s, last=last
+            ) from last
+        except ServerException as error:
+            raise refused(what, error, page=self.page) from error
+        except ValueError as error:
+            # What the generated client raises for an answer of 2xx that is not of the API's schema.
+            raise not_lakefs(what, address=address) from error
+
+    def retrying(self, retry: retry_base, what: str) -> Retrying:
+        """Calls something again while `retry` says so, with pauses that double; `what` is for the log, as in `call`."""
+
+        def log(state: RetryCallState) -> None:
+            last = state.outcome and state.outcome.exception()
+            _LOG.warning(
+                "lakeFS at %s could not %s, attempt %d of %d: %s",
+                self.address,
+                what,
+                state.attempt_number,
+                self.attempts,
+                last,
+            )
+
+        return Retrying(
+            retry=retry,
+            stop=stop_after_attempt(self.attempts),
+            # Random in part: writers that failed together must not come back together.
+            wait=wait_exponential(self.pause_s, _LONGEST_PAUSE_S) + wait_random(0, self.pause_s),
+            before_sleep=log,
+        )
 
     def pages(self, what: str, request: Callable[[str], Any]) -> Iterator[Any]:
         """The results of all pages of a listing; `request` gets the offset that a page begins after."""
@@ -114,67 +165,6 @@ class LakeFSConnection:
             if not page.pagination.has_more:
                 return
             after = page.pagination.next_offset
-
-    @contextmanager
-    def naming_refusals(self, what: str) -> Generator[None]:
-        """Turns refusals that `attempt` raises into the store's errors."""
-        from lakefs.exceptions import ServerException
-
-        try:
-            yield
-        except ServerException as error:
-            raise refused(what, error, page=self.page) from error
-
-    def attempt(self, what: str, request: Callable[[], T]) -> T:
-        """As `call`, but a refusal is raised as the wrapper's exception, for callers that know what to make of it.
-
-        Raises:
-            ServerException: The server refused; the subclass says how.
-            StoreUnavailableError: No attempt got an answer.
-        """
-        from lakefs.exceptions import ServerException, api_exception_handler
-
-        address = self.address
-        last: Exception | None = None
-        for number in range(self.attempts):
-            if last is not None:
-                self._pause(what, number, last)
-            try:
-                with api_exception_handler():
-                    return request()
-            except ServerException as error:
-                # It says all that the generated client's exception said, whose traceback is pages long.
-                error.__cause__ = None
-                if not is_transient(error):
-                    raise
-                last = error
-            except urllib3.exceptions.HTTPError as error:
-                last = error
-            except ValueError as error:
-                # What the generated client raises for an answer of 2xx that is not of the API's schema.
-                raise not_lakefs(what, address=address) from error
-        raise unavailable(
-            what,
-            address=address,
-            attempts=self.attempts,
-            timeout_s=self.timeout_s,
-            last=last or RuntimeError("no attempt"),
-        ) from last
-
-    def _pause(self, what: str, failed: int, last: Exception) -> None:
-        longest_s = min(_LONGEST_PAUSE_S, self.pause_s * 2 ** (failed - 1))
-        # Writers that failed together must not come back together.
-        pause_s = random.uniform(longest_s / 2, longest_s)
-        _LOG.warning(
-            "lakeFS at %s could not %s, attempt %d of %d: %s; again in %.1f s",
-            self.address,
-            what,
-            failed,
-            self.attempts,
-            last,
-            pause_s,
-        )
-        time.sleep(pause_s)
 
 
 class _TimedPool(urllib3.PoolManager):

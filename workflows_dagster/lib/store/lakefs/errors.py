@@ -3,6 +3,8 @@
 import re
 from typing import TYPE_CHECKING, cast
 
+import urllib3
+
 from workflows_dagster.lib.errors import (
     ConflictError,
     NotPublishedError,
@@ -27,9 +29,17 @@ _TRANSIENT = {
 }
 
 
-def is_transient(error: "ServerException") -> bool:
-    """Whether the same request may succeed later: a trouble of the transport or of the server, not of the request."""
-    return error.status_code in _TRANSIENT
+class BadRequestError(StoreError):
+    """The server answered 400: it takes such a request, but not now. A commit or merge of nothing is one."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same request may succeed later: the transport or the server failed, not the request."""
+    from lakefs.exceptions import ServerException
+
+    if isinstance(error, ServerException):
+        return error.status_code in _TRANSIENT
+    return isinstance(error, urllib3.exceptions.HTTPError)
 
 
 def answer_text(error: "ServerException") -> str:
@@ -41,7 +51,9 @@ def answer_text(error: "ServerException") -> str:
     return f"HTTP {error.status_code}: {text}"
 
 
-def unavailable(what: str, *, address: str, attempts: int, timeout_s: float, last: Exception) -> StoreUnavailableError:
+def unavailable(
+    what: str, *, address: str, attempts: int, timeout_s: float, last: BaseException | None
+) -> StoreUnavailableError:
     """The error for a server that did not answer, or only with troubles of its own."""
     return StoreUnavailableError(
         f"lakeFS could not {what}: {attempts} attempts at {address} failed",
@@ -94,7 +106,8 @@ def refused(what: str, error: "ServerException", *, page: str) -> WorkflowError:
                 remedy=f"see {_hook_page(answer, page)}, correct the data, run the step again",
             )
         case _:
-            return StoreError(
+            kind = BadRequestError if error.status_code == 400 else StoreError
+            return kind(
                 f"lakeFS refused to {what}",
                 given=f"{answer} from {page}",
                 expected="a request that lakeFS takes",
@@ -107,7 +120,7 @@ def _hook_page(answer: str, page: str) -> str:
     return f"{page}/actions/{run[1]}" if run else f"{page}/actions"
 
 
-def _last_text(error: Exception) -> str:
+def _last_text(error: BaseException | None) -> str:
     from lakefs.exceptions import ServerException
 
     if isinstance(error, ServerException):

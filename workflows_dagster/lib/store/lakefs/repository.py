@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
 from workflows_dagster.lib.errors import ConflictError, MissingExtraError, NotPublishedError, StoreError
 from workflows_dagster.lib.store.lakefs.commits import commit_metadata, entries, last_change
 from workflows_dagster.lib.store.lakefs.connection import PAGE, LakeFSConnection
+from workflows_dagster.lib.store.lakefs.errors import BadRequestError
 from workflows_dagster.lib.store.lakefs.setup import default_branch
 from workflows_dagster.lib.store.lakefs.transfer import download, in_parallel, target_in, upload
 from workflows_dagster.lib.store.repository import Change
@@ -157,35 +160,25 @@ class LakeFSRepository:
             ConflictError: The path was published on the base branch after the commit that `stage` started at.
             QualityGateError: A hook of the repository refused it.
         """
-        from lakefs.exceptions import BadRequestException, ConflictException
-
-        what = f"merge {branch} into {into}"
         request = partial(self._branch(branch).merge_into, into, message=f"Merge {path} of {branch} into {into}")
-        with self._connection.naming_refusals(what):
-            try:
-                self._connection.attempt(what, request)
-            except ConflictException as error:
-                raise ConflictError(
-                    f"{path} was published on {into} by another writer since this transaction began",
-                    given=branch,
-                    expected=f"{path} as it was when the transaction began",
-                    remedy=f"run the step again on what is there now; the branch {branch} holds what was written",
-                ) from error
-            except BadRequestException:
-                # "no changes": an earlier attempt was carried out, and only its answer was lost.
-                if not self._is_merged(branch, into):
-                    raise
+        try:
+            self._connection.call(f"merge {branch} into {into}", request)
+        except ConflictError as error:
+            raise ConflictError(
+                f"{path} was published on {into} by another writer since this transaction began",
+                given=branch,
+                expected=f"{path} as it was when the transaction began",
+                remedy=f"run the step again on what is there now; the branch {branch} holds what was written",
+            ) from error
+        except BadRequestError:
+            # "no changes": an earlier attempt was carried out, and only its answer was lost.
+            if not self._is_merged(branch, into):
+                raise
 
     def drop_branch(self, branch: str) -> None:
         """Removes a branch; a branch that is not there is no error."""
-        from lakefs.exceptions import NotFoundException
-
-        what = f"remove the branch {branch}"
-        with self._connection.naming_refusals(what):
-            try:
-                self._connection.attempt(what, self._branch(branch).delete)
-            except NotFoundException:
-                return
+        with suppress(NotPublishedError):
+            self._connection.call(f"remove the branch {branch}", self._branch(branch).delete)
 
     def branches(self, prefix: str) -> list[str]:
         """Names of the branches that begin with a prefix, sorted."""
@@ -235,26 +228,22 @@ class LakeFSRepository:
         Raises:
             ConflictError: The tag is there and names another commit.
         """
-        from lakefs.exceptions import ConflictException
-
         # lakeFS collects what no branch holds, tags or not. The branch comes first: a tag promises that it is there.
         with suppress(ConflictError):
             hold = self._branch(f"{HOLD_PREFIX}{commit}")
             self._connection.call(f"hold {commit}", partial(hold.create, commit))
-        what = f"tag {commit} as {name}"
-        with self._connection.naming_refusals(what):
-            try:
-                self._connection.attempt(what, partial(self._handle.tag(name).create, commit))
-            except ConflictException as error:
-                tags = self._connection.sdk.tags_api
-                known = self._connection.call(f"read the tag {name}", partial(tags.get_tag, self.repository, name))
-                if known.commit_id != commit:
-                    raise ConflictError(
-                        f"the tag {name} names another commit",
-                        given=commit,
-                        expected=str(known.commit_id),
-                        remedy="choose another name; a tag is never moved",
-                    ) from error
+        try:
+            self._connection.call(f"tag {commit} as {name}", partial(self._handle.tag(name).create, commit))
+        except ConflictError as error:
+            tags = self._connection.sdk.tags_api
+            known = self._connection.call(f"read the tag {name}", partial(tags.get_tag, self.repository, name))
+            if known.commit_id != commit:
+                raise ConflictError(
+                    f"the tag {name} names another commit",
+                    given=commit,
+                    expected=str(known.commit_id),
+                    remedy="choose another name; a tag is never moved",
+                ) from error
 
     def tags(self) -> Mapping[str, str]:
         """Commit id of each tag, by its name, sorted."""
@@ -285,29 +274,26 @@ class LakeFSRepository:
 
     def _begin(self, branch: str, start: str) -> None:
         """Makes the branch, without what an earlier attempt left on it."""
-        for _ in range(_BRANCH_TRIES - 1):
-            try:
-                self._connection.call(f"make the branch {branch}", partial(self._branch(branch).create, start))
-            except ConflictError:
-                self.drop_branch(branch)
-            else:
-                return
-        self._connection.call(f"make the branch {branch}", partial(self._branch(branch).create, start))
+        create = partial(self._branch(branch).create, start)
+        again = Retrying(
+            retry=retry_if_exception_type(ConflictError),
+            stop=stop_after_attempt(_BRANCH_TRIES),
+            before_sleep=lambda _: self.drop_branch(branch),
+            reraise=True,
+        )
+        again(self._connection.call, f"make the branch {branch}", create)
 
     def _commit(self, branch: str, start: str, message: str, metadata: Mapping[str, str]) -> str:
-        from lakefs.exceptions import BadRequestException
-
         what = f"commit the branch {branch}"
         request = partial(self._branch(branch).commit, message, commit_metadata(metadata))
-        with self._connection.naming_refusals(what):
-            try:
-                return str(self._connection.attempt(what, request).id)
-            except BadRequestException as error:
-                # "no changes": an earlier attempt was carried out and only its answer was lost, or all was there.
-                head = self._connection.call(what, partial(self._head, branch))
-                if head == start and "no changes" not in str(error):
-                    raise
-                return head
+        try:
+            return str(self._connection.call(what, request).id)
+        except BadRequestError as error:
+            # "no changes": an earlier attempt was carried out and only its answer was lost, or all was there.
+            head = self._connection.call(what, partial(self._head, branch))
+            if head == start and "no changes" not in str(error):
+                raise
+            return head
 
     def _is_merged(self, branch: str, into: str) -> bool:
         head = self._connection.call(f"read the branch {branch}", partial(self._head, branch))

@@ -1,11 +1,13 @@
 """Finding a repository of a lakeFS server, and making it where it is missing and may be made."""
 
-import time
 from contextlib import suppress
 from functools import partial
 
+from tenacity import RetryError, retry_if_exception_type
+
 from workflows_dagster.lib.errors import ConfigurationError, NotPublishedError
 from workflows_dagster.lib.store.lakefs.connection import LakeFSConnection
+from workflows_dagster.lib.store.lakefs.errors import BadRequestError
 
 
 def default_branch(connection: LakeFSConnection, *, create: bool, storage_namespace: str | None) -> str:
@@ -20,6 +22,8 @@ def default_branch(connection: LakeFSConnection, *, create: bool, storage_namesp
         NotPublishedError: The repository is missing and must not be made.
         ConfigurationError: It is to be made, and there is no storage namespace for it.
     """
+    from lakefs import Repository
+
     with suppress(NotPublishedError):
         return _found(connection)
     if not create:
@@ -36,37 +40,20 @@ def default_branch(connection: LakeFSConnection, *, create: bool, storage_namesp
             expected="where its objects go, as s3://bucket/folder",
             remedy="set WORKFLOWS_DAGSTER_LAKEFS_STORAGE_NAMESPACE",
         )
-    _make(connection, storage_namespace)
+    what = f"make the repository {connection.repository}"
+    repository = Repository(connection.repository, connection.client)
+    try:
+        # exist_ok: several processes may find it missing at the same time.
+        connection.call(what, partial(repository.create, storage_namespace, default_branch="main", exist_ok=True))
+    except BadRequestError as error:
+        # "storage namespace already in use" is also the answer while another process is about to make it.
+        try:
+            return connection.retrying(retry_if_exception_type(NotPublishedError), what)(_found, connection)
+        except RetryError:
+            raise error from None
     return _found(connection)
 
 
 def _found(connection: LakeFSConnection) -> str:
     request = partial(connection.sdk.repositories_api.get_repository, connection.repository)
     return str(connection.call(f"find the repository {connection.repository}", request).default_branch)
-
-
-def _make(connection: LakeFSConnection, storage_namespace: str) -> None:
-    from lakefs import Repository
-    from lakefs.exceptions import BadRequestException
-
-    what = f"make the repository {connection.repository}"
-    repository = Repository(connection.repository, connection.client)
-    # exist_ok: several processes may find it missing at the same time.
-    request = partial(repository.create, storage_namespace, default_branch="main", exist_ok=True)
-    with connection.naming_refusals(what):
-        try:
-            connection.attempt(what, request)
-        except BadRequestException:
-            # "storage namespace already in use" is also the answer while another process is about to make it.
-            if not _appears(connection):
-                raise
-
-
-def _appears(connection: LakeFSConnection) -> bool:
-    """Whether the repository is there, now or soon."""
-    for number in range(connection.attempts):
-        time.sleep(connection.pause_s * 2**number)
-        with suppress(NotPublishedError):
-            _found(connection)
-            return True
-    return False
