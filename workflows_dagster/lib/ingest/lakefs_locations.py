@@ -1,7 +1,7 @@
 """Locations in lakeFS: `lakefs://<repository>/<branch>/<path>`.
 
-Files are listed and read at a commit, which never changes, and are known by their path and checksum, so that a later
-commit does not make the same file a new one.
+Files are listed and read at a commit, which never changes. A file is identified by its path and checksum, so that it
+stays the same file in a later commit.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,16 +20,16 @@ _OPTIONS: Final = {
     "password": "LAKEFS_SECRET_ACCESS_KEY",
 }
 _OWN: Final = {"asset", "run_id"}
-"""Metadata keys that every publication of this project has; a person's or another tool's commit has not both."""
+"""Metadata keys that together mark a commit as a publication of this project."""
 
 
 def is_in_lakefs(location: str) -> bool:
-    """Whether a location is one of lakeFS."""
+    """Whether a location is in lakeFS."""
     return location.startswith(SCHEME)
 
 
 def with_defaults(options: Options, environment: Mapping[str, str]) -> Options:
-    """The storage options, completed by the server and keys that the environment names for the store."""
+    """The storage options, completed by the server and the keys that the environment names."""
     given = options.reveal()
     known: dict[str, Any] = {"create_branch_ok": False, "request_config": {"request_timeout": TIMEOUT_S}}
     if not given.keys() & _OPTIONS.keys():
@@ -38,7 +38,7 @@ def with_defaults(options: Options, environment: Mapping[str, str]) -> Options:
 
 
 def at_commit(fs: Any, path: str) -> str:
-    """The path with the commit that its branch stands at in place of the branch."""
+    """The path with its branch replaced by the newest commit of that branch."""
     from lakefs.exceptions import api_exception_handler
 
     repository, ref, rest = _split(path)
@@ -48,7 +48,7 @@ def at_commit(fs: Any, path: str) -> str:
 
 
 def without_ref(uri: str) -> str:
-    """The URI of a file in lakeFS without branch or commit: where it is, whichever state of it is meant."""
+    """The URI of a file without the branch or commit, if the file is in lakeFS."""
     if not is_in_lakefs(uri):
         return uri
     repository, _, rest = _split(uri.removeprefix(SCHEME))
@@ -56,9 +56,9 @@ def without_ref(uri: str) -> str:
 
 
 def newest_commit(fs: Any, path: str) -> str | None:
-    """Id of the newest commit from elsewhere that changed anything a location may name; None where there is none.
+    """Id of the newest commit that changed anything at a location; None where there is none.
 
-    What this project publishes itself does not count: raw data that lies beside it would else start runs for ever.
+    Publications of this project do not count: each run publishes, and would start the next run.
     """
     repository, ref, rest = _split(path)
     parts = rest.split("/")
@@ -74,7 +74,7 @@ def newest_commit(fs: Any, path: str) -> str | None:
 def _log(refs: Any, repository: str, ref: str, prefix: str) -> Iterator[Any]:
     from lakefs.exceptions import api_exception_handler
 
-    # One at a time: the server walks its history for each, and the first is nearly always the one.
+    # One at a time, as the server walks its history for each, and the first is nearly always the one.
     named = {"prefixes": [prefix], "limit": True} if prefix else {}
     after = ""
     while True:

@@ -1,4 +1,4 @@
-"""What commits of a lakeFS repository hold, and which of them made it so."""
+"""Files of a commit, the commit that wrote them, and the metadata of commits."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -9,11 +9,12 @@ from workflows_dagster.lib.store.lakefs.connection import PAGE, LakeFSConnection
 
 _LONGEST_VALUE = 2000
 
-_Look = Callable[[LakeFSConnection, str, str], object]
+_Content = Callable[[LakeFSConnection, str, str], object]
+"""Tells the content of a file or folder at a commit from any other."""
 
 
 def entries(connection: LakeFSConnection, commit: str, prefix: str) -> Iterator[Any]:
-    """The files of a commit whose names begin with a prefix, as the generated client's ObjectStats, sorted by name."""
+    """The files of a commit whose names begin with a prefix: the generated client's ObjectStats, sorted by name."""
     objects = connection.sdk.objects_api
     request = partial(
         objects.list_objects, connection.repository, commit, prefix=prefix, user_metadata=False, amount=PAGE
@@ -22,7 +23,7 @@ def entries(connection: LakeFSConnection, commit: str, prefix: str) -> Iterator[
 
 
 def last_change(connection: LakeFSConnection, commit: str, name: str) -> str | None:
-    """Id of the commit that gave a file, or the files below a folder, the content that a commit has; None: no such."""
+    """Id of the commit that wrote a file, or the files below a folder, as they are at a commit; None: no such file."""
     file = _file(connection, commit, name)
     if file is not None:
         return _origin(connection, commit, name, file, _file, objects=[name])
@@ -33,7 +34,7 @@ def last_change(connection: LakeFSConnection, commit: str, name: str) -> str | N
 
 
 def commit_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Metadata as lakeFS holds and shows it: long values cut, addresses as buttons of the commit's page."""
+    """Metadata for a commit: long values are cut, and addresses also become buttons on the page of the commit."""
     buttons = {
         f"::lakefs::{key.removesuffix('_url')}::url[url:ui]": value
         for key, value in metadata.items()
@@ -47,20 +48,20 @@ def _origin(
     commit: str,
     name: str,
     content: object,
-    look: _Look,
+    content_at: _Content,
     **named: list[str],
 ) -> str:
-    """The newest commit in the history of another that changed what is named, and left it with its content."""
+    """Id of the newest commit, up to another, that changed a file or folder and left it with this content."""
     request = partial(connection.sdk.refs_api.log_commits, connection.repository, commit, limit=True, amount=1, **named)
     after = ""
     while changes := connection.call(f"read the log of {name}", partial(request, after=after)).results:
         after = str(changes[0].id)
-        # The server leaves merge commits out of such a log, and orders it by the clocks of its instances: where those
+        # The server leaves merge commits out of this log. It sorts the log by the clocks of its instances: where they
         # differ, the newest change need not come first.
-        if after == commit or look(connection, after, name) == content:
+        if after == commit or content_at(connection, after, name) == content:
             return after
     raise StoreError(
-        f"no commit of the log made {name} what it is",
+        f"no commit in the log wrote {name} as it is",
         given=commit,
         expected="a commit, not a merge, that wrote the file",
         remedy="look at the log of the file in the lakeFS UI",
@@ -68,7 +69,7 @@ def _origin(
 
 
 def _file(connection: LakeFSConnection, commit: str, name: str) -> object:
-    """What tells the content of a file from any other; None: there is no such file."""
+    """Checksum and size of a file; None: there is no such file."""
     request = partial(connection.sdk.objects_api.stat_object, connection.repository, commit, name, user_metadata=False)
     try:
         file = connection.call(f"look at {name}", request)
@@ -78,10 +79,10 @@ def _file(connection: LakeFSConnection, commit: str, name: str) -> object:
 
 
 def _below(connection: LakeFSConnection, commit: str, name: str) -> object:
-    """As `_file`, for all files below a folder."""
+    """Names and checksums of the files below a folder."""
     return [(entry.path, entry.checksum) for entry in entries(connection, commit, f"{name}/")]
 
 
 def _shortened(value: str) -> str:
-    """A value of commit metadata: DynamoDB, which may hold the commits of lakeFS, takes 400 KB for a whole commit."""
+    """A value, cut: lakeFS may keep commits in DynamoDB, which takes 400 KB for a whole commit."""
     return value if len(value) <= _LONGEST_VALUE else f"{value[: _LONGEST_VALUE - 3]}..."

@@ -1,4 +1,4 @@
-"""Requests about one lakeFS repository: each has a timeout, and is tried again after troubles of the transport only."""
+"""Requests about one lakeFS repository. Each has a timeout, and is retried when the transport or the server fails."""
 
 import logging
 import os
@@ -33,14 +33,14 @@ _IDLE_CONNECTIONS = 64
 _API = "/api/v1"
 
 PAGE = 1000
-"""The most results that the server gives, and files that it removes, with one request."""
+"""The most results that one request lists, and the most files that one request removes."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class LakeFSConnection:
-    """Where a server is, who asks, and how patiently; plain values, so that it goes to other processes.
+    """Address, credentials and patience of a client; plain values, so that it can be sent to other processes.
 
     Attributes:
         endpoint: Address of the server, with or without /api/v1.
@@ -89,7 +89,7 @@ class LakeFSConnection:
 
     @property
     def pool(self) -> urllib3.PoolManager:
-        """The connections of the client, for bodies that must not be held in memory."""
+        """The client's connections, for bodies that must not be held in memory."""
         return self.sdk.objects_api.api_client.rest_client.pool_manager
 
     @property
@@ -103,7 +103,7 @@ class LakeFSConnection:
         Args:
             what: The request in words that follow "lakeFS could not", for messages.
             request: Makes it, by the wrapper, the generated client or `pool`. It is called again after transient
-                errors: it must do no harm when an earlier call was carried out and only its answer was lost.
+                errors, so a second call must do no harm where only the answer to the first one was lost.
 
         Raises:
             StoreUnavailableError: No attempt got an answer.
@@ -117,7 +117,7 @@ class LakeFSConnection:
                 with api_exception_handler():
                     return request()
             except ServerException as error:
-                # It says all that the generated client's exception said, whose traceback is pages long.
+                # Without the generated client's exception, which says the same and whose traceback is pages long.
                 raise error from None
 
         address = self.address
@@ -135,7 +135,7 @@ class LakeFSConnection:
             raise not_lakefs(what, address=address) from error
 
     def retrying(self, retry: retry_base, what: str) -> Retrying:
-        """Calls something again while `retry` says so, with pauses that double; `what` is for the log, as in `call`."""
+        """Retries a call as long as `retry` says so, with pauses that double; `what` is for the log, as in `call`."""
 
         def log(state: RetryCallState) -> None:
             last = state.outcome and state.outcome.exception()
@@ -151,13 +151,13 @@ class LakeFSConnection:
         return Retrying(
             retry=retry,
             stop=stop_after_attempt(self.attempts),
-            # Random in part: writers that failed together must not come back together.
+            # Partly random, so that writers which failed together do not come back together.
             wait=wait_exponential(self.pause_s, _LONGEST_PAUSE_S) + wait_random(0, self.pause_s),
             before_sleep=log,
         )
 
     def pages(self, what: str, request: Callable[[str], Any]) -> Iterator[Any]:
-        """The results of all pages of a listing; `request` gets the offset that a page begins after."""
+        """The results of all pages of a listing; `request` gets the name that the page begins after."""
         after = ""
         while True:
             page = self.call(what, partial(request, after))
@@ -168,10 +168,10 @@ class LakeFSConnection:
 
 
 class _TimedPool(urllib3.PoolManager):
-    """Gives every request a timeout: most calls of the wrapper have no way to ask for one."""
+    """Gives every request a timeout, as most methods of the wrapper take none."""
 
     def __init__(self, timeout_s: float) -> None:
-        # urllib3's own retries would multiply with ours, and repeat requests whose outcome is not known.
+        # urllib3's own retries would multiply with those of `call`.
         super().__init__(num_pools=2, maxsize=_IDLE_CONNECTIONS, retries=False)
         self._wait = urllib3.Timeout(connect=timeout_s, read=timeout_s)
 
@@ -185,7 +185,7 @@ class _TimedPool(urllib3.PoolManager):
 def _client(
     api_url: str, access_key_id: str, secret_access_key: str, timeout_s: float, process_id: int
 ) -> "lakefs.Client":
-    """The client of one process: connections must not be shared with a forked one, hence the unused argument."""
+    """The client of one process; `process_id` keeps a forked process from sharing its connections."""
     import lakefs
 
     client = lakefs.Client(host=api_url, username=access_key_id, password=secret_access_key)

@@ -1,4 +1,4 @@
-"""What lakeFS answers, as the store's own errors; the status codes are those of pkg/api/controller.go of the server."""
+"""The store's errors for what lakeFS answers; pkg/api/controller.go of the server chooses the status codes."""
 
 import re
 from typing import TYPE_CHECKING, cast
@@ -30,11 +30,11 @@ _TRANSIENT = {
 
 
 class BadRequestError(StoreError):
-    """The server answered 400: it takes such a request, but not now. A commit or merge of nothing is one."""
+    """The server answered 400, as it does to a commit or merge that would change nothing."""
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed later: the transport or the server failed, not the request."""
+    """Whether the same request may succeed later, as the transport or the server failed and not the request."""
     from lakefs.exceptions import ServerException
 
     if isinstance(error, ServerException):
@@ -44,7 +44,7 @@ def is_transient(error: BaseException) -> bool:
 
 def answer_text(error: "ServerException") -> str:
     """The status and the message of an answer, one line."""
-    # A proxy in between may answer with any JSON.
+    # A proxy may answer with any JSON.
     body = cast("object", error.body)
     message = cast("dict[str, object]", body).get("message") if isinstance(body, dict) else None
     text = " ".join(str(message or error.reason or "no message").split())
@@ -54,17 +54,19 @@ def answer_text(error: "ServerException") -> str:
 def unavailable(
     what: str, *, address: str, attempts: int, timeout_s: float, last: BaseException | None
 ) -> StoreUnavailableError:
-    """The error for a server that did not answer, or only with troubles of its own."""
+    """The error when all attempts failed."""
+    from lakefs.exceptions import ServerException
+
     return StoreUnavailableError(
         f"lakeFS could not {what}: {attempts} attempts at {address} failed",
-        given=_last_text(last),
+        given=answer_text(last) if isinstance(last, ServerException) else f"{type(last).__name__}: {last}",
         expected=f"an answer without a pause of more than {timeout_s:g} s",
         remedy="check LAKEFS_ENDPOINT and that the server is up and reachable from here, then run the step again",
     )
 
 
 def not_lakefs(what: str, *, address: str) -> StoreError:
-    """The error for an answer that is not of the lakeFS API."""
+    """The error for an answer that does not follow the API of lakeFS."""
     return StoreError(
         f"{address} answered, but not as lakeFS does, when asked to {what}",
         given=address,
@@ -74,7 +76,7 @@ def not_lakefs(what: str, *, address: str) -> StoreError:
 
 
 def refused(what: str, error: "ServerException", *, page: str) -> WorkflowError:
-    """The named error for an answer that says no."""
+    """The error for a refusal."""
     answer = answer_text(error)
     match error.status_code:
         case 401 | 403:
@@ -102,7 +104,7 @@ def refused(what: str, error: "ServerException", *, page: str) -> WorkflowError:
             return QualityGateError(
                 f"a hook of the repository refused to {what}",
                 given=f"{answer} from {page}",
-                expected="data that the hooks of the repository let pass",
+                expected="data that the hooks of the repository accept",
                 remedy=f"see {_hook_page(answer, page)}, correct the data, run the step again",
             )
         case _:
@@ -110,7 +112,7 @@ def refused(what: str, error: "ServerException", *, page: str) -> WorkflowError:
             return kind(
                 f"lakeFS refused to {what}",
                 given=f"{answer} from {page}",
-                expected="a request that lakeFS takes",
+                expected="a request that lakeFS accepts",
                 remedy="read the answer above; the log of the lakeFS server says more",
             )
 
@@ -118,11 +120,3 @@ def refused(what: str, error: "ServerException", *, page: str) -> WorkflowError:
 def _hook_page(answer: str, page: str) -> str:
     run = re.search(r"run id '(\w+)'", answer)
     return f"{page}/actions/{run[1]}" if run else f"{page}/actions"
-
-
-def _last_text(error: BaseException | None) -> str:
-    from lakefs.exceptions import ServerException
-
-    if isinstance(error, ServerException):
-        return answer_text(error)
-    return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""Finding a repository of a lakeFS server, and making it where it is missing and may be made."""
+"""The default branch of a lakeFS repository, which is made where it is missing and may be made."""
 
 from contextlib import suppress
 from functools import partial
@@ -11,7 +11,7 @@ from workflows_dagster.lib.store.lakefs.errors import BadRequestError
 
 
 def default_branch(connection: LakeFSConnection, *, create: bool, storage_namespace: str | None) -> str:
-    """Name of the default branch of the repository.
+    """Name of the default branch of the repository, once there is one.
 
     Args:
         connection: To the repository.
@@ -20,7 +20,7 @@ def default_branch(connection: LakeFSConnection, *, create: bool, storage_namesp
 
     Raises:
         NotPublishedError: The repository is missing and must not be made.
-        ConfigurationError: It is to be made, and there is no storage namespace for it.
+        ConfigurationError: It has to be made, and no storage namespace is given.
     """
     from lakefs import Repository
 
@@ -30,23 +30,23 @@ def default_branch(connection: LakeFSConnection, *, create: bool, storage_namesp
         raise NotPublishedError(
             f"there is no repository {connection.repository} at {connection.address}",
             given=connection.repository,
-            expected="a repository that exists, or leave to make it",
+            expected="a repository that exists, or permission to make it",
             remedy="make it in lakeFS, or set WORKFLOWS_DAGSTER_LAKEFS_CREATE=true",
         )
     if not storage_namespace:
         raise ConfigurationError(
-            f"the lakeFS repository {connection.repository} is to be made, and there is no storage namespace for it",
+            f"the lakeFS repository {connection.repository} has to be made, and no storage namespace is given",
             given=storage_namespace,
-            expected="where its objects go, as s3://bucket/folder",
+            expected="a place for its objects, as s3://bucket/folder",
             remedy="set WORKFLOWS_DAGSTER_LAKEFS_STORAGE_NAMESPACE",
         )
     what = f"make the repository {connection.repository}"
     repository = Repository(connection.repository, connection.client)
     try:
-        # exist_ok: several processes may find it missing at the same time.
+        # exist_ok, as several processes may find it missing at the same time.
         connection.call(what, partial(repository.create, storage_namespace, default_branch="main", exist_ok=True))
     except BadRequestError as error:
-        # "storage namespace already in use" is also the answer while another process is about to make it.
+        # "storage namespace already in use" is also the answer while another process makes the repository.
         try:
             return connection.retrying(retry_if_exception_type(NotPublishedError), what)(_found, connection)
         except RetryError:

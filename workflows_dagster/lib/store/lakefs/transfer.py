@@ -1,8 +1,7 @@
 """Files to and from a lakeFS server, in bounded memory.
 
-The bodies go over the client's connections directly. The generated client takes an upload as bytes and gives a download
-as bytes; the wrapper's writer copies the file once more and sends it without its length, which object stores behind
-lakeFS then have to buffer.
+Bodies go directly over the client's connections. The generated client holds uploads and downloads in memory. The
+wrapper's writer copies the file once more and sends it without its length, so that the object store has to buffer it.
 """
 
 import hashlib
@@ -27,8 +26,8 @@ _CONTENT_TYPES = {
 def upload(connection: LakeFSConnection, branch: str, name: str, source: Path) -> None:
     """Writes a local file to a branch.
 
-    The object's metadata names the branch. Without that an object of the same content as the committed one would be no
-    change to lakeFS, which then keeps the committed one: a damaged object could not be replaced by a whole one.
+    The object's metadata names the branch. To lakeFS an object with the same content and metadata as the committed one
+    is no change, and it keeps the committed one: without the name a damaged object could not be replaced.
 
     Raises:
         IntegrityError: The server received other bytes.
@@ -65,7 +64,7 @@ def target_in(folder: Path, name: str) -> Path:
 
 
 def in_parallel(parallel: int, jobs: Iterable[Callable[[], None]]) -> None:
-    """Runs jobs in threads; the first error ends it, jobs that had not begun are not done."""
+    """Runs jobs in threads; after the first error no further job begins."""
     with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="lakefs") as pool:
         running = [pool.submit(job) for job in jobs]
         try:
@@ -80,7 +79,7 @@ def _send(connection: LakeFSConnection, branch: str, name: str, source: Path) ->
     from lakefs.exceptions import handle_http_error
     from lakefs_sdk.models.object_stats import ObjectStats
 
-    # What the server takes as the checksum of an upload.
+    # The server's checksum of an upload.
     md5 = hashlib.md5(usedforsecurity=False)
     with source.open("rb") as stream:
         response = connection.pool.request(
@@ -102,7 +101,7 @@ def _send(connection: LakeFSConnection, branch: str, name: str, source: Path) ->
             f"lakeFS received other bytes of {name} than were sent",
             given=f"md5 {stored.checksum}, {stored.size_bytes} bytes",
             expected=f"md5 {md5.hexdigest()}",
-            remedy="run the step again; if it comes back, look at proxies between here and the server",
+            remedy="run the step again; if it fails again, look at the proxies between here and the server",
         )
 
 
@@ -123,7 +122,7 @@ def _receive(connection: LakeFSConnection, commit: str, name: str, target: Path)
             for block in response.stream(_BLOCK_BYTES, decode_content=False):
                 sink.write(block)
     finally:
-        # A connection that was read to the end went back to the pool before.
+        # After a complete read the connection is back in the pool already.
         response.close()
 
 
