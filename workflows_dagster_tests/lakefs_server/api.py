@@ -1,4 +1,4 @@
-"""The part of the lakeFS API that the clients of this project use, with the statuses and words of lakeFS 1.70."""
+"""The part of the lakeFS API that the clients of this project use, with the statuses and words of lakeFS 1.84."""
 
 import json
 import re
@@ -99,7 +99,7 @@ def _config(lake: Lake, request: Request) -> Response:
         "import_support": False,
         "import_validity_regex": "^local://",
     }
-    return answer(200, {"storage_config": storage, "version_config": {"version": "1.70.1"}})
+    return answer(200, {"storage_config": storage, "version_config": {"version": "1.84.0"}})
 
 
 @_route("POST", "/repositories")
@@ -265,7 +265,7 @@ def _delete(lake: Lake, request: Request, name: str, branch: str) -> Response:
 def _delete_many(lake: Lake, request: Request, name: str, branch: str) -> Response:
     paths = request.json["paths"]
     if len(paths) > _MOST:
-        raise Refused(500, f"request size exceeded, max paths is set to {_MOST}")
+        raise Refused(400, f"request size exceeded, max paths is set to {_MOST}")
     # To lakeFS it is no error that there is no such object, nor that there is no such branch.
     if branch in lake.repository(name).branches:
         for path in paths:

@@ -23,7 +23,7 @@ _LONGEST_PATH_BYTES = 1024
 
 @dataclass
 class Refused(Exception):
-    """The server refuses a request; the words are those of lakeFS 1.70.
+    """The server refuses a request; the words are those of lakeFS 1.84.
 
     Attributes:
         status: HTTP status.
@@ -243,8 +243,9 @@ class Repository:
     def merge(self, source: str, destination: str, message: str, metadata: dict[str, str]) -> Commit:
         """Brings what changed at a ref since it left a branch into that branch, by a merge commit in every case.
 
-        lakeFS 1.70 overlooks a conflict that this reports: where both sides add a path, and the object that follows
-        that path in the base has the content of one side, it takes the other side's.
+        lakeFS 1.84 overlooks a conflict that this reports: where both sides add a path, and the object that follows
+        that path in the base is the same as one side's, it takes the other side's. Objects of this project name their
+        transaction in their metadata, so that none is the same as another.
         """
         head = self.head(destination)
         if differences(head.entries, self.entries(destination)):

@@ -136,7 +136,7 @@ REFUSALS: dict[str, tuple[tuple[Any, ...], dict[str, str], int, str]] = {
     "tag with a slash": (("POST", "/tags", {"id": "a/b", "ref": "main"}), {}, 400, "validation error"),
     "tag that is not there": (("GET", "/tags/nope"), {}, 404, "tag not found"),
     "too many removed": (
-        ("POST", "/branches/clean/objects/delete", {"paths": ["x"] * 1001}), {}, 500, "max paths is set to 1000"
+        ("POST", "/branches/clean/objects/delete", {"paths": ["x"] * 1001}), {}, 400, "max paths is set to 1000"
     ),
 }  # fmt: skip
 
