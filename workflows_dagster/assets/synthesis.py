@@ -14,12 +14,11 @@ from workflows_dagster.checks.synthesis import (
     VALIDATED_SYNTHETIC_REVIEWS,
 )
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.synthesis.augmenting import build_augmented_reviews
+from workflows_dagster.lib.synthesis.augmentation import build_augmented_reviews
 from workflows_dagster.lib.synthesis.balance import BalanceSettings, build_class_balance
-from workflows_dagster.lib.synthesis.making import SyntheticSettings, build_synthetic_reviews
-from workflows_dagster.lib.synthesis.review_gate import ReviewSettings
+from workflows_dagster.lib.synthesis.generation import SyntheticSettings, build_synthetic_reviews
+from workflows_dagster.lib.synthesis.review import ReviewSettings, build_reviewed_reviews
 from workflows_dagster.lib.synthesis.review_request import ReviewRequestSettings, build_review_request
-from workflows_dagster.lib.synthesis.reviewing import build_reviewed_reviews
 from workflows_dagster.lib.synthesis.validation import ValidationSettings, build_validated_reviews
 from workflows_dagster.publishing import OWNERS, Build, published_asset
 from workflows_dagster.resources.annotation import AnnotationResource

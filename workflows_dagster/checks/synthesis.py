@@ -1,38 +1,32 @@
 """What must hold of synthetic rows before they are published."""
 
-import json
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from workflows_dagster.lib.artifact import REPORT_FILE
 from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.schema import CORPUS_REVIEW
-from workflows_dagster.lib.synthesis.balance import BALANCE_FILE
-from workflows_dagster.lib.synthesis.making import SYNTHETIC_FILE
-from workflows_dagster.lib.synthesis.review_gate import ReviewStanding
-from workflows_dagster.lib.synthesis.review_request import REQUEST_FILE, SAMPLE_FILE
+from workflows_dagster.lib.synthesis.balance import ClassBalance
+from workflows_dagster.lib.synthesis.generation import SYNTHETIC_FILE
+from workflows_dagster.lib.synthesis.review import VERDICTS_FILE, Outcome, ReviewedSyntheticReviews, ReviewStanding
+from workflows_dagster.lib.synthesis.review_request import SAMPLE_FILE, SyntheticReviewRequest
 from workflows_dagster.lib.synthesis.similarity import highest_similarity
-from workflows_dagster.lib.synthesis.verdicts import VERDICTS_FILE, Outcome
 
 HELD_OUT_SIMILARITY: Final = 0.5
-"""Most similar that a kept row may be to a validation or test row, whatever the run configuration says."""
+"""Highest similarity of a kept row to a validation or test row, whatever the run configuration says."""
 
 _REVIEWS: Final = "reviews.parquet"
 
 
 def _balance_bounded(folder: Path) -> Verdict:
-    balance = json.loads((folder / BALANCE_FILE).read_text("utf-8"))
-    wanted: dict[str, int] = {}
-    for cell in balance["cells"]:
-        wanted[cell["label"]] = wanted.get(cell["label"], 0) + cell["make"]
-    beyond = {x: n for x, n in wanted.items() if n > balance["target"][x] - balance["real"][x]}
+    balance = ClassBalance.read(folder)
+    beyond = {x: n for x, n in balance.wanted.items() if n > balance.target[x] - balance.real[x]}
     return Verdict(not beyond, f"classes filled beyond their target: {beyond or 'none'}", {"beyond": len(beyond)})
 
 
 def _parents_in_train(training: Path, folder: Path) -> Verdict:
-    """Judged on the data: every parent is looked up in the rows that the texts were made from."""
+    """On the data itself: every parent is looked up in the rows that the texts were made from."""
     rows = pl.scan_parquet(folder / SYNTHETIC_FILE)
     parents = rows.select(review_id=pl.col("parent_ids").explode()).unique()
     train = pl.scan_parquet(training / _REVIEWS).filter(pl.col("split") == "train").select("review_id")
@@ -61,7 +55,7 @@ def _rows_accounted_for(synthetic: Path, folder: Path) -> Verdict:
 
 
 def _no_held_out_copy(training: Path, folder: Path) -> Verdict:
-    """By another method than validation: an exact index, no MinHash."""
+    """With an exact index, where validation uses MinHash."""
     kept = pl.read_parquet(folder / _REVIEWS, columns=["text"])["text"].to_list()
     held_out = pl.scan_parquet(training / _REVIEWS).filter(pl.col("split").is_in(["validation", "test"]))
     highest = highest_similarity(kept, held_out.select("text").collect()["text"])
@@ -73,7 +67,7 @@ def _no_held_out_copy(training: Path, folder: Path) -> Verdict:
 def _asks_of_validated(validated: Path, folder: Path) -> Verdict:
     sample = pl.read_parquet(folder / SAMPLE_FILE, columns=["review_id"])
     strange = _count(sample.lazy().join(pl.scan_parquet(validated / _REVIEWS), on="review_id", how="anti"))
-    asked = json.loads((folder / REQUEST_FILE).read_text("utf-8"))["rows"]
+    asked = SyntheticReviewRequest.read(folder).rows
     repeated = sample.height - sample.n_unique()
     text = f"{asked} rows asked, {sample.height} drawn, {repeated} of them repeated, {strange} not among validated rows"
     figures = {"asked": asked, "drawn": sample.height, "repeated": repeated, "strange": strange}
@@ -81,7 +75,7 @@ def _asks_of_validated(validated: Path, folder: Path) -> Verdict:
 
 
 def _people_are_heeded(validated: Path, folder: Path) -> Verdict:
-    """Judged on the data: what is left is what people did not touch, and what they wrote."""
+    """On the data itself: what is left is what people kept or did not see, and what they wrote."""
     verdicts = pl.read_parquet(folder / VERDICTS_FILE)
     kept = pl.read_parquet(folder / _REVIEWS)
     refused = verdicts.filter(pl.col("outcome") != Outcome.KEPT).select("review_id")
@@ -94,23 +88,23 @@ def _people_are_heeded(validated: Path, folder: Path) -> Verdict:
     before = pl.read_parquet(validated / _REVIEWS)
     changed = others.height - others.join(before, on=["review_id", "text", "label"], how="semi").height
     missing = 0 if kept.is_empty() else before.height - refused.height + fixed.height - kept.height
-    text = f"{left_in} rows left in that people refused, {changed} changed by nobody, {missing} missing"
+    text = f"{left_in} rows that people refused, {changed} that changed without a correction, {missing} missing"
     figures = {"left_in": left_in, "changed": changed, "missing": missing}
     return Verdict(not left_in and not changed and not missing, text, figures)
 
 
 def _reviewed_by_people(folder: Path) -> Verdict:
-    review = json.loads((folder / REPORT_FILE).read_text("utf-8"))["review"]
-    return Verdict(review["standing"] == ReviewStanding.SOUND, review["sentence"], {"standing": review["standing"]})
+    review = ReviewedSyntheticReviews.read(folder).review
+    return Verdict(review.standing is ReviewStanding.SOUND, review.sentence, {"standing": review.standing.value})
 
 
 def _rests_on_review(reviewed: Path, folder: Path) -> Verdict:
-    """No synthetic row is trained on that people did not let pass."""
+    """Every added synthetic row is one that was left after the review, and none is missing."""
     added = pl.scan_parquet(folder / _REVIEWS).filter(pl.col("label_source") == "synthetic")
     passed = pl.scan_parquet(reviewed / _REVIEWS).select("review_id", "text", "label")
     strange = _count(added.join(passed, on=["review_id", "text", "label"], how="anti"))
     rows, expected = _count(added), _count(passed)
-    text = f"{strange} synthetic rows that the review did not let pass; {rows} rows, {expected} passed"
+    text = f"{strange} synthetic rows that the review had left out; {rows} rows, {expected} passed"
     return Verdict(not strange and rows == expected, text, {"strange": strange, "rows": rows, "passed": expected})
 
 

@@ -1,16 +1,16 @@
-"""What writes synthetic texts, as a Dagster resource: one key, one class for each kind of generator."""
+"""Generators of synthetic texts as Dagster resources: one key, one class for each kind of generator."""
 
 from abc import ABC, abstractmethod
 
 import dagster as dg
 from pydantic import Field
 
-from workflows_dagster.lib.synthesis.generator import TextGenerator
+from workflows_dagster.lib.synthesis.generation import TextGenerator
 from workflows_dagster.lib.synthesis.recombination import RecombinationGenerator
 
 
 class GeneratorResource(dg.ConfigurableResource[TextGenerator], ABC):
-    """The generator in use; which one is configuration."""
+    """A generator of synthetic texts; the registry says which one is used."""
 
     @abstractmethod
     def generator(self) -> TextGenerator:
@@ -18,9 +18,9 @@ class GeneratorResource(dg.ConfigurableResource[TextGenerator], ABC):
 
 
 class RecombinationResource(GeneratorResource):
-    """The generator without a model: recombines sentences of training rows. A stand-in, and labelled as such."""
+    """The generator that needs no model: it recombines sentences of training rows. A stand-in, labelled as such."""
 
-    attempts: int = Field(default=12, ge=1, le=1000, description="Tries for one text that is like no other.")
+    attempts: int = Field(default=12, ge=1, le=1000, description="Tries for one text that differs from all others.")
 
     def generator(self) -> RecombinationGenerator:
         """The generator itself."""

@@ -1,10 +1,9 @@
-"""What is rare in the training rows, and how many rows to make of it."""
+"""Which classes are rare in the training rows, and how many rows to make of each."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import ClassVar
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from workflows_dagster.lib.apportionment import apportion
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import NotEnoughDataError
-
-BALANCE_FILE: Final = "balance.json"
+from workflows_dagster.lib.record import Record
 
 
 class BalanceSettings(BaseModel):
@@ -50,34 +48,38 @@ class Cell:
     make: int
 
 
-@dataclass(frozen=True)
-class Balance:
+class ClassBalance(Record):
     """The classes of the training rows, and what to make.
 
     Attributes:
         real: Real training rows by class.
-        target: Rows that each class should have; never below what it has.
+        target: Rows that each class should have; never fewer than it has.
         cells: What to make, by class and source.
     """
+
+    FILE: ClassVar[str] = "balance.json"
 
     real: Mapping[str, int]
     target: Mapping[str, int]
     cells: tuple[Cell, ...]
 
-    def to_metadata(self) -> dict[str, object]:
+    @property
+    def wanted(self) -> Mapping[str, int]:
+        """Rows to make by class."""
+        return {label: sum(cell.make for cell in self.cells if cell.label == label) for label in self.real}
+
+    def to_metadata(self) -> Mapping[str, object]:
         """The balance as flat metadata."""
         return {
             "synthesis/real_rows_by_label": dict(self.real),
             "synthesis/target_rows_by_label": dict(self.target),
-            "synthesis/wanted_rows_by_label": {
-                label: sum(cell.make for cell in self.cells if cell.label == label) for label in self.real
-            },
-            "synthesis/wanted_rows": sum(cell.make for cell in self.cells),
+            "synthesis/wanted_rows_by_label": dict(self.wanted),
+            "synthesis/wanted_rows": sum(self.wanted.values()),
         }
 
 
-def build_class_balance(training: Artifact, settings: BalanceSettings, folder: Path) -> Balance:
-    """Counts the training rows and writes balance.json.
+def build_class_balance(training: Artifact, settings: BalanceSettings, folder: Path) -> ClassBalance:
+    """Counts the training rows and writes the record.
 
     Raises:
         NotEnoughDataError: There is no labelled training row.
@@ -92,12 +94,12 @@ def build_class_balance(training: Artifact, settings: BalanceSettings, folder: P
             remedy="check the label mapping of sources.yaml",
         )
     balance = plan({(label, source): rows for label, source, rows in counts.iter_rows()}, settings)
-    (folder / BALANCE_FILE).write_text(json.dumps(asdict(balance), indent=2, sort_keys=True) + "\n", "utf-8")
+    balance.write(folder)
     return balance
 
 
-def plan(counts: Mapping[tuple[str, str], int], settings: BalanceSettings) -> Balance:
-    """What to make, in proportion to what each source has of the class.
+def plan(counts: Mapping[tuple[str, str], int], settings: BalanceSettings) -> ClassBalance:
+    """How many rows to make of each class, shared out over its sources in proportion to their rows.
 
     Args:
         counts: Real training rows by (label, source).
@@ -109,15 +111,12 @@ def plan(counts: Mapping[tuple[str, str], int], settings: BalanceSettings) -> Ba
     goal = int(max(real.values()) * settings.target_ratio)
     wanted = {label: min(max(goal - rows, 0), int(rows * settings.max_synthetic_ratio)) for label, rows in real.items()}
     bounded = apportion(wanted, min(sum(wanted.values()), settings.max_rows))
-    made: dict[tuple[str, str], int] = {}
+    make: dict[tuple[str, str], int] = {}
     for label, rows in bounded.items():
         sources = {key: n for key, n in counts.items() if key[0] == label and n >= settings.min_parents}
-        made |= apportion(sources, rows)
-    cells = tuple(Cell(*key, real=rows, make=made.get(key, 0)) for key, rows in sorted(counts.items()))
-    return Balance(real, {label: max(goal, rows) for label, rows in real.items()}, cells)
-
-
-def read_cells(balance: Artifact) -> list[Cell]:
-    """What to make, as balance.json says."""
-    record = json.loads(balance.file(BALANCE_FILE).read_text("utf-8"))
-    return [Cell(**cell) for cell in record["cells"]]
+        make |= apportion(sources, rows)
+    return ClassBalance(
+        real=real,
+        target={label: max(goal, rows) for label, rows in real.items()},
+        cells=tuple(Cell(*key, real=rows, make=make.get(key, 0)) for key, rows in sorted(counts.items())),
+    )

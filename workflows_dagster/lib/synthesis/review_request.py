@@ -1,9 +1,8 @@
 """Puts a sample of the synthetic rows before people, who keep, fix or reject each."""
 
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import ClassVar, Final
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,10 +12,10 @@ from workflows_dagster.lib.annotation.desk import AnnotationDesk, AnnotationRoun
 from workflows_dagster.lib.annotation.strata import allocate, first_of_each, in_order, sizes_of, with_stratum
 from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.hashing import digest_text
+from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.schema import SYNTHETIC_REVIEW
 
 SAMPLE_FILE: Final = "sample.parquet"
-REQUEST_FILE: Final = "request.json"
 KEEP, FIX, REJECT = "keep", "fix", "reject"
 
 REVIEW: Final = Inquiry(
@@ -55,54 +54,68 @@ class ReviewRequestSettings(BaseModel):
         return Closing(self.deadline_days, self.deadline_minimum_ratio)
 
 
-@dataclass(frozen=True)
-class ReviewRequestReport:
+class SyntheticReviewRequest(Record):
     """What people are asked.
 
     Attributes:
-        status: The round at the desk; None where nobody is asked.
-        closing: When it is closed.
-        strata: Rows by label, source and language.
+        round_id: The round; None where nobody is asked.
+        rows: Rows that people are shown.
+        rows_by_stratum: The same by label, source and language.
+        minimum_annotators: People who have to answer each row.
+        closing: When the round is closed.
+        desk: Where people answer; None where nobody is asked.
+        choices: The answers to choose from.
+        guidelines: What people are told; None where nobody is asked.
+        status: How far people are, to be shown; not written, so that the same sample asked again is the same version.
     """
 
-    status: RoundStatus | None
-    closing: Closing
-    strata: dict[str, int]
+    FILE: ClassVar[str] = "request.json"
 
-    def to_metadata(self) -> dict[str, object]:
+    round_id: str | None
+    rows: int
+    rows_by_stratum: Mapping[str, int]
+    minimum_annotators: int
+    closing: Closing
+    desk: str | None
+    choices: tuple[str, ...]
+    guidelines: str | None
+    status: RoundStatus | None = Field(default=None, exclude=True)
+
+    def to_metadata(self) -> Mapping[str, object]:
         """The round's status and terms as flat metadata."""
         if self.status is None:
             return {"annotation/status": "nobody is asked", "annotation/requested_rows": 0}
-        asked = {"annotation/rows_by_stratum": self.strata}
-        return {**self.status.to_metadata(), **self.closing.to_metadata(), **asked}
+        strata = {"annotation/rows_by_stratum": dict(self.rows_by_stratum)}
+        return {**self.status.to_metadata(), **self.closing.to_metadata(), **strata}
 
 
 def build_review_request(
     validated: Artifact, desk: AnnotationDesk, settings: ReviewRequestSettings, folder: Path
-) -> ReviewRequestReport:
-    """Draws the sample, asks the desk for its round, and writes both. Nothing answered is ever lost.
+) -> SyntheticReviewRequest:
+    """Draws the sample, puts it before people at the desk, and writes sample.parquet and the record.
+
+    Asked again for the same sample, no answer is lost.
 
     Raises:
         AnnotationUnavailableError: The desk does not answer; asked again, it goes on where it stopped.
     """
-    rows = validated.scan().collect()
-    sample = draw(rows, settings)
-    annotation_round = make_review_round(sample, settings) if sample.height else None
-    status = desk.request(annotation_round) if annotation_round else None
-    # No progress and no absolute path: the same sample asked again is the same version.
-    record = {
-        "round_id": annotation_round.round_id if annotation_round else None,
-        "rows": sample.height,
-        "minimum_annotators": settings.minimum_annotators,
-        "closing": settings.closing.to_record(),
-        "desk": status.desk if status else None,
-        "choices": list(REVIEW.choices),
-        "guidelines": annotation_round.guidelines if annotation_round else None,
-    }
+    sample = draw(validated.scan().collect(), settings)
+    review_round = make_review_round(sample, settings) if sample.height else None
+    status = desk.request(review_round) if review_round else None
     write_table(folder / SAMPLE_FILE, sample, SYNTHETIC_REVIEW)
-    (folder / REQUEST_FILE).write_text(json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
-    strata = with_stratum(sample, _RARE_LANGUAGE_RATIO)
-    return ReviewRequestReport(status, settings.closing, sizes_of(strata))
+    record = SyntheticReviewRequest(
+        round_id=review_round.round_id if review_round else None,
+        rows=sample.height,
+        rows_by_stratum=sizes_of(with_stratum(sample, _RARE_LANGUAGE_RATIO)),
+        minimum_annotators=settings.minimum_annotators,
+        closing=settings.closing,
+        desk=status.desk if status else None,
+        choices=tuple(REVIEW.choices),
+        guidelines=review_round.guidelines if review_round else None,
+        status=status,
+    )
+    record.write(folder)
+    return record
 
 
 def draw(rows: pl.DataFrame, settings: ReviewRequestSettings) -> pl.DataFrame:
@@ -140,8 +153,3 @@ def make_review_round(sample: pl.DataFrame, settings: ReviewRequestSettings) -> 
         asked_reason="comment",
         inquiry=REVIEW,
     )
-
-
-def read_review_request(request: Artifact) -> dict[str, Any]:
-    """The record of what was asked."""
-    return json.loads(request.file(REQUEST_FILE).read_text("utf-8"))

@@ -1,19 +1,20 @@
-"""Reviews cut into sentences, and what makes a sentence fit to stand in another review."""
+"""The sentences of a review, and which of them could stand in another review."""
 
 import re
 from typing import Final
 
-# After an end mark and its closing quote or bracket comes a blank. "Approx. 5 oz. bag" is one sentence.
+# A sentence ends where a blank follows its end mark and any closing quote or bracket, or at a line break.
 _BOUNDARY: Final = re.compile(r"(?<=[.!?\u2026])[\"'\u201d\u2019)\]]*\s+|\s*\n+\s*")
+# "Approx. 5 oz. bag" is one sentence.
 _ABBREVIATION: Final = re.compile(
     r"(?:^|[\s(])(?:approx|avg|dr|mr|mrs|ms|st|vs|no|oz|lb|lbs|ft|in|inc|max|min|e\.g|i\.e|u\.s|a\.m|p\.m|[a-z])\.$",
     re.I,
 )
 _WORDS: Final = re.compile(r"[^\W\d_]+(?:['\u2019`][^\W\d_]+)?")
-_WORD: Final = re.compile(r"[^\W\d_]", re.UNICODE)
+_LETTER: Final = re.compile(r"[^\W\d_]")
 _END: Final = re.compile(r"[.!?\u2026][\"'\u201d\u2019)\]]*$")
 
-_LEANS_ON_WHAT_WAS_SAID: Final = re.compile(
+_REFERS_BACK: Final = re.compile(
     r"^\W*(?:also|and|another|as for|as a result|aside from|at first|because|besides|both|but|cons|either|else"
     r"|even so|even though|finally|first(?:ly)?|for example|having said|hence|her|his|he|however|if so|in addition"
     r"|instead|it'?s? also|last(?:ly)?|like i said|likewise|meanwhile|moreover|neither|nor|nevertheless|next|no|one"
@@ -39,23 +40,16 @@ def split_sentences(text: str) -> list[str]:
     """The sentences of a text, in order; pieces without a letter join the one before them."""
     sentences: list[str] = []
     start = 0
-    for boundary in _BOUNDARY.finditer(text):
-        piece = text[start : boundary.end()].strip()
-        if _ABBREVIATION.search(piece):
+    for end in (*(boundary.end() for boundary in _BOUNDARY.finditer(text)), len(text)):
+        piece = text[start:end].strip()
+        if end < len(text) and _ABBREVIATION.search(piece):
             continue
-        _add(sentences, piece)
-        start = boundary.end()
-    _add(sentences, text[start:].strip())
+        start = end
+        if sentences and piece and not _LETTER.search(piece):
+            sentences[-1] = f"{sentences[-1]} {piece}"
+        elif piece:
+            sentences.append(piece)
     return sentences
-
-
-def _add(sentences: list[str], piece: str) -> None:
-    if not piece:
-        return
-    if sentences and not _WORD.search(piece):
-        sentences[-1] = f"{sentences[-1]} {piece}"
-    else:
-        sentences.append(piece)
 
 
 def is_finished(sentence: str) -> bool:
@@ -63,19 +57,19 @@ def is_finished(sentence: str) -> bool:
     return bool(_END.search(sentence))
 
 
-def leans_back(sentence: str) -> bool:
+def refers_back(sentence: str) -> bool:
     """Whether it opens with a word that needs the sentence before it: "However", "She", "But"."""
-    return bool(_LEANS_ON_WHAT_WAS_SAID.match(sentence))
+    return bool(_REFERS_BACK.match(sentence))
 
 
 def asks(sentence: str) -> bool:
-    """Whether it is a question; what follows answers it."""
+    """Whether it is a question, which the next sentence answers."""
     return bool(re.search(r"\?\W*$", sentence))
 
 
 def stands_alone(sentence: str) -> bool:
-    """Whether a stranger could say it in another review: complete, of fair length, no question, no dangling pronoun."""
-    if not 4 <= len(sentence.split()) <= 40 or leans_back(sentence) or asks(sentence):
+    """Whether it could stand in the review of somebody else: complete, 4 to 40 words, no question, no open pronoun."""
+    if not 4 <= len(sentence.split()) <= 40 or refers_back(sentence) or asks(sentence):
         return False
     if _UNNAMED_PERSON.search(sentence) and not _PERSON.search(sentence):
         return False
@@ -83,7 +77,7 @@ def stands_alone(sentence: str) -> bool:
 
 
 def tells_measures(sentence: str) -> bool:
-    """Whether it tells sizes of the writer or the product; two such sentences of two people contradict each other."""
+    """Whether it tells sizes of the writer or the product. Two such sentences of two people contradict each other."""
     return bool(_MEASURES.search(sentence))
 
 

@@ -1,7 +1,7 @@
 """How near synthetic texts are to real ones and to each other: Jaccard similarity of word trigrams.
 
-Source: Broder, "On the resemblance and containment of documents" (1997). MinHash finds the candidates, the sets
-themselves are compared: a similarity that is reported is exact.
+Source: Broder, "On the resemblance and containment of documents" (1997). MinHash finds the candidates, then the sets
+themselves are compared: every similarity that is reported is exact.
 """
 
 import re
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 _WORDS: Final = re.compile(r"\w+")
 _PERMUTATIONS: Final = 128
 _BANDS: Final = 32
-"""4 rows a band: pairs above a similarity of 0.5 are missed in 1 of 8 cases at 0.5, in 1 of 100 at 0.6."""
+"""4 rows a band: of pairs with a similarity of 0.5 one in 8 is missed, with 0.6 one in 100."""
 
 _SEED: Final = 20
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The nearest other text of one kind."""
+    """The nearest other text, and its similarity (0-1)."""
 
     review_id: str
     similarity: float
@@ -45,10 +45,10 @@ def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
 
 
 class NearIndex:
-    """Synthetic texts, to be asked which of them a text is near to. Real texts stream past and are not kept.
+    """An index of synthetic texts that finds their near copies. Real texts stream past it and are not kept.
 
     Args:
-        ids: Their ids.
+        ids: Ids of the texts.
         texts: The texts.
     """
 
@@ -62,7 +62,7 @@ class NearIndex:
             self._lsh.insert(number, _sketch(grams))
 
     def nearest(self, reviews: Iterable[pl.DataFrame]) -> dict[str, Nearest]:
-        """The nearest of these real reviews for each synthetic id that has a near one.
+        """For each synthetic id that has a near real review: the nearest of them.
 
         Args:
             reviews: Batches with columns review_id and text.
@@ -79,7 +79,7 @@ class NearIndex:
         return found
 
     def nearest_before(self) -> dict[str, Nearest]:
-        """The nearest synthetic text that stands before each in the index."""
+        """For each synthetic id that has one: the nearest text before it in the index."""
         found: dict[str, Nearest] = {}
         for number, grams in enumerate(self._shingles):
             before = [other for other in self._lsh.query(_sketch(grams)) if other < number]

@@ -1,25 +1,32 @@
-"""Which synthetic rows may be trained on: each is kept or refused with its reason."""
+"""Which synthetic rows may be trained on: each is kept, or refused with a reason.
 
+A row is refused for what its text shows by itself (length, repetition, truncation, profanity), for being a near copy
+of a real row or of an earlier synthetic one, or because an independent judge finds another class likelier.
+"""
+
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from workflows_dagster.lib.artifact import Artifact, Markdown, write_report, write_table
-from workflows_dagster.lib.errors import DataContractError, NotPublishedError
+from workflows_dagster.lib.artifact import Artifact, Markdown, write_table
+from workflows_dagster.lib.errors import DataContractError
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.parquet import read_batches
+from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.schema import SYNTHETIC_REVIEW
-from workflows_dagster.lib.synthesis.folds import with_folds
-from workflows_dagster.lib.synthesis.judge import Judgement, judge
-from workflows_dagster.lib.synthesis.making import SYNTHETIC_FILE
-from workflows_dagster.lib.synthesis.rules import Refusal, SyntheticReason, real_shapes, refuse_text
+from workflows_dagster.lib.synthesis.generation import SYNTHETIC_FILE, SyntheticReviews
+from workflows_dagster.lib.synthesis.judge import Judgement, judge, with_folds
+from workflows_dagster.lib.synthesis.sentences import is_finished, split_sentences
 from workflows_dagster.lib.synthesis.similarity import Nearest, NearIndex, diversity
 
 SYNTHETIC_REJECT: Final = pa.schema(
@@ -32,6 +39,13 @@ SYNTHETIC_REJECT: Final = pa.schema(
     ]
 )
 _BATCH_ROWS: Final = 16_384
+_PROFANITY: Final = Path(__file__).with_name("profanity.txt")
+_CUT_WORDS: Final = re.compile(
+    r"\b(?:a|an|the|and|or|but|of|to|with|for|in|on|at|by|from|that|which|because|if|as|than|is|are|was|were|very|my"
+    r"|your|their|its|so|not)$",
+    re.I,
+)
+_CUT_MARKS: Final = re.compile(r"[,;:(\[\u2013-]$")
 
 
 class ValidationSettings(BaseModel):
@@ -49,115 +63,194 @@ class ValidationSettings(BaseModel):
         default=0.5, gt=0, le=1, description="The same to a validation or test row: leakage."
     )
     disagreement_margin: float = Field(
-        default=0.2, ge=0, le=1, description="How much likelier the judge may hold another class."
+        default=0.2, ge=0, le=1, description="How much likelier the judge may find another class."
     )
     judge_rows: int = Field(
         default=20_000, ge=100, description="Most real rows that the judge is fitted on, picked by digest."
     )
 
 
+class SyntheticReason(StrEnum):
+    """Why a synthetic row may not be trained on."""
+
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    REPETITION = "repetition"
+    TRUNCATED = "truncated"
+    PROFANITY = "profanity"
+    NEAR_COPY_OF_HELD_OUT = "near_copy_of_held_out"
+    NEAR_COPY_OF_TRAINING = "near_copy_of_training"
+    NEAR_COPY_OF_SYNTHETIC = "near_copy_of_synthetic"
+    LABEL_DISAGREEMENT = "label_disagreement"
+
+
 @dataclass(frozen=True)
-class ValidationReport:
-    """What validation found; `record` is what report.json holds."""
+class Refusal:
+    """Why a text is refused, and what was found."""
 
-    record: Mapping[str, Any]
+    reason: SyntheticReason
+    detail: str
 
-    def to_metadata(self) -> dict[str, object]:
+
+@dataclass(frozen=True)
+class TrainingSimilarity:
+    """How near the kept rows are to training rows.
+
+    Attributes:
+        near_rows: Kept rows that have a near one among the training rows.
+        highest: Highest similarity of a kept row (0-1).
+    """
+
+    near_rows: int
+    highest: float
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """How near synthetic rows are to validation and test rows.
+
+    Attributes:
+        threshold: Similarity from which a row is refused.
+        rows_rejected: Rows refused for it.
+        highest_similarity_kept: Highest similarity of a kept row (0-1).
+        highest_similarity_seen: Highest similarity of any generated row (0-1).
+    """
+
+    threshold: float
+    rows_rejected: int
+    highest_similarity_kept: float
+    highest_similarity_seen: float
+
+
+@dataclass(frozen=True)
+class JudgeQuality:
+    """How good the judge is on real rows that it was not fitted on, and how many there are."""
+
+    macro_f1: float
+    rows: int
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """Figures of `similarity.diversity`: of the kept rows, and of as many real ones."""
+
+    synthetic: Mapping[str, float]
+    real: Mapping[str, float]
+
+
+class ValidatedSyntheticReviews(Record):
+    """What validation found.
+
+    Attributes:
+        rows_in: Generated rows.
+        rows_kept: Rows that may be trained on.
+        rows_rejected: Refused rows.
+        reasons: Refused rows by reason.
+        generated_by_label: Generated rows by class.
+        kept_by_label: Kept rows by class.
+        similarity_to_training: How near the kept rows are to training rows.
+        leakage: How near synthetic rows are to validation and test rows.
+        judge: How good the judge is.
+        diversity: How varied the kept rows are.
+        generator_is_stand_in: Whether the generator stands in for a language model.
+        settings: What the rows were judged by.
+    """
+
+    rows_in: int
+    rows_kept: int
+    rows_rejected: int
+    reasons: Mapping[str, int]
+    generated_by_label: Mapping[str, int]
+    kept_by_label: Mapping[str, int]
+    similarity_to_training: TrainingSimilarity
+    leakage: Leakage
+    judge: JudgeQuality
+    diversity: Diversity
+    generator_is_stand_in: bool
+    settings: ValidationSettings
+
+    def to_metadata(self) -> Mapping[str, object]:
         """The findings as flat metadata."""
-        record = self.record
+        reasons = [f"| {reason} | {rows:,} |" for reason, rows in self.reasons.items()]
+        figures = [
+            f"| {name} | {value} | {self.diversity.real[name]} |" for name, value in self.diversity.synthetic.items()
+        ]
+        summary = ["| reason | rows |", "|---|---|", *reasons, f"| kept | {self.rows_kept:,} |"]
+        summary += ["", "| diversity | synthetic | as many real rows |", "|---|---|---|", *figures]
         return {
-            "synthesis/generated_rows": record["rows_in"],
-            "synthesis/kept_rows": record["rows_kept"],
-            "synthesis/rejected_rows": record["rows_rejected"],
-            "synthesis/rejected_rows_by_reason": record["reasons"],
-            "synthesis/kept_rows_by_label": record["kept_by_label"],
-            "synthesis/judge_macro_f1_ratio": record["judge"]["macro_f1"],
-            "synthesis/distinct_2_ratio": record["diversity"]["synthetic"]["distinct_2"],
-            "synthesis/held_out_highest_similarity_ratio": record["leakage"]["highest_similarity_seen"],
-            "synthesis/generator_is_stand_in": record["generator_is_stand_in"],
-            "synthesis/summary": Markdown(_summary(record)),
+            "synthesis/generated_rows": self.rows_in,
+            "synthesis/kept_rows": self.rows_kept,
+            "synthesis/rejected_rows": self.rows_rejected,
+            "synthesis/rejected_rows_by_reason": dict(self.reasons),
+            "synthesis/kept_rows_by_label": dict(self.kept_by_label),
+            "synthesis/judge_macro_f1_ratio": self.judge.macro_f1,
+            "synthesis/distinct_2_ratio": self.diversity.synthetic["distinct_2"],
+            "synthesis/held_out_highest_similarity_ratio": self.leakage.highest_similarity_seen,
+            "synthesis/generator_is_stand_in": self.generator_is_stand_in,
+            "synthesis/summary": Markdown("\n".join(summary)),
         }
+
+
+def build_validated_reviews(
+    synthetic: Artifact, training: Artifact, settings: ValidationSettings, folder: Path
+) -> ValidatedSyntheticReviews:
+    """Writes reviews.parquet, rejects.parquet and the record."""
+    rows = synthetic.scan(SYNTHETIC_FILE).sort("review_id").collect()
+    evidence = _gather(rows, training, settings)
+    refusals = _refusals(rows, evidence, training, settings)
+    kept = rows.filter(~pl.col("review_id").is_in(list(refusals)))
+    write_table(folder / "reviews.parquet", kept, SYNTHETIC_REVIEW)
+    write_table(folder / "rejects.parquet", _rejects(rows, refusals), SYNTHETIC_REJECT)
+    real = _train(training).select("text").head(max(kept.height, 1)).collect()["text"].to_list()
+    kept_ids = set(kept["review_id"])
+    near = [nearest.similarity for review_id, nearest in evidence.training.items() if review_id in kept_ids]
+    held_out = {review_id: nearest.similarity for review_id, nearest in evidence.held_out.items()}
+    reasons = Counter(refusal.reason.value for refusal in refusals.values())
+    record = ValidatedSyntheticReviews(
+        rows_in=rows.height,
+        rows_kept=kept.height,
+        rows_rejected=len(refusals),
+        reasons=dict(sorted(reasons.items())),
+        generated_by_label=dict(rows.group_by("label").len().sort("label").iter_rows()),
+        kept_by_label=dict(kept.group_by("label").len().sort("label").iter_rows()),
+        similarity_to_training=TrainingSimilarity(len(near), round(max(near, default=0.0), 4)),
+        leakage=Leakage(
+            threshold=settings.held_out_similarity,
+            rows_rejected=reasons[SyntheticReason.NEAR_COPY_OF_HELD_OUT],
+            highest_similarity_kept=round(max((held_out[x] for x in held_out.keys() & kept_ids), default=0.0), 4),
+            highest_similarity_seen=round(max(held_out.values(), default=0.0), 4),
+        ),
+        judge=JudgeQuality(round(evidence.judgement.macro_f1, 4), evidence.judgement.rows),
+        diversity=Diversity(synthetic=diversity(kept["text"].to_list()), real=diversity(real)),
+        generator_is_stand_in=SyntheticReviews.read(synthetic.folder).generator_is_stand_in,
+        settings=settings,
+    )
+    record.write(folder)
+    return record
+
+
+def refuse_rows(
+    rows: pl.DataFrame, beside: pl.DataFrame, training: Artifact, settings: ValidationSettings
+) -> dict[str, Refusal]:
+    """Why rows may not be trained on, by id.
+
+    Args:
+        rows: Columns of SYNTHETIC_REVIEW.
+        beside: The accepted rows that they join, and must be no copies of.
+        training: training_reviews.
+        settings: What the accepted rows were judged by.
+    """
+    return _refusals(rows, _gather(rows, training, settings, beside), training, settings)
 
 
 @dataclass(frozen=True)
 class _Evidence:
-    """What is known of each synthetic row beside its text."""
+    """What is known of each synthetic row beside its text: its nearest rows, by id, and the judgement of its class."""
 
     held_out: Mapping[str, Nearest]
     training: Mapping[str, Nearest]
     synthetic: Mapping[str, Nearest]
     judgement: Judgement
-
-
-def build_validated_reviews(
-    synthetic: Artifact, training: Artifact, settings: ValidationSettings, folder: Path
-) -> ValidationReport:
-    """Writes reviews.parquet, rejects.parquet and the report."""
-    rows = synthetic.scan(SYNTHETIC_FILE).sort("review_id").collect()
-    evidence = _gather(rows, training, settings)
-    train = _train(training)
-    refusals = _refusals(rows, evidence, train, settings)
-    kept = rows.filter(~pl.col("review_id").is_in(list(refusals)))
-    write_table(folder / "reviews.parquet", kept, SYNTHETIC_REVIEW)
-    write_table(folder / "rejects.parquet", _rejects(rows, refusals), SYNTHETIC_REJECT)
-    sample = train.select("text").head(max(kept.height, 1)).collect()["text"].to_list()
-    record = _record(rows, kept, refusals, evidence, settings) | {
-        "diversity": {"synthetic": diversity(kept["text"].to_list()), "real": diversity(sample)},
-        "generator_is_stand_in": synthetic.report()["generator_is_stand_in"],
-        "settings": settings.model_dump(include=set(ValidationSettings.model_fields)),
-    }
-    write_report(folder, record)
-    return ValidationReport(record)
-
-
-def refuse_rows(
-    rows: pl.DataFrame, beside: pl.DataFrame, validated: Artifact, training: Artifact
-) -> dict[str, Refusal]:
-    """Why rows may not be trained on, by id, after the same rules as the rows that they join.
-
-    Args:
-        rows: Columns of SYNTHETIC_REVIEW.
-        beside: The accepted rows that they join, and must be no copies of.
-        validated: Where these were accepted, and by what settings.
-        training: training_reviews.
-
-    Raises:
-        NotPublishedError: The validation is of a version that did not record its settings.
-    """
-    settings = _settings_of(validated)
-    return _refusals(rows, _gather(rows, training, settings, beside), _train(training), settings)
-
-
-def _settings_of(validated: Artifact) -> ValidationSettings:
-    report = validated.report()
-    if "settings" not in report:
-        raise NotPublishedError(
-            f"{validated.asset} does not say by what settings it was made",
-            given=f"a report with {sorted(report)}",
-            expected="a report with settings",
-            remedy=f"materialize {validated.asset} again with this version of the code",
-        )
-    return ValidationSettings.model_validate(report["settings"])
-
-
-def _train(training: Artifact) -> pl.LazyFrame:
-    return training.scan().filter(pl.col("split") == "train", pl.col("label").is_not_null())
-
-
-def _refusals(
-    rows: pl.DataFrame, evidence: _Evidence, train: pl.LazyFrame, settings: ValidationSettings
-) -> dict[str, Refusal]:
-    shapes = real_shapes(train)
-    refusals: dict[str, Refusal] = {}
-    for number, (review_id, text, label, source) in enumerate(
-        rows.select("review_id", "text", "label", "source").iter_rows()
-    ):
-        refusal = refuse_text(text, shapes[label, source], settings.max_repeated_ratio)
-        refusal = refusal or _refuse_copy(review_id, evidence, refusals, settings)
-        refusal = refusal or _refuse_label(number, label, evidence.judgement, settings)
-        if refusal is not None:
-            refusals[review_id] = refusal
-    return refusals
 
 
 def _gather(
@@ -168,25 +261,42 @@ def _gather(
     if beside is not None:
         both = pl.concat([frame.select("review_id", "text") for frame in (beside, rows)])
         together = NearIndex(both["review_id"].to_list(), both["text"].to_list())
-    reviews = training.file("reviews.parquet")
     return _Evidence(
-        held_out=index.nearest(_batches(reviews, ["validation", "test"])),
-        training=index.nearest(_batches(reviews, ["train"])),
+        held_out=index.nearest(_batches(training, ["validation", "test"])),
+        training=index.nearest(_batches(training, ["train"])),
         synthetic=together.nearest_before(),
         judgement=judge(
             _judge_rows(training, settings.judge_rows),
             rows["text"].to_list(),
             rows["label"].to_list(),
-            parent_folds(rows, training),
+            _parent_folds(rows, training),
         ),
     )
 
 
-def parent_folds(rows: pl.DataFrame, training: Artifact) -> list[int]:
+def _train(training: Artifact) -> pl.LazyFrame:
+    return training.scan().filter(pl.col("split") == "train", pl.col("label").is_not_null())
+
+
+def _batches(training: Artifact, splits: list[str]) -> Iterator[pl.DataFrame]:
+    reviews = pq.ParquetFile(training.file("reviews.parquet"))
+    for batch in read_batches(reviews, ["review_id", "text", "split"], _BATCH_ROWS):
+        yield pl.DataFrame(pa.Table.from_batches([batch])).filter(pl.col("split").is_in(splits))
+
+
+def _judge_rows(training: Artifact, most: int) -> pl.DataFrame:
+    train = _train(training)
+    ids = train.select("review_id").collect()["review_id"]
+    picked = sorted(ids, key=lambda review_id: digest_text("judge", review_id))[:most]
+    chosen = train.join(pl.LazyFrame({"review_id": picked}, {"review_id": pl.String}), on="review_id")
+    return chosen.select("review_id", "text", "label", "group_key").collect().sort("review_id")
+
+
+def _parent_folds(rows: pl.DataFrame, training: Artifact) -> list[int]:
     """The fold of each row's parents, in the order of the rows.
 
     Raises:
-        DataContractError: The parents of a row are of several folds, so no judge is independent of it, or unknown.
+        DataContractError: The parents of a row are unknown, or of several folds, so that no judge is independent of it.
     """
     links = rows.select("review_id", pl.col("parent_ids").alias("parent")).explode("parent")
     train = training.scan().filter(pl.col("split") == "train").select("review_id", "group_key")
@@ -207,47 +317,39 @@ def parent_folds(rows: pl.DataFrame, training: Artifact) -> list[int]:
     return rows.select("review_id").join(folds, on="review_id", how="left", maintain_order="left")["fold"].to_list()
 
 
-def _judge_rows(training: Artifact, most: int) -> pl.DataFrame:
-    train = _train(training)
-    ids = train.select("review_id").collect()["review_id"]
-    picked = sorted(ids, key=lambda review_id: digest_text("judge", review_id))[:most]
-    chosen = pl.LazyFrame({"review_id": picked}, {"review_id": pl.String})
-    return (
-        train.join(chosen, on="review_id").select("review_id", "text", "label", "group_key").collect().sort("review_id")
-    )
-
-
-def _batches(path: Path, splits: list[str]) -> Iterator[pl.DataFrame]:
-    for batch in read_batches(pq.ParquetFile(path), ["review_id", "text", "split"], _BATCH_ROWS):
-        yield pl.DataFrame(pa.Table.from_batches([batch])).filter(pl.col("split").is_in(splits))
+def _refusals(
+    rows: pl.DataFrame, evidence: _Evidence, training: Artifact, settings: ValidationSettings
+) -> dict[str, Refusal]:
+    """The first reason against each row that has one, by id."""
+    shapes = real_shapes(_train(training))
+    refusals: dict[str, Refusal] = {}
+    for number, (review_id, text, label, source) in enumerate(
+        rows.select("review_id", "text", "label", "source").iter_rows()
+    ):
+        refusal = refuse_text(text, shapes[label, source], settings.max_repeated_ratio)
+        refusal = refusal or _refuse_copy(review_id, evidence, refusals, settings)
+        margin = evidence.judgement.margin[number]
+        if refusal is None and margin > settings.disagreement_margin:
+            found = f"judged {evidence.judgement.likeliest[number]}, {margin:.2f} likelier than {label}"
+            refusal = Refusal(SyntheticReason.LABEL_DISAGREEMENT, found)
+        if refusal is not None:
+            refusals[review_id] = refusal
+    return refusals
 
 
 def _refuse_copy(
     review_id: str, evidence: _Evidence, refusals: Mapping[str, Refusal], settings: ValidationSettings
 ) -> Refusal | None:
-    held_out, training, synthetic = (
-        found.get(review_id) for found in (evidence.held_out, evidence.training, evidence.synthetic)
-    )
-    if held_out and held_out.similarity >= settings.held_out_similarity:
-        return Refusal(SyntheticReason.NEAR_COPY_OF_HELD_OUT, _near(held_out))
-    if training and training.similarity >= settings.near_copy_similarity:
-        return Refusal(SyntheticReason.NEAR_COPY_OF_TRAINING, _near(training))
-    # A copy of a row that was itself refused takes its place.
-    if synthetic and synthetic.similarity >= settings.near_copy_similarity and synthetic.review_id not in refusals:
-        return Refusal(SyntheticReason.NEAR_COPY_OF_SYNTHETIC, _near(synthetic))
+    near_copy, of_held_out = settings.near_copy_similarity, settings.held_out_similarity
+    for nearest, threshold, reason in (
+        (evidence.held_out.get(review_id), of_held_out, SyntheticReason.NEAR_COPY_OF_HELD_OUT),
+        (evidence.training.get(review_id), near_copy, SyntheticReason.NEAR_COPY_OF_TRAINING),
+        (evidence.synthetic.get(review_id), near_copy, SyntheticReason.NEAR_COPY_OF_SYNTHETIC),
+    ):
+        # A copy of a row that was itself refused takes its place.
+        if nearest and nearest.similarity >= threshold and nearest.review_id not in refusals:
+            return Refusal(reason, f"similarity {nearest.similarity:.2f} to {nearest.review_id}")
     return None
-
-
-def _near(nearest: Nearest) -> str:
-    return f"similarity {nearest.similarity:.2f} to {nearest.review_id}"
-
-
-def _refuse_label(number: int, label: str, judgement: Judgement, settings: ValidationSettings) -> Refusal | None:
-    margin = judgement.margin[number]
-    if margin <= settings.disagreement_margin:
-        return None
-    other = judgement.likeliest[number]
-    return Refusal(SyntheticReason.LABEL_DISAGREEMENT, f"judged {other}, {margin:.2f} likelier than {label}")
 
 
 def _rejects(rows: pl.DataFrame, refusals: Mapping[str, Refusal]) -> pl.DataFrame:
@@ -260,42 +362,80 @@ def _rejects(rows: pl.DataFrame, refusals: Mapping[str, Refusal]) -> pl.DataFram
     return found.join(texts, on="review_id", how="left").sort("review_id")
 
 
-def _record(
-    rows: pl.DataFrame,
-    kept: pl.DataFrame,
-    refusals: Mapping[str, Refusal],
-    evidence: _Evidence,
-    settings: ValidationSettings,
-) -> dict[str, Any]:
-    reasons = Counter(refusal.reason.value for refusal in refusals.values())
-    alive = set(kept["review_id"])
-    near = [nearest.similarity for review_id, nearest in evidence.training.items() if review_id in alive]
-    held = [nearest.similarity for review_id, nearest in evidence.held_out.items() if review_id in alive]
+@dataclass(frozen=True)
+class RealShape:
+    """What the real reviews of one class and source look like.
+
+    Attributes:
+        shortest: 1st percentile of their length, in words.
+        longest: 99th percentile of it.
+        finished_ratio: Part of them that ends in an end mark.
+    """
+
+    shortest: int
+    longest: int
+    finished_ratio: float
+
+
+def real_shapes(train: pl.LazyFrame) -> Mapping[tuple[str, str], RealShape]:
+    """The shape of the real training rows by (label, source)."""
+    word_counts = pl.col("text").str.count_matches(r"\S+")
+    finished = pl.col("text").str.contains(r"[.!?\u2026][\"'\u201d\u2019)\]]*\s*$")
+    shapes = train.group_by("label", "source").agg(
+        word_counts.quantile(0.01, "lower").alias("low"),
+        word_counts.quantile(0.99, "higher").alias("high"),
+        finished.mean().alias("finished"),
+    )
     return {
-        "rows_in": rows.height,
-        "rows_kept": kept.height,
-        "rows_rejected": len(refusals),
-        "reasons": dict(sorted(reasons.items())),
-        "generated_by_label": dict(rows.group_by("label").len().sort("label").iter_rows()),
-        "kept_by_label": dict(kept.group_by("label").len().sort("label").iter_rows()),
-        "similarity_to_training": {"near_rows": len(near), "highest": round(max(near, default=0.0), 4)},
-        "leakage": {
-            "threshold": settings.held_out_similarity,
-            "rows_rejected": reasons[SyntheticReason.NEAR_COPY_OF_HELD_OUT],
-            "highest_similarity_kept": round(max(held, default=0.0), 4),
-            "highest_similarity_seen": round(
-                max((nearest.similarity for nearest in evidence.held_out.values()), default=0.0), 4
-            ),
-        },
-        "judge": {"macro_f1": round(evidence.judgement.macro_f1, 4), "rows": evidence.judgement.rows},
+        (label, source): RealShape(int(low), int(high), finished)
+        for label, source, low, high, finished in shapes.collect().iter_rows()
     }
 
 
-def _summary(record: Mapping[str, Any]) -> str:
-    lines = ["| reason | rows |", "|---|---|"]
-    lines += [f"| {reason} | {rows:,} |" for reason, rows in record["reasons"].items()]
-    lines += [f"| kept | {record['rows_kept']:,} |"]
-    real, made = record["diversity"]["real"], record["diversity"]["synthetic"]
-    lines += ["", "| diversity | synthetic | as many real rows |", "|---|---|---|"]
-    lines += [f"| {name} | {made[name]} | {real[name]} |" for name in made]
-    return "\n".join(lines)
+def refuse_text(text: str, shape: RealShape, max_repeated_ratio: float) -> Refusal | None:
+    """The first reason that the text itself gives, or None."""
+    length = len(text.split())
+    if length < shape.shortest:
+        return Refusal(SyntheticReason.TOO_SHORT, f"{length} words; real ones have {shape.shortest} or more")
+    if length > shape.longest:
+        return Refusal(SyntheticReason.TOO_LONG, f"{length} words; real ones have {shape.longest} or fewer")
+    repeated = repeated_ratio(text)
+    if repeated > max_repeated_ratio:
+        return Refusal(SyntheticReason.REPETITION, f"{repeated:.2f} repeated; at most {max_repeated_ratio} allowed")
+    if cut := truncation(text, shape.finished_ratio):
+        return Refusal(SyntheticReason.TRUNCATED, cut)
+    if profane := _profanity().search(text):
+        return Refusal(SyntheticReason.PROFANITY, f"holds {profane.group(0)!r}")
+    return None
+
+
+def repeated_ratio(text: str) -> float:
+    """Part of the word trigrams that occur a second time, or of the sentences if that is more (0-1)."""
+    words = text.lower().split()
+    trigrams = list(zip(words, words[1:], words[2:], strict=False))
+    sentences = [sentence.lower() for sentence in split_sentences(text)]
+    parts = [1 - len(set(items)) / len(items) for items in (trigrams, sentences) if items]
+    return max(parts, default=0.0)
+
+
+def truncation(text: str, finished_ratio: float) -> str | None:
+    """What shows that a text ends in the middle of a sentence, or None.
+
+    A missing end mark counts only where nearly all real reviews have one: posts often have none.
+    """
+    end = text.rstrip()
+    if is_finished(end):
+        return None
+    if _CUT_WORDS.search(end) or _CUT_MARKS.search(end):
+        return f"ends in {end.split()[-1]!r}"
+    if finished_ratio >= 0.9:
+        return f"no end mark, which {finished_ratio:.0%} of the real ones have"
+    return None
+
+
+@cache
+def _profanity() -> re.Pattern[str]:
+    """Finds the words of profanity.txt, with the endings they take."""
+    lines = _PROFANITY.read_text("utf-8").splitlines()
+    stems = [re.escape(line) for line in lines if line and not line.startswith("#")]
+    return re.compile(rf"\b(?:{'|'.join(stems)})(?:s|es|ed|er|ers|ing|in|y|ty)?\b", re.I)

@@ -1,4 +1,4 @@
-"""How many rows are made of what."""
+"""How many rows are made of each class and source."""
 
 import pytest
 

@@ -4,8 +4,7 @@ import polars as pl
 import pytest
 
 from workflows_dagster.lib.errors import NotEnoughDataError
-from workflows_dagster.lib.synthesis.folds import FOLDS, fold_of
-from workflows_dagster.lib.synthesis.judge import judge
+from workflows_dagster.lib.synthesis.judge import FOLDS, fold_of, judge
 
 ONE_CLASS = pl.DataFrame(
     {
@@ -16,17 +15,17 @@ ONE_CLASS = pl.DataFrame(
 )
 
 
-def test_judge_lets_pass_that_it_cannot_be_fitted_when_nothing_is_asked() -> None:
+def test_judge_that_cannot_be_fitted_is_no_error_when_nothing_is_asked() -> None:
     judgement = judge(ONE_CLASS, [], [], [])
 
     assert (judgement.likeliest, judgement.margin, judgement.macro_f1, judgement.rows) == ([], [], 0.0, 6)
 
 
-def test_judge_of_one_row_and_no_text_is_no_error() -> None:
+def test_one_row_and_no_text_is_no_error() -> None:
     assert judge(ONE_CLASS.head(1), [], [], []).rows == 1
 
 
-def test_judge_is_refused_one_class_when_there_is_a_text_to_judge() -> None:
+def test_one_class_is_an_error_when_there_is_a_text_to_judge() -> None:
     fold = fold_of("g0")
     assert 0 <= fold < FOLDS
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from workflows_dagster.lib.synthesis.sentences import (
     is_finished,
-    leans_back,
+    refers_back,
     split_sentences,
     stands_alone,
     tells_measures,
@@ -53,10 +53,10 @@ def test_stands_alone(sentence: str, fit: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sentence", "leans"), [("But it broke.", True), ("- And it broke", True), ("Butter was old.", False)]
+    ("sentence", "refers"), [("But it broke.", True), ("- And it broke", True), ("Butter was old.", False)]
 )
-def test_leans_back(sentence: str, leans: bool) -> None:
-    assert leans_back(sentence) is leans
+def test_refers_back(sentence: str, refers: bool) -> None:
+    assert refers_back(sentence) is refers
 
 
 def test_measures_and_ends() -> None:

@@ -1,4 +1,4 @@
-"""The product and brand words of a text, and how they are exchanged for those of another."""
+"""The product and brand that a text is about, and how a sentence is rewritten for another product or brand."""
 
 import re
 from collections import Counter
@@ -14,6 +14,10 @@ _KINDS: Final = Path(__file__).with_name("kinds.yaml")
 _MIDDLE_CAPITAL: Final = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,}\b")
 _WORD: Final = re.compile(r"\b[a-z]{3,}\b")
 _VOWEL: Final = re.compile(r"[aeiou]", re.I)
+_LEAST_REVIEWS: Final = 3
+_LEAST_RATIO: Final = 0.7
+_LEAST_LIFT: Final = 2.0
+"""The line's share of a word's reviews, over its share of all reviews. With one line only, no word reaches it."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Kinds:
     """The product words of kinds.yaml.
 
     Attributes:
-        line_of: Line (words that may stand for each other) by kind.
+        line_of: Line by kind; a line is a group of kinds whose words may stand for each other.
         forms: Singular and plural by kind.
         pattern: Finds every form.
         kind_of: Kind and number (0 singular, 1 plural) by form.
@@ -35,7 +39,7 @@ class Kinds:
 
 @cache
 def load_kinds() -> Kinds:
-    """The product words, read once a process."""
+    """The product words."""
     lines = yaml.safe_load(_KINDS.read_text("utf-8"))
     line_of = {kind: line for line, kinds in lines.items() for kind in kinds}
     forms = {kind: (words[0], words[1]) for kinds in lines.values() for kind, words in kinds.items()}
@@ -81,13 +85,13 @@ def exchange_product(sentence: str, kind: str | None) -> str | None:
 
 
 def find_brands(texts: Iterable[str], least: int = 3) -> frozenset[str]:
-    """Names written with a capital inside sentences of several texts, and never without one."""
+    """Names that several texts write with a capital inside a sentence, and no text writes without one."""
     capital: Counter[str] = Counter()
     small: set[str] = set()
     for text in texts:
         capital.update(set(_MIDDLE_CAPITAL.findall(text)))
         small.update(_WORD.findall(text))
-    return frozenset(word for word, texts_n in capital.items() if texts_n >= least and word.lower() not in small)
+    return frozenset(word for word, n in capital.items() if n >= least and word.lower() not in small)
 
 
 def brand_of(text: str, brands: frozenset[str]) -> str | None:
@@ -96,10 +100,40 @@ def brand_of(text: str, brands: frozenset[str]) -> str | None:
 
 
 def exchange_brand(sentence: str, brand: str | None, brands: frozenset[str]) -> str | None:
-    """The sentence about this brand; None where it names a brand and there is none to put in its place."""
+    """The sentence about this brand; None where it names a brand and `brand` is None, or names several."""
     named = {word for word in re.findall(r"\b[A-Z][a-z]{2,}\b", sentence) if word in brands}
     if not named:
         return sentence
     if brand is None or len(named) > 1:
         return None
     return re.sub(rf"\b{named.pop()}\b", lambda _: brand, sentence)
+
+
+def associate(reviews: Iterable[tuple[str, frozenset[str]]]) -> dict[str, str]:
+    """The line of each word that occurs nearly only in reviews of one line: "hopper" belongs to kitchen machines.
+
+    Args:
+        reviews: The line of each review, and its words.
+    """
+    reviews_of: Counter[str] = Counter()
+    seen: dict[str, Counter[str]] = {}
+    for line, used in reviews:
+        reviews_of[line] += 1
+        for word in used:
+            seen.setdefault(word, Counter())[line] += 1
+    total = reviews_of.total()
+    lines: dict[str, str] = {}
+    for word, counts in seen.items():
+        line, most = counts.most_common(1)[0]
+        ratio, prior = most / counts.total(), reviews_of[line] / total
+        if most >= _LEAST_REVIEWS and ratio >= max(_LEAST_RATIO, _LEAST_LIFT * prior):
+            lines[word] = line
+    return lines
+
+
+def line_of_words(used: frozenset[str], lines: Mapping[str, str]) -> str | None:
+    """The line that most of the words belong to; None where no word belongs to one, or two lines tie."""
+    votes = Counter(lines[word] for word in used if word in lines).most_common(2)
+    if not votes or (len(votes) == 2 and votes[0][1] == votes[1][1]):
+        return None
+    return votes[0][0]

@@ -1,8 +1,16 @@
-"""Product and brand words are exchanged with number, capitals and article, or not at all."""
+"""Product and brand words are exchanged with number, capitals and article, or not at all; words and their lines."""
 
 import pytest
 
-from workflows_dagster.lib.synthesis.slots import brand_of, exchange_brand, exchange_product, find_brands, kind_of_text
+from workflows_dagster.lib.synthesis.products import (
+    associate,
+    brand_of,
+    exchange_brand,
+    exchange_product,
+    find_brands,
+    kind_of_text,
+    line_of_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,3 +52,24 @@ def test_brands_are_capital_inside_sentences_and_never_small() -> None:
 @pytest.mark.parametrize(("brand", "expected"), [("Acme", "Nice Acme cut."), (None, None), ("a\\1", "Nice a\\1 cut.")])
 def test_exchange_brand(brand: str | None, expected: str | None) -> None:
     assert exchange_brand("Nice Maeve cut.", brand, frozenset({"Maeve"})) == expected
+
+
+CLOTHES = [("clothing", frozenset({"sleeve", "fine", "size"}))] * 3
+KITCHEN = [("kitchen", frozenset({"hopper", "fine"}))] * 5 + [("kitchen", frozenset({"hopper", "size"}))]
+
+
+def test_words_of_one_line_are_associated_and_shared_ones_are_not() -> None:
+    # 9 reviews. sleeve: all of its 3 in clothing, prior 1/3. size: 3 of 4 in clothing, over 0.7 and twice the prior.
+    # hopper: all of its 6 in kitchen, but the prior is 2/3, and no word can be twice as likely.
+    assert associate([*CLOTHES, *KITCHEN]) == {"sleeve": "clothing", "size": "clothing"}
+
+
+def test_nothing_is_associated_where_all_reviews_are_of_one_line() -> None:
+    assert associate(CLOTHES) == {}
+
+
+def test_line_is_the_one_most_words_belong_to() -> None:
+    lines = {"sleeve": "clothing", "hem": "clothing", "hopper": "kitchen"}
+    assert line_of_words(frozenset({"sleeve", "hem", "hopper", "fine"}), lines) == "clothing"
+    assert line_of_words(frozenset({"sleeve", "hopper"}), lines) is None
+    assert line_of_words(frozenset({"fine"}), lines) is None

@@ -2,7 +2,13 @@
 
 import pytest
 
-from workflows_dagster.lib.synthesis.rules import RealShape, SyntheticReason, refuse_text, repeated_ratio, truncation
+from workflows_dagster.lib.synthesis.validation import (
+    RealShape,
+    SyntheticReason,
+    refuse_text,
+    repeated_ratio,
+    truncation,
+)
 
 SHAPE = RealShape(shortest=3, longest=12, finished_ratio=0.95)
 

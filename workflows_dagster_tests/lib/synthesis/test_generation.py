@@ -1,6 +1,5 @@
-"""Asking a generator for rows: what it refuses is left out and named, what it agreed to is held to."""
+"""Asking a generator for rows: what it refuses is left out and named, and it is held to what it agreed to."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,8 +9,16 @@ import pytest
 from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.errors import GenerationError
 from workflows_dagster.lib.schema import CORPUS_REVIEW
-from workflows_dagster.lib.synthesis.generator import Generation, GenerationRequest
-from workflows_dagster.lib.synthesis.making import SyntheticSettings, build_synthetic_reviews
+from workflows_dagster.lib.synthesis.balance import Cell, ClassBalance
+from workflows_dagster.lib.synthesis.generation import (
+    Generation,
+    GenerationRequest,
+    Parent,
+    SyntheticReviews,
+    SyntheticSettings,
+    build_synthetic_reviews,
+    check_generations,
+)
 from workflows_dagster.lib.synthesis.recombination import RecombinationGenerator
 
 TEXTS = {
@@ -57,22 +64,20 @@ def training(tmp_path: Path) -> Artifact:
 @pytest.fixture
 def balance(tmp_path: Path) -> Artifact:
     """Ten rows asked for of each source."""
-    cells = [{"label": "negative", "source": source, "real": 240, "make": 10} for source in TEXTS]
+    cells = tuple(Cell("negative", source, real=240, make=10) for source in TEXTS)
     (tmp_path / "balance").mkdir()
-    (tmp_path / "balance" / "balance.json").write_text(
-        json.dumps({"real": {"negative": 480}, "target": {"negative": 500}, "cells": cells}), "utf-8"
-    )
+    ClassBalance(real={"negative": 480}, target={"negative": 500}, cells=cells).write(tmp_path / "balance")
     return Artifact("class_balance", None, "c", "d", tmp_path / "balance")
 
 
 def test_cell_that_cannot_be_made_is_left_out_and_named(balance: Artifact, training: Artifact, tmp_path: Path) -> None:
-    report = build_synthetic_reviews(balance, training, RecombinationGenerator(), SyntheticSettings(), tmp_path)
-    written = json.loads((tmp_path / "report.json").read_text("utf-8"))
-    assert set(report.rows) == {"negative/shop"}
-    assert written["rows_wanted"] == 20
-    assert report.refused
-    assert all("negative of unique" in refused for refused in report.refused)
-    assert written["refused"] == list(report.refused)
+    record = build_synthetic_reviews(balance, training, RecombinationGenerator(), SyntheticSettings(), tmp_path)
+    assert set(record.rows_by_stratum) == {"negative/shop"}
+    assert record.rows_wanted == 20
+    assert record.refused
+    assert all("negative of unique" in refused for refused in record.refused)
+    assert record.to_metadata()["synthesis/examples"]
+    assert SyntheticReviews.read(tmp_path) == record.model_copy(update={"examples": ()}), "a record holds no texts"
 
 
 def test_generator_that_breaks_its_promise_publishes_nothing(
@@ -81,3 +86,19 @@ def test_generator_that_breaks_its_promise_publishes_nothing(
     with pytest.raises(GenerationError, match="another number of texts"):
         build_synthetic_reviews(balance, training, Lazy(), SyntheticSettings(), tmp_path)
     assert not (tmp_path / "synthetic.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        [],
+        [Generation("text", "negative", "shop", None, "r", 1, ("stranger",))],
+        [Generation(" ", "negative", "shop", None, "r", 1, ("p1",))],
+        [Generation("text", "negative", "shop", None, "r", 1, ())],
+        [Generation("text", "positive", "shop", None, "r", 1, ("p1",))],
+    ],
+)
+def test_broken_promises_are_found(made: list[Generation]) -> None:
+    asked = GenerationRequest("negative", "shop", 1, 1, [Parent("p1", "It broke.", "en")])
+    with pytest.raises(GenerationError):
+        check_generations([asked], made)
