@@ -6,11 +6,10 @@ from typing import Any, Final
 
 import dagster as dg
 
-from workflows_dagster.launcher import host_tags
+from workflows_dagster.launcher import end_lost_runs, host_tags
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import ConfigurationError, NotEnoughDataError, WorkflowError
 from workflows_dagster.partitions import TECHNIQUES
-from workflows_dagster.recovery import end_lost_runs
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
 

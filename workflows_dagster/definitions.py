@@ -7,8 +7,7 @@ import dagster as dg
 from workflows_dagster import assets
 from workflows_dagster.automation import follow_new_model_sensor, refresh_changed_data_sensor
 from workflows_dagster.console import terminal_logger
-from workflows_dagster.execution import MULTIPROCESS
-from workflows_dagster.jobs import JOBS
+from workflows_dagster.jobs import JOBS, MULTIPROCESS
 from workflows_dagster.maintenance import maintenance_job
 from workflows_dagster.resources.registry import build_resources
 from workflows_dagster.schedules import SCHEDULES

@@ -1,10 +1,17 @@
-"""The chain cut into jobs, each over assets that share their partitions."""
+"""The jobs of the chain, each over assets that share their partitions, and how their steps are executed."""
 
 from typing import Final
 
 import dagster as dg
 
-from workflows_dagster.execution import MULTIPROCESS
+PRELOADED: Final = "workflows_dagster.preload"
+"""Module that the fork server imports; by name, because importing it here would do its work in this process."""
+
+MULTIPROCESS: Final = dg.multiprocess_executor.configured(
+    {"max_concurrent": 2, "start_method": {"forkserver": {"preload_modules": [PRELOADED]}}},
+    name="multiprocess_forkserver",
+)
+"""Each step in a process of its own, forked from a server that has the common imports done; two at once."""
 
 CORPUS: Final = dg.AssetSelection.assets("review_corpus").downstream() & dg.AssetSelection.groups(
     "cleaning", "annotation", "synthesis"

@@ -1,7 +1,7 @@
-"""Imported once by the fork server of a run, so that each step's process starts with it done.
+"""What the fork server of a run imports once, so that the process of each step starts with it.
 
-The fork server ignores a module that fails to import: a test imports this one. Nothing here may touch CUDA, which does
-not survive a fork; the threads that numpy, polars and pyarrow start at import do no harm (tested).
+The fork server ignores a module that fails to import, so a test imports this one. Nothing here may touch CUDA, which
+does not survive a fork. The threads that numpy, polars and pyarrow start at import do no harm; a test shows it.
 """
 
 import os
@@ -25,16 +25,16 @@ MODULES: Final = (
 
 
 def guard_steps() -> None:
-    """Ties this fork server to the run's process and each step to this server: no step outlives its run.
+    """Makes this fork server die with the process of the run, and each step with this server.
 
-    Left alone, the server lives as long as any step does, because each of its children holds the writing end of the
-    pipe that tells it to stop. A step would then train on beside the automatic retry of its own run.
+    Otherwise the server lives as long as any step, because each of its children holds the writing end of the pipe that
+    tells it to stop. A step would then go on training beside the automatic retry of its own run.
     """
     die_with_parent()
     server = os.getpid()
 
     def guard_step() -> None:
-        # Only the server's direct children are steps. What a step forks itself is its own business.
+        # Only direct children of the server are steps; what a step forks itself is left alone.
         if os.getppid() == server:
             die_with_parent(server)
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 import dagster as dg
-from workflows_dagster.execution import MULTIPROCESS
+from workflows_dagster.jobs import MULTIPROCESS
 from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.publishing import published_asset
 from workflows_dagster.resources.store import EmbeddedStore

@@ -1,10 +1,12 @@
-"""The health check of run workers: by its rules, and with a run whose process is really killed."""
+"""Runs whose process died: the health check by its rules, and what becomes of runs that are really killed."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,16 @@ import psutil
 import pytest
 from dagster._core.events import EngineEventData
 
-from workflows_dagster.launcher import GRPC_INFO_TAG, HOST_TAG, GuardedRunLauncher, host_tags, is_alive
+from workflows_dagster.instance import project_instance
+from workflows_dagster.launcher import (
+    GRPC_INFO_TAG,
+    HOST_TAG,
+    GuardedRunLauncher,
+    end_lost_runs,
+    host_tags,
+    is_alive,
+)
+from workflows_dagster.settings import Settings
 from workflows_dagster_tests.dagster_dev import Query, dagster_dev, launch, wait_for
 
 LOCAL_SERVER = {GRPC_INFO_TAG: json.dumps({"host": "localhost", "socket": "/tmp/any"})}
@@ -97,7 +108,7 @@ PROJECT = """
 import time
 from pathlib import Path
 import dagster as dg
-from workflows_dagster.execution import MULTIPROCESS
+from workflows_dagster.jobs import MULTIPROCESS
 
 @dg.asset(pool="gpu")
 def trained(context: dg.AssetExecutionContext) -> None:
@@ -144,3 +155,66 @@ def test_killed_run_fails_frees_its_pool_and_is_tried_again(dev: Query) -> None:
 
     # The retry needs the pool's only slot: it can succeed only if the killed run's slot came free.
     wait_for(ended, 120, "the killed run has failed and its retry has succeeded")
+
+
+ROOT = Path(__file__).parents[1]
+COMMAND_LINE = textwrap.dedent(
+    """
+    import sys, time
+    import dagster as dg
+    from workflows_dagster.instance import project_instance
+    from workflows_dagster.launcher import end_lost_runs, host_tags
+    from workflows_dagster.settings import Settings
+
+    @dg.asset(pool="gpu")
+    def pooled() -> None:
+        print("holding", flush=True)
+        time.sleep(float(sys.argv[1]))
+
+    with project_instance(Settings()) as instance:
+        print(len(end_lost_runs(instance)), "lost", flush=True)
+        dg.materialize([pooled], instance=instance, tags=host_tags())
+        print("done", flush=True)
+    """
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with this repository's dagster.yaml, as a checkout has it."""
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def start(seconds: float) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", COMMAND_LINE, str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("folder")
+def test_next_run_gets_the_pool_slot_of_a_killed_one() -> None:
+    with start(600) as first:
+        assert first.stdout is not None
+        assert [first.stdout.readline().strip(), first.stdout.readline().strip()] == ["0 lost", "holding"]
+        first.send_signal(signal.SIGKILL)
+    with start(0) as second:
+        output, _ = second.communicate(timeout=120)
+    assert output.split("\n")[:3] == ["1 lost", "holding", "done"]
+    with project_instance(Settings()) as instance:
+        statuses = sorted(run.status.value for run in instance.get_runs())
+    assert statuses == ["FAILURE", "SUCCESS"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_nothing_is_ended_where_nothing_was_lost() -> None:
+    @dg.asset
+    def made() -> None:
+        """A run that ends well."""
+
+    with project_instance(Settings()) as instance:
+        dg.materialize([made], instance=instance)
+        assert end_lost_runs(instance) == []
+        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS]

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 import psutil
 import pytest
 
-from workflows_dagster.execution import PRELOADED
+from workflows_dagster.jobs import PRELOADED
 
 HEAVY = ["torch", "transformers", "sklearn", "scipy", "pandas", "peft", "datasets", "matplotlib", "onnxruntime"]
 

@@ -1,7 +1,6 @@
 """The synthesis assets with the embedded generator, on a small corpus with two sources."""
 
 import csv
-import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +22,8 @@ from workflows_dagster.lib.annotation.training import TRAINING_REVIEW
 from workflows_dagster.lib.artifact import write_report, write_table
 from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.schema import CORPUS_REVIEW, SYNTHETIC_REVIEW
+from workflows_dagster.lib.synthesis.augmentation import AugmentedReviews
+from workflows_dagster.lib.synthesis.validation import ValidatedSyntheticReviews, ValidationSettings
 from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.resources.generator import RecombinationResource
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
@@ -127,13 +128,15 @@ def test_stage_adds_only_accepted_rows_to_train(materialize: Run, store: StoreRe
     result = materialize()
 
     at = folders(result, store)
-    report = json.loads((at["validated_synthetic_reviews"] / "report.json").read_text())
-    assert report["rows_in"] == report["rows_kept"] + report["rows_rejected"]
-    assert report["rows_kept"] > 0
-    assert report["generator_is_stand_in"] is True
+    validation = ValidatedSyntheticReviews.read(at["validated_synthetic_reviews"])
+    assert validation.rows_in == validation.rows_kept + validation.rows_rejected
+    assert validation.rows_kept > 0
+    assert validation.generator_is_stand_in
+    assert validation.settings == ValidationSettings()
+    assert AugmentedReviews.read(at["augmented_reviews"]).validation == validation
     augmented = pl.read_parquet(at["augmented_reviews"] / "reviews.parquet")
     added = augmented.filter(pl.col("label_source") == "synthetic")
-    assert added.height == report["rows_kept"]
+    assert added.height == validation.rows_kept
     assert set(added["split"]) == {"train"}
     assert set(added["label"]) <= {"negative", "neutral"}
     assert augmented.filter(pl.col("label_source") != "synthetic").equals(corpus(), null_equal=True)
@@ -284,9 +287,9 @@ def test_no_synthetic_row_is_trained_on_where_people_find_too_few_sound(material
     at = folders(result, store)
     assert pl.read_parquet(at["augmented_reviews"] / "reviews.parquet").equals(corpus(), null_equal=True)
     assert shown(result, "reviewed_synthetic_reviews")["synthesis/review_standing"] == "unsound"
-    report = json.loads((at["augmented_reviews"] / "report.json").read_text())
-    assert report["rows_synthetic"] == 0
-    assert report["review"]["sentence"].endswith("none of them is trained on")
+    record = AugmentedReviews.read(at["augmented_reviews"])
+    assert record.rows_synthetic == 0
+    assert record.review.sentence.endswith("none of them is trained on")
     assert [event.check_name for event in result.get_asset_check_evaluations() if not event.passed] == ["judged_sound"]
 
 
