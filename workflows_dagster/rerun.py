@@ -1,10 +1,10 @@
-"""A release made again from what came from outside, in a folder of its own, to see that the same comes out."""
+"""Makes a release again from what came from outside, in a folder of its own, to see whether the same comes out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
 
@@ -21,7 +21,6 @@ from workflows_dagster.lib.store.versioned import VersionedStore
 from workflows_dagster.partitions import BATCHES
 from workflows_dagster.resources.registry import build_store
 from workflows_dagster.resources.sources import Intake, SourcesResource
-from workflows_dagster.resources.store import StoreResource
 from workflows_dagster.settings import Settings
 
 GIVEN: Final = frozenset(
@@ -33,14 +32,15 @@ GIVEN: Final = frozenset(
         "reviewed_synthetic_reviews",
     }
 )
-"""What came from outside, files and people, and is taken as it was published."""
+"""What came from outside, from files and people. It is copied as it was published."""
 
 UNTIL: Final = "augmented_reviews"
-"""As far as equal inputs give equal bytes: training depends on the order of float operations, benchmarks on time."""
+"""The last asset whose bytes follow from its inputs: training depends on the order of float operations, benchmarks on
+time."""
 
 
 class RecordedSources(SourcesResource):
-    """The sources and batches as a release knew them, without their files."""
+    """The sources and batches that a release was made with, without their files."""
 
     names: list[str]
     batch_order: list[str]
@@ -56,12 +56,12 @@ class RecordedSources(SourcesResource):
 
 @dataclass(frozen=True)
 class Remade:
-    """One version of a release beside what came out this time.
+    """A version of a release beside what was made this time.
 
     Attributes:
         member: The version of the release.
         digest: Data version this time; None where the run failed.
-        given: Whether it was taken as published.
+        given: Whether it was copied as it was published.
         failure: Why its run failed; "" where it did not.
     """
 
@@ -76,121 +76,22 @@ class Remade:
         return self.digest == self.member.digest
 
 
-@dataclass(frozen=True)
-class Rerun:
-    """Makes the assets of a release again.
+def rerun(
+    release: Release, store: VersionedStore, settings: Settings, home: Path, until: str = UNTIL
+) -> Iterator[Remade]:
+    """Makes the assets of a release again, each as soon as its inputs are there; ends at the first that fails.
 
     Args:
         release: The release.
         store: Where it is published.
         settings: Of this deployment; its home and store are not used.
-        home: Folder of a deployment of its own.
+        home: New or empty folder, for a deployment of its own.
         until: Asset to stop at.
+
+    Raises:
+        ConfigurationError: The folder is not empty, or the release holds no such asset.
+        DataContractError: The release does not say with which sources its corpus was made.
     """
-
-    release: Release
-    store: VersionedStore
-    settings: Settings
-    home: Path
-    until: str = UNTIL
-
-    def run(self) -> Iterator[Remade]:
-        """Each version on the way to the last one, as soon as it is there; ends where one could not be made.
-
-        Raises:
-            ConfigurationError: The folder is not empty, or the release holds no such asset.
-            DataContractError: The release does not say with which sources its corpus was made.
-        """
-        _require_empty(self.home)
-        members = self._members()
-        intake = Intake.from_metadata(self._original("review_corpus").metadata)
-        settings = self.settings.model_copy(
-            update={"home": self.home.absolute(), "store": "embedded", "base_branch": "main", "sources": None}
-        )
-        resource = build_store(settings)
-        sources = RecordedSources(
-            path="", manifests="", names=sorted(intake.sources), batch_order=list(intake.batch_order)
-        )
-        definitions = build_definitions(settings, {"sources": sources})
-        with self._instance() as instance:
-            job = definitions.resolve_implicit_global_asset_job_def()
-            for member in members:
-                if member.asset in GIVEN:
-                    yield self._seed(member, resource, instance)
-                    continue
-                result = job.execute_in_process(
-                    instance=instance,
-                    asset_selection=[dg.AssetKey(member.asset)],
-                    partition_key=member.partition,
-                    run_config=_run_config(member),
-                    tags=host_tags(),
-                    raise_on_error=False,
-                )
-                if not result.success:
-                    yield Remade(member, None, failure=reason_of(result))
-                    return
-                yield Remade(member, resource.store().version(member.path).digest)
-
-    def _members(self) -> list[Member]:
-        """The versions on the way to the last asset, each after what it is made of."""
-        by_path = {member.path: member for member in self.release.record.chain}
-        waiting = [path for path, member in by_path.items() if member.asset == self.until]
-        if not waiting or self.until in GIVEN:
-            assets = sorted({member.asset for member in by_path.values()} - GIVEN)
-            raise ConfigurationError(
-                f"{self.release.tag} cannot be made again as far as that",
-                given=self.until,
-                expected=f"one of: {', '.join(assets)}",
-                remedy="name one of them",
-            )
-        needed: dict[str, set[str]] = {}
-        while waiting:
-            path = waiting.pop()
-            member = by_path[path]
-            needed[path] = set() if member.asset in GIVEN else set(member.upstream)
-            waiting.extend(needed[path] - needed.keys())
-        return [by_path[path] for path in TopologicalSorter(needed).static_order()]
-
-    def _original(self, path: str) -> Version:
-        return self.store.version(path, self.release.record.require(path).commit)
-
-    def _instance(self) -> dg.DagsterInstance:
-        """An instance of its own, to be looked at with `DAGSTER_HOME=<home> dagster dev` afterwards."""
-        with disk_errors(self.home):
-            self.home.mkdir(parents=True, exist_ok=True)
-            (self.home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n", "utf-8")
-        return dg.DagsterInstance.from_config(str(self.home.absolute()))
-
-    def _seed(self, member: Member, resource: StoreResource, instance: dg.DagsterInstance) -> Remade:
-        """Publishes what came from outside as it was, and tells Dagster of it."""
-        original = self._original(member.path)
-        metadata = {name: value for name, value in original.metadata.items() if not name.startswith("upstream/")}
-        with resource.store().transaction(
-            member.path, f"As in {self.release.tag}", label=[member.asset], metadata=metadata
-        ) as transaction:
-            for entry in sorted(self.store.folder(member.path, member.commit).iterdir()):
-                transaction.copy(entry.name, entry)
-        if transaction.version is None:
-            raise RuntimeError("a transaction that ended well has a version")
-        if member.partition and member.asset == "raw_reviews":
-            instance.add_dynamic_partitions(BATCHES.name or "", [member.partition])
-        instance.report_runless_asset_event(
-            dg.AssetMaterialization(
-                member.asset,
-                partition=member.partition,
-                metadata=resource.version_metadata(transaction.version, []),
-                tags={"dagster/data_version": transaction.version.digest},
-            )
-        )
-        return Remade(member, transaction.version.digest, given=True)
-
-
-def _run_config(member: Member) -> Mapping[str, Any]:
-    config = {"ops": {member.asset: {"config": dict(member.config)}}} if member.config else {}
-    return {**config, "loggers": {"terminal": {}}}
-
-
-def _require_empty(home: Path) -> None:
     if home.exists() and (not home.is_dir() or any(home.iterdir())):
         raise ConfigurationError(
             "a release is made again in a folder of its own",
@@ -198,3 +99,71 @@ def _require_empty(home: Path) -> None:
             expected="a folder that is not there yet, or an empty one",
             remedy="name another folder, or empty this one",
         )
+    members = _members_until(release, until)
+    corpus = store.version("review_corpus", release.record.require("review_corpus").commit)
+    intake = Intake.from_metadata(corpus.metadata)
+    sources = RecordedSources(path="", manifests="", names=sorted(intake.sources), batch_order=list(intake.batch_order))
+    home = home.absolute()
+    own = settings.model_copy(update={"home": home, "store": "embedded", "base_branch": "main", "sources": None})
+    own_store = build_store(own)
+    job = build_definitions(own, {"sources": sources}).resolve_implicit_global_asset_job_def()
+    with disk_errors(home):
+        home.mkdir(parents=True, exist_ok=True)
+        # `DAGSTER_HOME=<home> dagster dev` shows the instance afterwards.
+        (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n", "utf-8")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        for member in members:
+            if member.asset in GIVEN:
+                version = _copy(member, store, own_store.store(), f"As in {release.tag}")
+                if member.partition and member.asset == "raw_reviews":
+                    instance.add_dynamic_partitions(BATCHES.name or "", [member.partition])
+                instance.report_runless_asset_event(own_store.materialization(version, []))
+                yield Remade(member, version.digest, given=True)
+                continue
+            result = job.execute_in_process(
+                instance=instance,
+                asset_selection=[dg.AssetKey(member.asset)],
+                partition_key=member.partition,
+                run_config={
+                    "ops": {member.asset: {"config": dict(member.config)}} if member.config else {},
+                    "loggers": {"terminal": {}},
+                },
+                tags=host_tags(),
+                raise_on_error=False,
+            )
+            if not result.success:
+                yield Remade(member, None, failure=reason_of(result))
+                return
+            yield Remade(member, own_store.store().version(member.path).digest)
+
+
+def _members_until(release: Release, until: str) -> list[Member]:
+    """The versions that an asset of a release was made from, and its own, each after its inputs."""
+    by_path = {member.path: member for member in release.record.chain}
+    waiting = [path for path, member in by_path.items() if member.asset == until]
+    if not waiting or until in GIVEN:
+        assets = sorted({member.asset for member in by_path.values()} - GIVEN)
+        raise ConfigurationError(
+            f"{release.tag} cannot be made again up to that asset",
+            given=until,
+            expected=f"one of: {', '.join(assets)}",
+            remedy="name one of them",
+        )
+    inputs: dict[str, set[str]] = {}
+    while waiting:
+        path = waiting.pop()
+        inputs[path] = set() if by_path[path].asset in GIVEN else set(by_path[path].upstream)
+        waiting.extend(inputs[path] - inputs.keys())
+    return [by_path[path] for path in TopologicalSorter(inputs).static_order()]
+
+
+def _copy(member: Member, store: VersionedStore, target: VersionedStore, message: str) -> Version:
+    """Publishes a version of one store in another one, as it was."""
+    published = store.version(member.path, member.commit).metadata
+    metadata = {name: value for name, value in published.items() if not name.startswith("upstream/")}
+    with target.transaction(member.path, message, label=[member.asset], metadata=metadata) as transaction:
+        for entry in sorted(store.folder(member.path, member.commit).iterdir()):
+            transaction.copy(entry.name, entry)
+    if transaction.version is None:
+        raise RuntimeError("a transaction that ended well has a version")
+    return transaction.version

@@ -27,7 +27,7 @@ def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUpChain:
 
 @pytest.fixture
 def two(chain: MadeUpChain) -> list[Release]:
-    """Two releases, the second one in force."""
+    """Two releases, the second one deployed."""
     made = [
         chain.release(FIRST, b"\x01", {"r1": "positive", "r2": "positive"}),
         chain.release(SECOND, b"\x02", {"r1": "negative", "r3": "neutral"}),
@@ -59,7 +59,7 @@ def test_releases_are_listed_and_the_one_in_force_is_marked(two: list[Release]) 
 
 def test_show_names_model_figures_rows_and_every_version(two: list[Release]) -> None:
     output = call("releases", "show", "release-1")
-    assert "release-1, not in force" in output
+    assert "release-1, not deployed" in output
     assert two[0].pick.sha256 in output
     assert "negative 1, positive 1" in output
     for member in two[0].record.chain:

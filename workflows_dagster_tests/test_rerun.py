@@ -17,7 +17,7 @@ from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.lib.sample.settings import SampleSettings
 from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
 from workflows_dagster.lib.store.versioned import VersionedStore
-from workflows_dagster.rerun import GIVEN, Rerun
+from workflows_dagster.rerun import GIVEN, rerun
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import StoreResource
 from workflows_dagster.settings import Settings
@@ -51,7 +51,8 @@ def made_up_to_training(settings: Settings) -> tuple[VersionedStore, Release]:
     versioned = store.store()
     head = versioned.version("augmented_reviews")
     members = tuple(Member.of(version) for version in chain_of(versioned, [(head.path, head.commit)]))
-    return versioned, Release("release-1", head, ReleaseRecord(members, {}, None, {}, (), "0"))
+    record = ReleaseRecord(chain=members, gates={}, pick=None, metrics={}, rows=(), code="0")
+    return versioned, Release("release-1", head, record)
 
 
 @pytest.mark.slow
@@ -60,13 +61,13 @@ def test_release_made_again_has_the_same_data_versions_with_the_recorded_configu
 ) -> None:
     store, release = made_up_to_training(settings)
     shutil.rmtree(tmp_path / "reviews")  # only what was published counts
-    found = list(Rerun(release, store, settings, tmp_path / "again").run())
+    found = list(rerun(release, store, settings, tmp_path / "again"))
     assert [one.member.path for one in found if one.failure or not one.is_equal] == []
     made = {one.member.asset for one in found if not one.given}
     assert {"cleaned_reviews", "review_corpus", "training_reviews", "augmented_reviews"} <= made
     assert {one.member.asset for one in found if one.given} <= GIVEN
     with pytest.raises(ConfigurationError, match="a folder of its own"):
-        list(Rerun(release, store, settings, tmp_path / "again").run())
+        list(rerun(release, store, settings, tmp_path / "again"))
 
 
 @pytest.mark.slow
@@ -75,6 +76,6 @@ def test_release_made_again_by_code_that_does_something_else_differs_and_says_wh
 ) -> None:
     store, release = made_up_to_training(settings)
     monkeypatch.setattr("workflows_dagster.lib.cleaning.corpus.split_column", lambda *_, **__: pl.lit("none"))  # pyright: ignore[reportUnknownLambdaType]
-    found = {one.member.path: one for one in Rerun(release, store, settings, tmp_path / "again").run()}
+    found = {one.member.path: one for one in rerun(release, store, settings, tmp_path / "again")}
     assert all(one.is_equal for one in found.values() if one.member.asset in {"raw_reviews", "cleaned_reviews"})
     assert not found["review_corpus"].is_equal

@@ -1,4 +1,4 @@
-"""The command line: the chain without a server, its annotation, its releases, and the room it takes."""
+"""The command line: runs the chain, serves annotation, shows and deploys releases, and tidies up the store."""
 
 import typer
 
@@ -10,8 +10,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @app.callback()
 def main() -> None:
-    """Takes raw retail reviews to a benchmarked, quantized sentiment model."""
-    # Keys of servers and of sources are read by name where they are needed, in whatever process that is.
+    """Take raw retail reviews to a benchmarked, quantized sentiment model."""
+    # Keys of servers and sources are read from the environment, here and in every process that is started.
     take_env_file()
 
 

@@ -1,4 +1,4 @@
-"""The settings and the published store as commands open them."""
+"""How commands open the settings and the store."""
 
 from workflows_dagster.cli.screen import refusing
 from workflows_dagster.lib.store.versioned import VersionedStore
@@ -8,7 +8,7 @@ from workflows_dagster.settings import Settings, load_settings
 
 
 def open_settings() -> Settings:
-    """The settings of this process; a command ends where they cannot be used."""
+    """The settings of this process; ends the command where they cannot be used."""
     with refusing():
         return load_settings()
 

@@ -1,4 +1,4 @@
-"""`predict`: what the released model says of texts."""
+"""`predict`: scores texts with the model of a release."""
 
 import sys
 from typing import Annotated, Final
@@ -21,9 +21,9 @@ SHOWN_CHARACTERS: Final = 60
 
 def predict(
     texts: Annotated[list[str] | None, typer.Argument(help="Reviews. Default: the lines of standard input.")] = None,
-    tag: Annotated[str | None, typer.Option("--release", help="Tag. Default: the release in force.")] = None,
+    tag: Annotated[str | None, typer.Option("--release", help="Tag of a release. Default: the deployed one.")] = None,
 ) -> None:
-    """Score reviews with the model of the release in force. Piped, it prints tab-separated values."""
+    """Score reviews with the model of the deployed release. Piped, it prints tab-separated values."""
     settings = open_settings()
     with refusing():
         given = texts or _lines()

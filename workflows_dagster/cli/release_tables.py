@@ -1,7 +1,8 @@
-"""Releases as tables."""
+"""Releases as tables of the terminal."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
@@ -15,23 +16,25 @@ from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.lib.release.rows import relabelled, rows_of
 from workflows_dagster.rerun import Remade
 
-COMMIT_CHARACTERS = 12
+COMMIT_CHARACTERS: Final = 12
+_CHANGES: Final = ("added", "removed", "changed")
+_ROW_COLUMNS: Final = {"label": "label", "source": "source", "origin of the label": "label_source", "split": "split"}
 
 
-def local_time(moment: datetime) -> str:
-    """A time in the zone of this machine, to the minute."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+def local_time(timestamp: str) -> str:
+    """A time of the store in the zone of this machine, to the minute."""
+    return f"{datetime.fromisoformat(timestamp).astimezone():%Y-%m-%d %H:%M}"
 
 
-def listed(releases: Sequence[Release], in_force: str | None) -> Table:
-    """The releases, newest last; * marks the one in force."""
+def listed(releases: Sequence[Release], deployed_tag: str | None) -> Table:
+    """The releases, newest last; * marks the deployed one."""
     table = _table(
-        "Releases (* in force)", ["release", "made", "model", "macro-F1 of the model", "rows", "commit"], right=["rows"]
+        "Releases (* deployed)", ["release", "made", "model", "macro-F1 of the model", "rows", "commit"], right=["rows"]
     )
     for release in releases:
         table.add_row(
-            release.tag + (" *" if release.tag == in_force else ""),
-            _time(release.version.created_at),
+            release.tag + (" *" if release.tag == deployed_tag else ""),
+            local_time(release.version.created_at),
             release.pick.technique,
             _estimate(release.record.metrics.get("pick macro-F1")),
             f"{release.record.rows_total:,}",
@@ -41,36 +44,39 @@ def listed(releases: Sequence[Release], in_force: str | None) -> Table:
 
 
 def deployed(changes: Iterable[Deployment]) -> Table:
-    """What was put in force, when and why."""
-    table = _table("In force, newest first", ["since", "release", "why"])
+    """Which releases were deployed, when and why."""
+    table = _table("Deployed, newest first", ["since", "release", "why"])
     for change in changes:
-        table.add_row(_time(change.deployed_at), change.tag, escape(change.reason))
+        table.add_row(local_time(change.deployed_at), change.tag, escape(change.reason))
     return table
 
 
-def overview(release: Release, in_force: Deployment | None) -> Table:
-    """What a release is, in one column."""
+def overview(release: Release, deployment: Deployment | None) -> Table:
+    """What a release is: one line for each of its properties."""
     record, pick = release.record, release.pick
-    here = in_force is not None and in_force.tag == release.tag
+    is_deployed = deployment is not None and deployment.tag == release.tag
+    gates = sum(len(record.gates.get(member.asset, ())) for member in record.chain)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     rows: list[tuple[str, str]] = [
-        ("release", f"{release.tag}, {'in force' if here else 'not in force'}"),
-        ("made", f"{_time(release.version.created_at)} by version {record.code} of the code"),
+        ("release", f"{release.tag}, {'deployed' if is_deployed else 'not deployed'}"),
+        ("made", f"{local_time(release.version.created_at)} by version {record.code} of the code"),
         ("model", f"{pick.path} at {pick.commit[:COMMIT_CHARACTERS]}, {pick.size_bytes / 1e6:.1f} MB"),
         ("weights", f"sha256 {pick.sha256}"),
         ("picked", pick.reason),
         *((name, _estimate(estimate)) for name, estimate in record.metrics.items()),
         ("rows", f"{record.rows_total:,}"),
-        *((f"  by {name}", _counts(record.rows_by(column))) for name, column in _ROW_COLUMNS.items()),
-        ("gates", f"{_gates(release)} blocking checks, all passed by the versions below"),
     ]
+    for name, column in _ROW_COLUMNS.items():
+        counts = ", ".join(f"{value} {count:,}" for value, count in record.rows_by(column).items())
+        rows.append((f"  by {name}", counts))
+    rows.append(("gates", f"{gates} blocking checks, all passed by the versions below"))
     for name, value in rows:
         table.add_row(name, escape(value))
     return table
 
 
 def members(release: Release) -> Table:
-    """Every version of a release."""
+    """Every version of the chain of a release."""
     table = _table("Versions", ["path", "commit", "digest", "code", "MB"], right=["code", "MB"])
     for member in release.record.chain:
         table.add_row(
@@ -84,11 +90,12 @@ def members(release: Release) -> Table:
 
 
 def row_changes(found: ReleaseDiff) -> Table:
-    """Rows added, removed and changed in each table, in all and by source and label."""
+    """Rows added, removed, changed and relabelled in each table: all of them, then by source and label."""
+    counted = [*_CHANGES, "relabelled"]
     title = f"Rows, {found.before.tag} to {found.after.tag}"
-    table = _table(title, ["table", "source", "label", "added", "removed", "changed", "relabelled"], right=_COUNTED)
+    table = _table(title, ["table", "source", "label", *counted], right=counted)
     for change in found.tables:
-        table.add_row(change.asset, "all", "all", *_row_counts(change), end_section=False)
+        table.add_row(change.asset, "all", "all", *_row_counts(change))
         groups = sorted({(row.source, row.label or "none") for row in change.changes})
         for source, label in groups:
             rows = [row for row in change.changes if (row.source, row.label or "none") == (source, label)]
@@ -97,7 +104,7 @@ def row_changes(found: ReleaseDiff) -> Table:
 
 
 def metric_changes(found: ReleaseDiff) -> Table:
-    """Figures of both releases, and their difference on the same rows."""
+    """Figures of both releases, and the difference of their picks on the same rows."""
     table = _table("Figures, each on the test rows of its release", ["figure", found.before.tag, found.after.tag])
     for metric in found.metrics:
         table.add_row(metric.name, _estimate(metric.before), _estimate(metric.after))
@@ -111,10 +118,10 @@ def metric_changes(found: ReleaseDiff) -> Table:
 
 
 def version_changes(found: ReleaseDiff) -> Table:
-    """The paths that are in different versions, and why."""
+    """The paths of which the releases hold different versions, and what differs."""
     table = _table("Versions that differ", ["path", found.before.tag, found.after.tag, "what differs"])
     for change in found.versions:
-        table.add_row(escape(change.path), _commit(change.before), _commit(change.after), change.kind)
+        table.add_row(escape(change.path), *map(_commit, (change.before, change.after)), change.kind)
     return table
 
 
@@ -128,22 +135,10 @@ def remade(found: Iterable[Remade]) -> Table:
     return table
 
 
-_COUNTED = ["added", "removed", "changed", "relabelled"]
-_ROW_COLUMNS = {"label": "label", "source": "source", "origin of the label": "label_source", "split": "split"}
-
-
 def _row_counts(change: TableChange) -> list[str]:
-    counts = [rows_of(change.changes, kind) for kind in ("added", "removed", "changed")]
+    counts = [rows_of(change.changes, kind) for kind in _CHANGES]
     counts.append(sum(row.rows for row in relabelled(change.changes)))
     return [f"{count:,}" if count else "-" for count in counts]
-
-
-def _gates(release: Release) -> int:
-    return sum(len(release.record.gates.get(member.asset, ())) for member in release.record.chain)
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 def _commit(member: Member | None) -> str:
@@ -152,10 +147,6 @@ def _commit(member: Member | None) -> str:
 
 def _estimate(estimate: Estimate | None) -> str:
     return escape(str(estimate)) if estimate else "unknown"
-
-
-def _time(timestamp: str) -> str:
-    return local_time(datetime.fromisoformat(timestamp))
 
 
 def _table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> Table:

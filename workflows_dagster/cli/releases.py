@@ -1,7 +1,6 @@
 """`releases` and `rollback`: what was released, what changed between releases, and which one is deployed."""
 
 import logging
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -19,16 +18,19 @@ from workflows_dagster.lib.release.checkout import check_out
 from workflows_dagster.lib.release.comparing import compare
 from workflows_dagster.lib.release.deployment import deploy, deployment, deployments
 from workflows_dagster.lib.release.releases import release, releases
-from workflows_dagster.rerun import UNTIL, Remade, Rerun
+from workflows_dagster.rerun import UNTIL, Remade
+from workflows_dagster.rerun import rerun as rerun_release
 
-app = typer.Typer(name="releases", invoke_without_command=True, help="List, show, compare and check out releases.")
+app = typer.Typer(
+    name="releases", invoke_without_command=True, help="List, show, compare, check out and rerun releases."
+)
 
 Tag = Annotated[str, typer.Argument(help="Tag of a release, as `releases` lists it.")]
 
 
 @app.callback()
 def main(context: typer.Context) -> None:
-    """List releases; see the commands for more."""
+    """List the releases. The commands below show, compare, check out and rerun them."""
     if context.invoked_subcommand is None:
         list_releases()
 
@@ -38,21 +40,21 @@ def list_releases() -> None:
     """List the releases with their model, its quality and its data; * marks the deployed one."""
     with refusing():
         store = open_store()
-        found, in_force = releases(store), deployment(store)
+        found, deployed = releases(store), deployment(store)
     if not found:
         console.print("No release was made yet: `workflows-dagster demo` or `run` ends with one.", highlight=False)
         return
-    console.print(tables.listed(found, in_force.tag if in_force else None))
+    console.print(tables.listed(found, deployed.tag if deployed else None))
 
 
 @app.command()
 def show(tag: Tag) -> None:
-    """Show what a release consists of: model, figures, rows, and each version with its commit."""
+    """Show what a release consists of: its model, figures and rows, and each version with its commit."""
     with refusing():
         store = open_store()
-        chosen, in_force = release(store, tag), deployment(store)
+        chosen, deployed = release(store, tag), deployment(store)
         link = store.link(chosen.version.commit)
-    console.print(tables.overview(chosen, in_force))
+    console.print(tables.overview(chosen, deployed))
     console.print(f"\n{escape(link)}", highlight=False)
     console.print(tables.members(chosen))
 
@@ -69,7 +71,7 @@ def diff(before: Tag, after: Tag) -> None:
 
 @app.command()
 def log() -> None:
-    """List every change of the deployed release, newest first."""
+    """List which release was deployed when, and why, newest first."""
     with refusing():
         changes = list(deployments(open_store()))
     if not changes:
@@ -79,7 +81,7 @@ def log() -> None:
 
 
 @app.command()
-def checkout(tag: Tag, folder: Annotated[Path, typer.Argument(help="Where to. Not there yet, or empty.")]) -> None:
+def checkout(tag: Tag, folder: Annotated[Path, typer.Argument(help="A new or empty folder.")]) -> None:
     """Write the files of every version of a release into a folder, each checked against its digest."""
     with refusing():
         store = open_store()
@@ -94,23 +96,24 @@ def checkout(tag: Tag, folder: Annotated[Path, typer.Argument(help="Where to. No
 @app.command()
 def rerun(
     tag: Tag,
-    home: Annotated[Path, typer.Option(help="Folder for a deployment of its own. Not there yet, or empty.")],
+    home: Annotated[Path, typer.Option(help="A new or empty folder, for what is made and its own store.")],
     until: Annotated[
         str,
         typer.Option(
-            help="Asset to stop at. From lora_adapter on, results depend on float order and on time: they may differ."
+            help="Asset to stop at. From lora_adapter on, results depend on the order of float operations and on time, "
+            "so they may differ."
         ),
     ] = UNTIL,
 ) -> None:
-    """Make a release again from its raw reviews, and compare the data version of each asset."""
+    """Make a release again from its raw reviews, and compare the data versions of each asset."""
     settings = open_settings()
     logging.getLogger("workflows_dagster").propagate = False
     found: list[Remade] = []
     with refusing():
         store = open_store(settings)
-        again = Rerun(release(store, tag), store, settings, home, until)
+        chosen = release(store, tag)
         with TerminalHandler(terminal()):
-            found.extend(again.run())
+            found.extend(rerun_release(chosen, store, settings, home, until))
     console.print(tables.remade(found))
     for one in found:
         if one.failure:
@@ -130,7 +133,7 @@ def rollback(tag: Tag, reason: Annotated[str, typer.Option(help="Why; kept in th
         store = resource.store()
         chosen, before = release(store, tag), deployment(store)
         if before is not None and before.tag == tag:
-            console.print(f"{tag} is deployed already, since {when(before.deployed_at)}.", highlight=False)
+            console.print(f"{tag} is deployed already, since {tables.local_time(before.deployed_at)}.", highlight=False)
             return
         version = deploy(store, chosen, reason, [tag], DEPLOYED_RELEASE)
     was = f" instead of {before.tag}" if before else ""
@@ -144,8 +147,3 @@ def rollback(tag: Tag, reason: Annotated[str, typer.Option(help="Why; kept in th
         console.print(f"[yellow]Note:[/] the Dagster UI does not show it: {escape(str(error))}", highlight=False)
     if before:
         console.print(f"To undo it: workflows-dagster rollback {before.tag}", highlight=False)
-
-
-def when(timestamp: str) -> str:
-    """A time of the store as a person of this machine reads it."""
-    return tables.local_time(datetime.fromisoformat(timestamp))

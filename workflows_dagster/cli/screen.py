@@ -1,4 +1,4 @@
-"""How commands talk: one console, figures in one form, errors without a traceback."""
+"""What commands print: one console, figures in one form, errors without a traceback."""
 
 import os
 import sys
@@ -14,7 +14,7 @@ from workflows_dagster.lib.errors import WorkflowError
 
 PIPED_WIDTH: Final = 100
 console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-"""Paths are for copying: they are not broken at the terminal's width."""
+"""Does not break long lines: paths are printed to be copied."""
 
 
 def refuse(error: WorkflowError) -> NoReturn:
@@ -25,9 +25,10 @@ def refuse(error: WorkflowError) -> NoReturn:
 
 
 def terminal() -> Console:
-    """Where progress is drawn: the terminal itself, where there is one.
+    """The console that progress is drawn on.
 
-    Dagster redirects standard output to its log while a step runs: bars drawn through it would break off and be kept.
+    While a step runs, Dagster redirects standard output to its log, and bars with it. So they are drawn on the terminal
+    itself, where there is one.
     """
     if not sys.stdout.isatty():
         return console
@@ -36,7 +37,7 @@ def terminal() -> Console:
 
 @contextmanager
 def refusing() -> Generator[None]:
-    """Ends the command by `refuse` where an error of this project is raised inside."""
+    """Ends the command by `refuse` when an error of this project is raised inside."""
     try:
         yield
     except WorkflowError as error:
@@ -44,7 +45,7 @@ def refusing() -> Generator[None]:
 
 
 def estimate_text(estimate: Mapping[str, Any] | None) -> str:
-    """A figure with its interval and the rows it is about."""
+    """A figure with its interval and the number of rows it was measured on."""
     return f"{interval_text(estimate)} n={estimate['n']:,.0f}" if estimate else "unknown"
 
 
