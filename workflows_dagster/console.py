@@ -1,4 +1,4 @@
-"""Runs as a person sees them in a terminal: one line for each asset, with a bar inside long work."""
+"""Runs in the terminal: one line for each asset, with a bar while it works."""
 
 import logging
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ TERMINAL.propagate = False
 TERMINAL.setLevel(logging.DEBUG)
 
 terminal_logger = dg.LoggerDefinition(
-    lambda _context: TERMINAL, description="The terminal of `workflows-dagster`; silent where nothing listens."
+    lambda _context: TERMINAL, description="The terminal of `workflows-dagster`; silent outside its commands."
 )
 
 
@@ -25,9 +25,9 @@ class _Step:
 
 
 class TerminalHandler(logging.Handler):
-    """Draws the events of runs in this process: assets as they start, progress and end.
+    """Draws the runs of this process: when an asset starts, how far it is, and when it ends.
 
-    Where the output is no terminal, it prints a line when an asset ends, and nothing in between.
+    Where the output is no terminal, it only prints a line when an asset ends.
 
     Args:
         console: Where to draw.
@@ -42,7 +42,7 @@ class TerminalHandler(logging.Handler):
             TextColumn("{task.fields[state]}{task.description}", table_column=Column(no_wrap=True)),
             BarColumn(bar_width=12, table_column=Column(min_width=12)),
             MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=11)),
-            # The only one that gives way in a narrow terminal.
+            # The only column that shrinks in a narrow terminal.
             TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
             expand=True,
@@ -62,7 +62,7 @@ class TerminalHandler(logging.Handler):
         TERMINAL.removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Draws one record; those that are neither an event nor progress are left to the event log."""
+        """Draws a record that is an event of a step, its progress or a warning; others are for the event log only."""
         meta: dict[str, Any] = getattr(record, "dagster_meta", {})
         step = meta.get("step_key")
         event: dg.DagsterEvent | None = meta.get("dagster_event")

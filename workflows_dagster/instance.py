@@ -1,4 +1,4 @@
-"""The Dagster instance of this project: the one that `dagster dev` shows when it is called in the same folder."""
+"""The Dagster instance of this project: the one that `dagster dev` shows when it is started in the same folder."""
 
 from pathlib import Path
 from typing import Final
@@ -14,11 +14,10 @@ DAGSTER_FILE: Final = "dagster.yaml"
 def project_instance(settings: Settings) -> dg.DagsterInstance:
     """The instance that dagster.yaml describes; to be used as a context manager.
 
-    As with Dagster's own commands, DAGSTER_HOME decides where it is set, else the file in the working directory does.
+    As with Dagster's own commands, the file is that of DAGSTER_HOME if this is set, else that of the working directory.
 
     Raises:
-        ConfigurationError: There is neither. Dagster's answer to that is a temporary instance: what is run in it
-            would be shown nowhere.
+        ConfigurationError: There is neither. Dagster would take a temporary instance, whose runs nobody sees later.
     """
     if settings.dagster_home is not None:
         return dg.DagsterInstance.from_config(str(settings.dagster_home))

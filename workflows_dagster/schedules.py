@@ -1,4 +1,4 @@
-"""When things run by themselves. Every schedule is switched on by hand, in the UI or by `dagster schedule start`."""
+"""What runs at fixed times. Every schedule is switched on by hand, in the UI or by `dagster schedule start`."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The settings of a deployment: the only place that reads the environment."""
+"""The settings of a deployment. Only this module reads the environment."""
 
 import os
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX,
         env_file=ENV_FILE,
         env_file_encoding="utf-8",
-        # A setting left blank in a template is unset: an empty path would mean the working directory.
+        # A blank line of a template leaves the setting unset. An empty path would mean the working directory.
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -36,38 +36,38 @@ class Settings(BaseSettings):
     )
     sources: Path | None = Field(
         default=None,
-        description="The sources.yaml in use. Unset: the bundled sample of made-up reviews, labelled as such.",
+        description="The sources.yaml to read. Unset: the bundled sample of made-up reviews, labelled as such.",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        default="auto", description="Where models run. Anything but auto is an error where it is not there."
+        default="auto", description="Where models run. A device other than auto that is not there is an error."
     )
     threads: int = Field(
         default=DEFAULT_THREADS,
         ge=1,
-        description="CPU threads of training, at most. Small encoders gain little from more than two.",
+        description="Most CPU threads of training. Small encoders gain little from more than two.",
     )
     alert_webhook_url: SecretStr | None = Field(
-        default=None, description="URL that failed runs are posted to as JSON. Unset: failures are only logged."
+        default=None, description="URL that failed runs are posted to, as JSON. Unset: failures are only logged."
     )
 
     ui_url: str = Field(
-        default="http://127.0.0.1:3000", description="Address of the Dagster UI as alerts and commits link to it."
+        default="http://127.0.0.1:3000", description="Address of the Dagster UI that alerts and commits link to."
     )
     dagster_home: Path | None = Field(
         default=None,
         validation_alias="dagster_home",
-        description="Dagster's own DAGSTER_HOME. Unset: the dagster.yaml of the working directory counts.",
+        description="Dagster's own DAGSTER_HOME. Unset: the dagster.yaml of the working directory is used.",
     )
 
     store: Literal["embedded", "lakefs"] = Field(
         default="embedded",
         description="Where outputs are published: a git repository in the home folder, or a lakeFS server. "
-        "Never guessed: lakeFS is used where it is named here, and nowhere else.",
+        "Never guessed: lakeFS is used only where it is named here.",
     )
     base_branch: str = Field(
         default="main",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
-        description="Branch that is published to and read from. A developer's own branch leaves main untouched.",
+        description="Branch that is published to and read from. A branch of a developer's own leaves main untouched.",
     )
     keep_versions: int = Field(
         default=10, ge=1, description="Versions of each asset and partition that pruning keeps, besides released ones."
@@ -85,22 +85,22 @@ class Settings(BaseSettings):
         description="Address of the lakeFS server, for the store and for lakefs:// locations of sources.",
     )
     lakefs_access_key_id: SecretStr | None = Field(
-        default=None, validation_alias="lakefs_access_key_id", description="Key that lakeFS knows this deployment by."
+        default=None, validation_alias="lakefs_access_key_id", description="Access key of this deployment at lakeFS."
     )
     lakefs_secret_access_key: SecretStr | None = Field(
-        default=None, validation_alias="lakefs_secret_access_key", description="The secret that belongs to the key."
+        default=None, validation_alias="lakefs_secret_access_key", description="The secret of that key."
     )
     lakefs_repository: str | None = Field(default=None, description="Repository on the lakeFS server.")
     lakefs_storage_namespace: str | None = Field(
         default=None,
-        description="Where lakeFS keeps the repository's objects, as s3://bucket/prefix. Needed to make it.",
+        description="Where lakeFS keeps the objects of the repository, as s3://bucket/prefix. Needed to create it.",
     )
-    lakefs_create: bool = Field(default=False, description="Whether the repository is made where it is missing.")
+    lakefs_create: bool = Field(default=False, description="Whether a missing repository is created.")
 
     annotation: Literal["files", "argilla"] = Field(
         default="files",
         description="Where people annotate: in CSV forms in the home folder, or on an Argilla server. "
-        "Never guessed: Argilla is used where it is named here, and nowhere else.",
+        "Never guessed: Argilla is used only where it is named here.",
     )
     argilla_api_url: str | None = Field(
         default=None, validation_alias="argilla_api_url", description="Address of the Argilla server."
@@ -111,11 +111,11 @@ class Settings(BaseSettings):
         description="API key of a user with the role owner, or admin of the workspace.",
     )
     argilla_workspace: str = Field(default="reviews", description="Workspace of the rounds on the Argilla server.")
-    argilla_create: bool = Field(default=False, description="Whether the workspace is made where it is missing.")
+    argilla_create: bool = Field(default=False, description="Whether a missing workspace is created.")
 
     @field_validator("base_branch")
     @classmethod
-    def _is_a_branch_of_people(cls, value: str) -> str:
+    def _is_not_reserved(cls, value: str) -> str:
         if value.startswith(RESERVED_PREFIXES):
             raise ValueError(f"branches that begin with {' or '.join(RESERVED_PREFIXES)} belong to the store")
         return value
@@ -127,17 +127,17 @@ class Settings(BaseSettings):
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of training checkpoints; resumable, not published."""
+        """Folder of training checkpoints, to resume from; they are not published."""
         return self.home.absolute() / "checkpoints"
 
     @property
     def annotation_forms(self) -> Path:
-        """Folder that the file-based annotation writes its forms to and reads them from."""
+        """Folder of the forms of annotation by files."""
         return self.home.absolute() / "annotation"
 
     @property
     def sample(self) -> Path:
-        """Folder of the bundled sample, generated on demand."""
+        """Folder of the bundled sample, which is generated on demand."""
         return self.home.absolute() / "sample"
 
 
@@ -145,7 +145,7 @@ def load_settings() -> Settings:
     """The settings of this process.
 
     Raises:
-        ConfigurationError: Values cannot be used; each is named by its variable.
+        ConfigurationError: Some values cannot be used. It names each by its environment variable.
     """
     try:
         return Settings()
@@ -160,7 +160,7 @@ def load_settings() -> Settings:
 
 
 def take_env_file() -> None:
-    """Adds the variables of `.env` to this process's, as Dagster's own commands do; those that are set stay."""
+    """Adds the variables of `.env` to those of this process, as Dagster's own commands do; it overrides none."""
     load_dotenv(ENV_FILE)
 
 
@@ -170,6 +170,6 @@ def environment() -> Mapping[str, str]:
 
 
 def _variable(field: str) -> str:
-    """The environment variable of a setting."""
+    """Name of the environment variable of a setting."""
     has_prefix = field in Settings.model_fields and Settings.model_fields[field].validation_alias is None
     return f"{PREFIX if has_prefix else ''}{field.upper()}"

@@ -38,7 +38,7 @@ DEMO: Final[dict[str, dict[str, Any]]] = {
     "exported_models": {"parity_rows": 100},
     "technique_benchmarks": {"throughput_rows": 48, "latency_rows": 20},
 }
-"""Run configuration of the demo: what keeps it within four minutes on two cores."""
+"""Run configuration of the demo, which keeps it within four minutes on two cores."""
 
 
 def demo() -> None:
@@ -51,11 +51,13 @@ def demo() -> None:
 
 def run(
     sources: Annotated[
-        Path | None, typer.Option(help="The sources.yaml. Default: the one that WORKFLOWS_DAGSTER_SOURCES names.")
+        Path | None,
+        typer.Option(help="The sources.yaml to read. Default: that of WORKFLOWS_DAGSTER_SOURCES."),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Rows to read of each file at most. Default: all.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most rows to read of each file. Default: all.")] = None,
     config: Annotated[
-        Path | None, typer.Option(help="YAML with run configuration by asset, as `lora_adapter: {epochs: 2}`.")
+        Path | None,
+        typer.Option(help="YAML of run configuration by asset, such as `lora_adapter: {epochs: 2}`."),
     ] = None,
 ) -> None:
     """Run the whole chain on your own sources."""
@@ -77,11 +79,11 @@ def run(
 
 
 def sample(
-    folder: Annotated[Path | None, typer.Argument(help="Where to write it. Default: where `demo` reads it.")] = None,
-    rows: Annotated[int, typer.Option(min=200, max=100_000, help="Reviews over all platforms.")] = 5_000,
+    folder: Annotated[Path | None, typer.Argument(help="Folder to write to. Default: where `demo` reads it.")] = None,
+    rows: Annotated[int, typer.Option(min=200, max=100_000, help="Reviews in all.")] = 5_000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same bytes.")] = 2_024,
 ) -> None:
-    """Write the bundled sample: made-up reviews of three platforms, with the mess of real ones."""
+    """Write the bundled sample: made-up reviews of three platforms, as messy as real ones."""
     target = folder or open_settings().sample
     report = write_sample(target, SampleSettings(rows=rows, seed=seed))
     console.print(
@@ -90,9 +92,9 @@ def sample(
 
 
 def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
-    # Dagster listens to these records; a root handler that a library sets up would print them once more.
+    # Dagster prints these records. A handler that a library adds to the root logger would print them a second time.
     logging.getLogger("workflows_dagster").propagate = False
-    # torchao registers classes in a way that torch 2.15 warns of; neither is this project's to mend.
+    # torchao registers classes in a way that torch 2.15 warns of.
     logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
     with refusing():
         definitions = build_definitions(settings)
@@ -114,7 +116,7 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
 
 
 def _without_people(config: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The run configuration, which says that nobody waits for people where it does not say otherwise."""
+    """The run configuration; unless it says otherwise, the run does not wait for people."""
     names = config.keys() | GO_ON_WITHOUT_PEOPLE.keys()
     return {name: {**GO_ON_WITHOUT_PEOPLE.get(name, {}), **config.get(name, {})} for name in sorted(names)}
 
@@ -127,7 +129,7 @@ def _read_config(path: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(found, dict) or not all(isinstance(config, dict) for config in found.values()):
         refuse(
             ConfigurationError(
-                f"{path} is no run configuration",
+                f"{path} is not a run configuration",
                 given=found,
                 expected="YAML that maps names of assets to mappings of their settings",
                 remedy="see docs/run_configuration.md",

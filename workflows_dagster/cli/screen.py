@@ -1,4 +1,4 @@
-"""What commands print: one console, figures in one form, errors without a traceback."""
+"""How commands talk: one console, figures in one form, errors without a traceback."""
 
 import os
 import sys
@@ -45,7 +45,7 @@ def refusing() -> Generator[None]:
 
 
 def estimate_text(estimate: Mapping[str, Any] | None) -> str:
-    """A figure with its interval and the number of rows it was measured on."""
+    """A figure with its interval and the rows it is about."""
     return f"{interval_text(estimate)} n={estimate['n']:,.0f}" if estimate else "unknown"
 
 

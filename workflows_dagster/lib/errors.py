@@ -1,4 +1,4 @@
-"""Every error this project raises on purpose, each saying what was given, what was expected and what to do next."""
+"""The errors that this project raises on purpose. Each says what was given, what was expected and what to do next."""
 
 
 class WorkflowError(Exception):
@@ -6,8 +6,8 @@ class WorkflowError(Exception):
 
     Args:
         problem: What went wrong, one clause.
-        given: The value that was refused; shown by repr, so never a secret.
-        expected: The values or state that would have been accepted.
+        given: The value that was refused. It is shown, so it must not be a secret.
+        expected: What would have been accepted.
         remedy: What the reader should do next.
     """
 
@@ -40,7 +40,7 @@ class DataContractError(WorkflowError, ValueError):
 
 
 class NotEnoughDataError(DataContractError):
-    """Too few rows, classes or labels for the step to mean anything."""
+    """Too few rows, classes or labels for the step to have a meaningful result."""
 
 
 class StoreError(WorkflowError):
@@ -52,7 +52,7 @@ class NotPublishedError(StoreError, LookupError):
 
 
 class ConflictError(StoreError):
-    """Another writer published the same path in between."""
+    """Another writer published the same path in the meantime."""
 
 
 class StoreUnavailableError(StoreError, ConnectionError):
@@ -60,11 +60,11 @@ class StoreUnavailableError(StoreError, ConnectionError):
 
 
 class StorePermissionError(StoreError):
-    """The versioned store refused the credentials, or does not let them do what was asked."""
+    """The versioned store refused the credentials, or does not permit what was asked."""
 
 
 class IntegrityError(StoreError):
-    """Content whose digest is not the recorded one; it was not loaded."""
+    """Content whose digest is not the recorded one. It was not loaded."""
 
 
 class ModelReferenceError(WorkflowError, ValueError):
@@ -72,23 +72,23 @@ class ModelReferenceError(WorkflowError, ValueError):
 
 
 class WebhookError(WorkflowError, ConnectionError):
-    """A webhook that refused a message or did not answer."""
+    """A webhook that refused a message, or did not answer."""
 
 
 class AlreadyRunningError(WorkflowError, BlockingIOError):
-    """Another process does this work already; trying again later may succeed."""
+    """Another process is doing this work; trying again later may succeed."""
 
 
 class AcceleratorUnavailableError(WorkflowError, RuntimeError):
-    """A device was asked for by name and is not there."""
+    """A device that was asked for by name and is not there."""
 
 
 class QualityGateError(WorkflowError):
-    """A blocking audit failed: the output was not published."""
+    """A blocking audit failed, so the output was not published."""
 
 
 class MissingExtraError(WorkflowError, ImportError):
-    """An optional package is needed and not installed."""
+    """An optional package that is needed and not installed."""
 
 
 class AnnotationError(WorkflowError):
@@ -100,24 +100,24 @@ class AnnotationUnavailableError(AnnotationError, ConnectionError):
 
 
 class AnnotationPermissionError(AnnotationError):
-    """The annotation server refused the key, or does not let its user do what was asked."""
+    """The annotation server refused the key, or does not permit its user what was asked."""
 
 
 class AnnotationVersionError(AnnotationError):
-    """What answers is no annotation server of a version that this project knows."""
+    """What answers is not an annotation server of a version that this project supports."""
 
 
 class RoundUnknownError(WorkflowError, LookupError):
-    """An annotation round that the desk was never asked for, or that was removed from it."""
+    """An annotation round that the desk does not hold: it was never requested, or was removed."""
 
 
 class RoundUnfinishedError(WorkflowError):
-    """An annotation round that people have not finished, where the run does not say to go on without."""
+    """An annotation round that people have not finished, in a run whose configuration does not say to go on."""
 
 
 class GenerationError(WorkflowError):
-    """A generator that did not make exactly what it was asked for."""
+    """A generator that did not make exactly what was asked for."""
 
 
 class WorkerFailedError(WorkflowError, RuntimeError):
-    """A process started to do one piece of work crashed, was killed, or gave no answer."""
+    """A process that was started for one piece of work and crashed, was killed, or gave no answer."""

@@ -9,7 +9,7 @@ import dagster as dg
 from workflows_dagster.resources.webhook import WebhookResource
 
 _LOST: Final = "This run has been marked as failed from outside the execution context."
-"""What Dagster says of a run whose process has died; an engine event before it says what became of the process."""
+"""What Dagster says of a run whose process has died. An engine event before it tells what happened to the process."""
 
 _CREDENTIALS: Final = re.compile(r"//[^/@\s]+@")
 
@@ -23,8 +23,7 @@ _CREDENTIALS: Final = re.compile(r"//[^/@\s]+@")
 def alert_on_failed_run(context: dg.RunFailureSensorContext, webhook: WebhookResource) -> None:
     """Logs a failed run and posts it to the webhook.
 
-    A webhook that fails makes this tick fail, with the reason, and is not tried again for the same run: the next
-    failed run is reported all the same.
+    If the webhook fails, this tick fails with the reason, and the run is not reported again. Later failed runs are.
     """
     failure = describe_failure(context)
     context.log.error("Run %s of %s failed: %s", failure["run_id"], failure["job"], failure["error"])
@@ -46,7 +45,7 @@ def describe_failure(context: dg.RunFailureSensorContext) -> dict[str, str | Non
 
 
 def _run_error(context: dg.RunFailureSensorContext) -> str:
-    """Why a run failed outside any step: what the failure says, or what was seen last where that says nothing."""
+    """Why a run failed outside any step: the failure's own message, or the last engine event before it."""
     message = context.failure_event.message
     if message and message != _LOST:
         return message
@@ -60,7 +59,7 @@ def _run_error(context: dg.RunFailureSensorContext) -> str:
 
 
 def _step_error(event: dg.DagsterEvent) -> str:
-    """The message of the error that the asset's own code raised, without the wrapping that Dagster adds."""
+    """The message of the error that the asset's code raised, without what Dagster wraps around it."""
     data = event.step_failure_data
     if data.user_failure_data is not None and data.user_failure_data.description:
         return data.user_failure_data.description
