@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Literal
@@ -137,21 +136,6 @@ def sound_share(sound: int, answered: int) -> Estimate | None:
     return Estimate(sound / answered, float(interval.low), float(interval.high), answered, _CONFIDENCE)
 
 
-@dataclass(frozen=True)
-class ReviewAgreement:
-    """How far people agree on the rows that several answered.
-
-    Attributes:
-        rows: Rows with at least two answers.
-        raw: Part of the pairs of answers that are the same.
-        alpha: Krippendorff's alpha, nominal.
-    """
-
-    rows: int
-    raw: Estimate | None
-    alpha: Estimate | None
-
-
 class ReviewFindings(ReviewGate):
     """The gate, and the answers behind it.
 
@@ -160,14 +144,18 @@ class ReviewFindings(ReviewGate):
         outcomes: These rows by what becomes of them.
         votes: These rows by the verdict of the majority.
         rejected_answers: Answers that do not count.
-        agreement: Between the people.
+        compared: Rows with at least two answers.
+        raw_agreement: Part of the pairs of answers to these rows that are the same.
+        alpha: Krippendorff's alpha of them, nominal.
     """
 
     answered: int
     outcomes: Mapping[str, int]
     votes: Mapping[str, int]
     rejected_answers: int
-    agreement: ReviewAgreement
+    compared: int
+    raw_agreement: Estimate | None
+    alpha: Estimate | None
 
 
 class ReviewedSyntheticReviews(Record):
@@ -191,7 +179,7 @@ class ReviewedSyntheticReviews(Record):
 
     def to_metadata(self) -> Mapping[str, object]:
         """What people left, as flat metadata."""
-        shown = {"sound": self.review.sound, "alpha": self.review.agreement.alpha}
+        shown = {"sound": self.review.sound, "alpha": self.review.alpha}
         return {
             **(self.status.to_metadata() if self.status else {}),
             "dagster/row_count": self.rows_kept,
@@ -272,7 +260,9 @@ def build_reviewed_reviews(
         outcomes=dict(sorted(Counter(verdicts["outcome"]).items())),
         votes=dict(sorted(Counter(verdicts["verdict"].drop_nulls()).items())),
         rejected_answers=status.rejected if status else 0,
-        agreement=ReviewAgreement(agreement.rows, agreement.raw, agreement.alpha["nominal"]),
+        compared=agreement.rows,
+        raw_agreement=agreement.raw,
+        alpha=agreement.alpha["nominal"],
     )
     kept = apply_verdicts(rows, verdicts, corrected) if review.used else rows.clear()
     write_table(folder / "reviews.parquet", kept, SYNTHETIC_REVIEW)

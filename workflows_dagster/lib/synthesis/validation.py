@@ -92,52 +92,6 @@ class Refusal:
     detail: str
 
 
-@dataclass(frozen=True)
-class TrainingSimilarity:
-    """How near the kept rows are to training rows.
-
-    Attributes:
-        near_rows: Kept rows that have a near one among the training rows.
-        highest: Highest similarity of a kept row (0-1).
-    """
-
-    near_rows: int
-    highest: float
-
-
-@dataclass(frozen=True)
-class Leakage:
-    """How near synthetic rows are to validation and test rows.
-
-    Attributes:
-        threshold: Similarity from which a row is refused.
-        rows_rejected: Rows refused for it.
-        highest_similarity_kept: Highest similarity of a kept row (0-1).
-        highest_similarity_seen: Highest similarity of any generated row (0-1).
-    """
-
-    threshold: float
-    rows_rejected: int
-    highest_similarity_kept: float
-    highest_similarity_seen: float
-
-
-@dataclass(frozen=True)
-class JudgeQuality:
-    """How good the judge is on real rows that it was not fitted on, and how many there are."""
-
-    macro_f1: float
-    rows: int
-
-
-@dataclass(frozen=True)
-class Diversity:
-    """Figures of `similarity.diversity`: of the kept rows, and of as many real ones."""
-
-    synthetic: Mapping[str, float]
-    real: Mapping[str, float]
-
-
 class ValidatedSyntheticReviews(Record):
     """What validation found.
 
@@ -148,10 +102,14 @@ class ValidatedSyntheticReviews(Record):
         reasons: Refused rows by reason.
         generated_by_label: Generated rows by class.
         kept_by_label: Kept rows by class.
-        similarity_to_training: How near the kept rows are to training rows.
-        leakage: How near synthetic rows are to validation and test rows.
-        judge: How good the judge is.
-        diversity: How varied the kept rows are.
+        near_training_rows: Kept rows that have a near one among the training rows.
+        highest_training_similarity: Highest similarity of a kept row to a training row (0-1).
+        highest_held_out_similarity: The same to a validation or test row.
+        highest_held_out_similarity_seen: The same, of all generated rows.
+        judge_macro_f1: Macro-F1 of the judge on real rows that it was not fitted on.
+        judge_rows: How many these are.
+        diversity: Figures of `similarity.diversity` of the kept rows.
+        diversity_of_real: The same of as many real rows.
         generator_is_stand_in: Whether the generator stands in for a language model.
         settings: What the rows were judged by.
     """
@@ -162,19 +120,21 @@ class ValidatedSyntheticReviews(Record):
     reasons: Mapping[str, int]
     generated_by_label: Mapping[str, int]
     kept_by_label: Mapping[str, int]
-    similarity_to_training: TrainingSimilarity
-    leakage: Leakage
-    judge: JudgeQuality
-    diversity: Diversity
+    near_training_rows: int
+    highest_training_similarity: float
+    highest_held_out_similarity: float
+    highest_held_out_similarity_seen: float
+    judge_macro_f1: float
+    judge_rows: int
+    diversity: Mapping[str, float]
+    diversity_of_real: Mapping[str, float]
     generator_is_stand_in: bool
     settings: ValidationSettings
 
     def to_metadata(self) -> Mapping[str, object]:
         """The findings as flat metadata."""
         reasons = [f"| {reason} | {rows:,} |" for reason, rows in self.reasons.items()]
-        figures = [
-            f"| {name} | {value} | {self.diversity.real[name]} |" for name, value in self.diversity.synthetic.items()
-        ]
+        figures = [f"| {name} | {value} | {self.diversity_of_real[name]} |" for name, value in self.diversity.items()]
         summary = ["| reason | rows |", "|---|---|", *reasons, f"| kept | {self.rows_kept:,} |"]
         summary += ["", "| diversity | synthetic | as many real rows |", "|---|---|---|", *figures]
         return {
@@ -183,9 +143,9 @@ class ValidatedSyntheticReviews(Record):
             "synthesis/rejected_rows": self.rows_rejected,
             "synthesis/rejected_rows_by_reason": dict(self.reasons),
             "synthesis/kept_rows_by_label": dict(self.kept_by_label),
-            "synthesis/judge_macro_f1_ratio": self.judge.macro_f1,
-            "synthesis/distinct_2_ratio": self.diversity.synthetic["distinct_2"],
-            "synthesis/held_out_highest_similarity_ratio": self.leakage.highest_similarity_seen,
+            "synthesis/judge_macro_f1_ratio": self.judge_macro_f1,
+            "synthesis/distinct_2_ratio": self.diversity["distinct_2"],
+            "synthesis/held_out_highest_similarity_ratio": self.highest_held_out_similarity_seen,
             "synthesis/generator_is_stand_in": self.generator_is_stand_in,
             "synthesis/summary": Markdown("\n".join(summary)),
         }
@@ -205,23 +165,21 @@ def build_validated_reviews(
     kept_ids = set(kept["review_id"])
     near = [nearest.similarity for review_id, nearest in evidence.training.items() if review_id in kept_ids]
     held_out = {review_id: nearest.similarity for review_id, nearest in evidence.held_out.items()}
-    reasons = Counter(refusal.reason.value for refusal in refusals.values())
     record = ValidatedSyntheticReviews(
         rows_in=rows.height,
         rows_kept=kept.height,
         rows_rejected=len(refusals),
-        reasons=dict(sorted(reasons.items())),
+        reasons=dict(sorted(Counter(refusal.reason.value for refusal in refusals.values()).items())),
         generated_by_label=dict(rows.group_by("label").len().sort("label").iter_rows()),
         kept_by_label=dict(kept.group_by("label").len().sort("label").iter_rows()),
-        similarity_to_training=TrainingSimilarity(len(near), round(max(near, default=0.0), 4)),
-        leakage=Leakage(
-            threshold=settings.held_out_similarity,
-            rows_rejected=reasons[SyntheticReason.NEAR_COPY_OF_HELD_OUT],
-            highest_similarity_kept=round(max((held_out[x] for x in held_out.keys() & kept_ids), default=0.0), 4),
-            highest_similarity_seen=round(max(held_out.values(), default=0.0), 4),
-        ),
-        judge=JudgeQuality(round(evidence.judgement.macro_f1, 4), evidence.judgement.rows),
-        diversity=Diversity(synthetic=diversity(kept["text"].to_list()), real=diversity(real)),
+        near_training_rows=len(near),
+        highest_training_similarity=round(max(near, default=0.0), 4),
+        highest_held_out_similarity=round(max((held_out[x] for x in held_out.keys() & kept_ids), default=0.0), 4),
+        highest_held_out_similarity_seen=round(max(held_out.values(), default=0.0), 4),
+        judge_macro_f1=round(evidence.judgement.macro_f1, 4),
+        judge_rows=evidence.judgement.rows,
+        diversity=diversity(kept["text"].to_list()),
+        diversity_of_real=diversity(real),
         generator_is_stand_in=SyntheticReviews.read(synthetic.folder).generator_is_stand_in,
         settings=settings,
     )
