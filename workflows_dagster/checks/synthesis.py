@@ -19,7 +19,7 @@ HELD_OUT_SIMILARITY: Final = 0.5
 _REVIEWS: Final = "reviews.parquet"
 
 
-def _balance_bounded(folder: Path) -> Verdict:
+def _within_target(folder: Path) -> Verdict:
     balance = ClassBalance.read(folder)
     beyond = {x: n for x, n in balance.wanted.items() if n > balance.target[x] - balance.real[x]}
     return Verdict(not beyond, f"classes filled beyond their target: {beyond or 'none'}", {"beyond": len(beyond)})
@@ -44,7 +44,7 @@ def _marked_synthetic(folder: Path) -> Verdict:
     return Verdict(not wrong, text, {"wrong": wrong})
 
 
-def _rows_accounted_for(synthetic: Path, folder: Path) -> Verdict:
+def _rows_accounted(synthetic: Path, folder: Path) -> Verdict:
     made = pl.read_parquet(synthetic / SYNTHETIC_FILE, columns=["review_id"])["review_id"].sort()
     kept, rejected = (
         pl.read_parquet(folder / name, columns=["review_id"])["review_id"] for name in (_REVIEWS, "rejects.parquet")
@@ -64,17 +64,17 @@ def _no_held_out_copy(training: Path, folder: Path) -> Verdict:
     return Verdict(passed, text, {"highest_similarity": highest, "threshold": HELD_OUT_SIMILARITY})
 
 
-def _asks_of_validated(validated: Path, folder: Path) -> Verdict:
+def _asks_validated_rows(validated: Path, folder: Path) -> Verdict:
     sample = pl.read_parquet(folder / SAMPLE_FILE, columns=["review_id"])
     strange = _count(sample.lazy().join(pl.scan_parquet(validated / _REVIEWS), on="review_id", how="anti"))
     asked = SyntheticReviewRequest.read(folder).rows
     repeated = sample.height - sample.n_unique()
-    text = f"{asked} rows asked, {sample.height} drawn, {repeated} of them repeated, {strange} not among validated rows"
+    text = f"{asked} rows requested, {sample.height} drawn, {repeated} of them repeated, {strange} not validated"
     figures = {"asked": asked, "drawn": sample.height, "repeated": repeated, "strange": strange}
     return Verdict(asked == sample.height and not repeated and not strange, text, figures)
 
 
-def _people_are_heeded(validated: Path, folder: Path) -> Verdict:
+def _follows_verdicts(validated: Path, folder: Path) -> Verdict:
     """On the data itself: what is left is what people kept or did not see, and what they wrote."""
     verdicts = pl.read_parquet(folder / VERDICTS_FILE)
     kept = pl.read_parquet(folder / _REVIEWS)
@@ -93,12 +93,12 @@ def _people_are_heeded(validated: Path, folder: Path) -> Verdict:
     return Verdict(not left_in and not changed and not missing, text, figures)
 
 
-def _reviewed_by_people(folder: Path) -> Verdict:
+def _judged_sound(folder: Path) -> Verdict:
     review = ReviewedSyntheticReviews.read(folder).review
     return Verdict(review.standing is ReviewStanding.SOUND, review.sentence, {"standing": review.standing.value})
 
 
-def _rests_on_review(reviewed: Path, folder: Path) -> Verdict:
+def _rest_on_verdicts(reviewed: Path, folder: Path) -> Verdict:
     """Every added synthetic row is one that was left after the review, and none is missing."""
     added = pl.scan_parquet(folder / _REVIEWS).filter(pl.col("label_source") == "synthetic")
     passed = pl.scan_parquet(reviewed / _REVIEWS).select("review_id", "text", "label")
@@ -128,7 +128,7 @@ def _count(rows: pl.LazyFrame) -> int:
     return rows.select(pl.len()).collect().item()
 
 
-CLASS_BALANCE: Final = (Audit("within_target", "No class is filled up beyond its target.", _balance_bounded),)
+CLASS_BALANCE: Final = (Audit("within_target", "No class is filled up beyond its target.", _within_target),)
 
 SYNTHETIC_REVIEWS: Final = (
     Audit("marked_synthetic", "Every row is marked synthetic, in train, once, with a class.", _marked_synthetic),
@@ -144,7 +144,7 @@ VALIDATED_SYNTHETIC_REVIEWS: Final = (
     Audit(
         "rows_accounted",
         "Generated rows = kept + rejected rows.",
-        _rows_accounted_for,
+        _rows_accounted,
         against="synthetic_reviews",
     ),
     Audit(
@@ -158,24 +158,24 @@ VALIDATED_SYNTHETIC_REVIEWS: Final = (
 SYNTHETIC_REVIEW_REQUEST: Final = (
     Audit(
         "asks_validated_rows",
-        "Every row that is asked is a validated one.",
-        _asks_of_validated,
+        "Every row that people are shown is a validated one.",
+        _asks_validated_rows,
         against="validated_synthetic_reviews",
     ),
 )
 
 REVIEWED_SYNTHETIC_REVIEWS: Final = (
-    # It warns: without people everything goes on, and says so.
+    # It only warns: where people have not reviewed the rows, the run goes on and says so.
     Audit(
         "judged_sound",
         "People find enough of a sample sound, by the lower bound of the share.",
-        _reviewed_by_people,
+        _judged_sound,
         blocking=False,
     ),
     Audit(
         "follows_verdicts",
         "What people refused is out, what they corrected is in, and all else is as it was validated.",
-        _people_are_heeded,
+        _follows_verdicts,
         against="validated_synthetic_reviews",
     ),
     Audit(
@@ -190,7 +190,7 @@ AUGMENTED_REVIEWS: Final = (
     Audit(
         "rest_on_verdicts",
         "The synthetic rows are those that were left after people reviewed a sample.",
-        _rests_on_review,
+        _rest_on_verdicts,
         against="reviewed_synthetic_reviews",
     ),
     Audit(
