@@ -27,6 +27,7 @@ from workflows_dagster.lib.synthesis.validation import ValidatedSyntheticReviews
 from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.resources.generator import RecombinationResource
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
+from workflows_dagster_tests.lib.synthesis.made_up import synthetic_rows
 
 ASSETS = [
     synthesis.class_balance,
@@ -171,16 +172,7 @@ def training(tmp_path: Path) -> Path:
 
 
 def synthetic_row(text: str, parent: str) -> pl.DataFrame:
-    row = corpus(1).with_columns(
-        review_id=pl.lit("synthetic:1"),
-        text=pl.lit(text),
-        split=pl.lit("train"),
-        label_source=pl.lit("synthetic"),
-        generator=pl.lit("x"),
-        prompt=pl.lit("x"),
-        seed=pl.lit(1, pl.Int64),
-    )
-    return row.with_columns(pl.Series("parent_ids", [[parent]]))
+    return synthetic_rows({"review_id": "synthetic:1", "text": text, "parent_ids": [parent]})
 
 
 def bound_to_training(audits: Sequence[Audit], training: Path) -> list[Audit]:

@@ -18,6 +18,7 @@ from workflows_dagster.lib.synthesis.review import (
     with_outcome,
 )
 from workflows_dagster.lib.synthesis.validation import Refusal, SyntheticReason
+from workflows_dagster_tests.lib.synthesis.made_up import synthetic_rows
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 # Row by row: answers as annotator, verdict, correction; then verdict, votes, agreeing, correction, outcome.
@@ -38,25 +39,8 @@ CASES: list[tuple[list[tuple[str, str, str]], tuple[Any, ...]]] = [
 
 
 def rows(count: int) -> pl.DataFrame:
-    made = [
-        {
-            "review_id": f"synthetic:{number:02}",
-            "source": "shop",
-            "batch": "synthetic",
-            "text": f"text {number}",
-            "label": "neutral",
-            "label_source": "synthetic",
-            "language": "en",
-            "group_key": f"synthetic:g{number}",
-            "split": "train",
-            "generator": "tests",
-            "prompt": "p",
-            "seed": number,
-            "parent_ids": [f"shop:{number}"],
-        }
-        for number in range(count)
-    ]
-    return pl.DataFrame(made, schema=pl.DataFrame(SYNTHETIC_REVIEW.empty_table()).schema)
+    numbers = range(count)
+    return synthetic_rows(*({"review_id": f"synthetic:{number:02}", "text": f"text {number}"} for number in numbers))
 
 
 def responses() -> Responses:

@@ -6,33 +6,25 @@ from typing import Any
 import polars as pl
 import pytest
 
-from workflows_dagster.lib.schema import SYNTHETIC_REVIEW
 from workflows_dagster.lib.synthesis.review_request import REVIEW, ReviewRequestSettings, draw, make_review_round
+from workflows_dagster_tests.lib.synthesis.made_up import synthetic_rows
 
 STRATA = {("negative", "shop"): 60, ("neutral", "shop"): 30, ("neutral", "posts"): 9, ("negative", "posts"): 1}
 
 
 def rows() -> pl.DataFrame:
-    made: list[dict[str, Any]] = [
-        {
-            "review_id": f"synthetic:{label}-{source}-{number:02}",
-            "source": source,
-            "batch": "synthetic",
-            "text": f"{label} text {number}",
-            "label": label,
-            "label_source": "synthetic",
-            "language": "en",
-            "group_key": "g",
-            "split": "train",
-            "generator": "tests",
-            "prompt": "p",
-            "seed": 1,
-            "parent_ids": ["shop:1"],
-        }
-        for (label, source), count in STRATA.items()
-        for number in range(count)
-    ]
-    return pl.DataFrame(made, schema=pl.DataFrame(SYNTHETIC_REVIEW.empty_table()).schema)
+    return synthetic_rows(
+        *(
+            {
+                "review_id": f"synthetic:{label}-{source}-{number:02}",
+                "source": source,
+                "text": f"{label} text {number}",
+                "label": label,
+            }
+            for (label, source), count in STRATA.items()
+            for number in range(count)
+        )
+    )
 
 
 def settings(**given: Any) -> ReviewRequestSettings:
