@@ -59,7 +59,7 @@ ON_ANSWERS: Final = (
 """People have finished a round, or changed their answers since. A new round alone is not theirs to answer at once."""
 
 
-def _on_new(selection: dg.AssetSelection, label: str) -> dg.AutomationCondition:
+def _on_new(selection: dg.AssetSelection, label: str) -> dg.AutomationCondition[dg.AssetKey]:
     """Something selected has other content, or this was never made. What failed is not tried again with the same."""
     changed = dg.AutomationCondition.any_deps_match(_CHANGED).allow(selection)
     return ((changed | _NEVER_MADE).since(_HANDLED) & ~_DEPS_MISSING & _IDLE).with_label(label)
