@@ -24,12 +24,13 @@ from workflows_dagster.cli import app
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.lib import schema
 from workflows_dagster.lib.cleaning.settings import RejectReason as CleaningReason
-from workflows_dagster.lib.ingest.catalog import Batching, Columns, Source
-from workflows_dagster.lib.ingest.loading import load_catalog
+from workflows_dagster.lib.ingest.catalog import Batching, load_catalog
+from workflows_dagster.lib.ingest.formats import FORMATS
 from workflows_dagster.lib.ingest.locations import list_files
 from workflows_dagster.lib.ingest.manifests import Manifest
-from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch
-from workflows_dagster.lib.ingest.reasons import RejectReason as IngestReason
+from workflows_dagster.lib.ingest.raw_reviews import IngestSettings, read_batch
+from workflows_dagster.lib.ingest.rows import RejectReason as IngestReason
+from workflows_dagster.lib.ingest.source import Columns, Source
 from workflows_dagster.resources.registry import build_store
 from workflows_dagster.settings import Settings
 from workflows_dagster_tests.readme.document import DOCUMENTS, PICTURE, ROOT, names_of_blocks, with_blocks
@@ -204,7 +205,9 @@ def test_jobs_assets_and_sensors_are_there(name: str, definitions: dg.Definition
 def test_sources_example_names_every_field() -> None:
     document: dict[str, Any] = yaml.safe_load(example("sources.yaml"))
     sources: list[dict[str, Any]] = document["sources"]
-    assert {name for source in sources for name in source} == set(Source.model_fields)
+    assert {name for source in sources for name in source} == {
+        name for kind in FORMATS.values() for name in kind.model_fields
+    }
     assert {name for source in sources for name in source["columns"]} == set(Columns.model_fields)
     assert set(document["batching"]) == set(Batching.model_fields)
 
@@ -226,8 +229,9 @@ def test_sources_example_is_loaded_and_reads_files(tmp_path: Path) -> None:
 def ingest(source: Source, folder: Path) -> tuple[int, dict[str, int]]:
     """Rows kept, and rows rejected by reason."""
     folder.mkdir()
-    report = read_batch(Manifest(source.name, tuple(list_files(source))), source, IngestSettings(), folder)
-    return report.total("rows_kept"), dict(report.reasons)
+    manifest = Manifest(source=source.name, files=tuple(list_files(source)))
+    report = read_batch(manifest, source, IngestSettings(), folder)
+    return report.rows_kept, report.reasons
 
 
 def test_every_reject_reason_is_explained() -> None:

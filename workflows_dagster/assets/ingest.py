@@ -6,8 +6,7 @@ from pathlib import Path
 import dagster as dg
 
 from workflows_dagster.checks.ingest import RAW_REVIEWS
-from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch
-from workflows_dagster.lib.ingest.report import IngestReport
+from workflows_dagster.lib.ingest.raw_reviews import IngestReport, IngestSettings, read_batch
 from workflows_dagster.partitions import BATCHES
 from workflows_dagster.publishing import Build, published_asset
 from workflows_dagster.resources.sources import SourcesResource

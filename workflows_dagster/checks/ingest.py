@@ -1,23 +1,17 @@
 """What must hold of raw reviews before they are published."""
 
-import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
-from workflows_dagster.lib.artifact import REPORT_FILE
 from workflows_dagster.lib.audit import Audit, Verdict
-from workflows_dagster.lib.ingest.reading import REJECTS_FILE, REVIEWS_FILE
+from workflows_dagster.lib.ingest.raw_reviews import REJECTS_FILE, REVIEWS_FILE, IngestReport
 
 MOST_REJECTED_RATIO: Final = 0.1
 """Above it, the source is more likely described wrongly in sources.yaml than broken."""
 
 IDS_AT_ONCE: Final = 500_000
-
-
-def _report(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / REPORT_FILE).read_text("utf-8"))
 
 
 def rows_accounted(folder: Path) -> Verdict:
@@ -29,20 +23,20 @@ def rows_accounted(folder: Path) -> Verdict:
         .collect(engine="streaming")
     )
     held: dict[str, int] = dict(written.iter_rows())
-    files = _report(folder)["files"]
-    expected = {file["uri"]: file["rows_in"] - file["rows_skipped_by_limit"] for file in files}
+    report = IngestReport.read(folder)
+    expected = {file.uri: file.rows_in - file.rows_skipped_by_limit for file in report.files}
     off = {
         uri: (expected.get(uri, 0), held.get(uri, 0))
         for uri in sorted({*expected, *held})
         if expected.get(uri, 0) != held.get(uri, 0)
     }
-    rows_in, skipped = (sum(file[count] for file in files) for count in ("rows_in", "rows_skipped_by_limit"))
-    sums = f"{rows_in:,} rows in, {sum(held.values()):,} kept or rejected, {skipped:,} beyond the limit"
+    skipped = report.rows_skipped_by_limit
+    sums = f"{report.rows_in:,} rows in, {sum(held.values()):,} kept or rejected, {skipped:,} beyond the limit"
     return Verdict(
         not off,
         f"{sums}; files that are off (rows read, rows written): {dict(list(off.items())[:5])}" if off else sums,
         {
-            "rows_in": rows_in,
+            "rows_in": report.rows_in,
             "rows_written": sum(held.values()),
             "rows_skipped_by_limit": skipped,
             "files_off": len(off),
@@ -52,12 +46,12 @@ def rows_accounted(folder: Path) -> Verdict:
 
 def mostly_kept(folder: Path) -> Verdict:
     """Compares the share of rejected rows with what real exports show."""
-    report = _report(folder)
-    rows = report["rows_kept"] + report["rows_rejected"]
-    ratio = report["rows_rejected"] / rows if rows else 0.0
+    report = IngestReport.read(folder)
+    rows = report.rows_kept + report.rows_rejected
+    ratio = report.rows_rejected / rows if rows else 0.0
     return Verdict(
         ratio <= MOST_REJECTED_RATIO,
-        f"{report['rows_rejected']:,} of {rows:,} rows were rejected: {report['reasons']}",
+        f"{report.rows_rejected:,} of {rows:,} rows were rejected: {report.reasons}",
         {"rejected_ratio": ratio, "threshold": MOST_REJECTED_RATIO},
     )
 

@@ -1,10 +1,13 @@
-"""Reading Parquet in bounded memory."""
+"""Parquet, read and written piece by piece, so that memory stays bounded."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from workflows_dagster.lib.artifact import conform
 
 BATCH_ROWS: Final = 65_536
 
@@ -19,3 +22,12 @@ def read_batches(
     """
     for group in range(file.num_row_groups):
         yield from file.iter_batches(rows, row_groups=[group], columns=None if columns is None else list(columns))
+
+
+def to_table(frame: pl.DataFrame, schema: pa.Schema) -> pa.Table:
+    """A frame as an Arrow table of this schema: its columns selected, in order, cast.
+
+    Raises:
+        DataContractError: A value does not fit its column.
+    """
+    return conform(frame.select(schema.names).to_arrow(), schema)

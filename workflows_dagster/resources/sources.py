@@ -10,8 +10,9 @@ import dagster as dg
 
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import ConfigurationError, DataContractError
-from workflows_dagster.lib.ingest.catalog import Catalog, Source
-from workflows_dagster.lib.ingest.discovery import (
+from workflows_dagster.lib.ingest.catalog import Catalog, load_catalog
+from workflows_dagster.lib.ingest.manifests import Manifest, Manifests
+from workflows_dagster.lib.ingest.plan import (
     Commits,
     Plan,
     look_for_commits,
@@ -20,8 +21,7 @@ from workflows_dagster.lib.ingest.discovery import (
     plan_all,
     plan_settled,
 )
-from workflows_dagster.lib.ingest.loading import load_catalog
-from workflows_dagster.lib.ingest.manifests import Manifest, Manifests
+from workflows_dagster.lib.ingest.source import Source
 from workflows_dagster.partitions import BATCHES
 from workflows_dagster.settings import environment
 

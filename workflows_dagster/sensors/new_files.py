@@ -6,7 +6,7 @@ from typing import Final
 
 import dagster as dg
 
-from workflows_dagster.lib.ingest.discovery import Plan, in_lakefs
+from workflows_dagster.lib.ingest.plan import Plan, in_lakefs
 from workflows_dagster.resources.sources import SourcesResource, partition_requests, unstarted
 
 INTERVAL_S: Final = 30

@@ -36,19 +36,20 @@ def make_csv(data: Path, rows: int, path: Path) -> None:
 def measure(path: Path) -> dict[str, float]:
     """Reads the csv as one batch in this process."""
     from workflows_dagster.checks.ingest import RAW_REVIEWS
-    from workflows_dagster.lib.ingest.catalog import Columns, Source
+    from workflows_dagster.lib.ingest.formats.delimited import CsvSource
     from workflows_dagster.lib.ingest.locations import list_files
     from workflows_dagster.lib.ingest.manifests import Manifest
-    from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch, read_file
+    from workflows_dagster.lib.ingest.raw_reviews import IngestSettings, read_batch, read_file
+    from workflows_dagster.lib.ingest.source import Columns
 
     columns = Columns(id="id", text="text", title="title", stars="stars", product="product")
-    source = Source(name="bench", location=str(path), format="csv", columns=columns)
+    source = CsvSource(name="bench", location=str(path), format="csv", columns=columns)
     (file,) = list_files(source)
     started = time.perf_counter()
     parsed = sum(1 for _ in read_file(source, file))
     parse_s = time.perf_counter() - started
     started, cpu = time.perf_counter(), time.process_time()
-    report = read_batch(Manifest("bench", (file,)), source, IngestSettings(), path.parent)
+    report = read_batch(Manifest(source="bench", files=(file,)), source, IngestSettings(), path.parent)
     read_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
@@ -59,7 +60,7 @@ def measure(path: Path) -> dict[str, float]:
         "parse_rows_per_s": round(parsed / parse_s),
         "read_batch_rows_per_s": round(parsed / read_s),
         "read_batch_cpu_s": round(cpu_s, 1),
-        "rows_rejected": report.total("rows_rejected"),
+        "rows_rejected": report.rows_rejected,
         "peak_rss_mb": round(peak / 1024),
         "audits_s": round(time.perf_counter() - started, 1),
         "audits_passed": sum(verdict.passed for verdict in verdicts),

@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from workflows_dagster.cli.chain import DEMO
-from workflows_dagster.lib.ingest.catalog import Batching, Columns, Source
+from workflows_dagster.lib.ingest.catalog import Batching
+from workflows_dagster.lib.ingest.formats import FORMATS
+from workflows_dagster.lib.ingest.source import Columns, Source
 from workflows_dagster.settings import Settings
 from workflows_dagster_tests.readme.graph import Graph
 
@@ -29,6 +31,7 @@ def blocks(definitions: dg.Definitions) -> Mapping[str, str]:
         "checks": checks(graph),
         "run-configuration": run_configuration(graph),
         "source-fields": fields(Source),
+        "format-fields": format_fields(),
         "column-fields": fields(Columns),
         "batching-fields": fields(Batching),
     }
@@ -159,6 +162,19 @@ def fields(model: type[BaseModel]) -> str:
             for name, field in model.model_fields.items()
         ),
     )
+
+
+def format_fields() -> str:
+    """The formats, and the options that only some of them have; formats where an option is the same share a row."""
+    formats: dict[tuple[str, ...], list[str]] = {}
+    for format, kind in FORMATS.items():
+        for name, field in kind.model_fields.items():
+            if name not in Source.model_fields and name != "format":
+                row = (code(name), _values(field), code(repr(default_of(field)).strip("'")), field.description or "")
+                formats.setdefault(row, []).append(code(format))
+    rows = [(name, " ".join(of), *rest) for (name, *rest), of in sorted(formats.items(), key=lambda item: item[0][0])]
+    which = (code("format"), " ".join(map(code, FORMATS)), "", "needed", "Format of the files.")
+    return table(("field", "format", "value", "default", "means"), [which, *rows])
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

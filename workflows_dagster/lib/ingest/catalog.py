@@ -1,177 +1,23 @@
-"""The catalog: what sources.yaml says of each source, checked before anything is read."""
+"""The catalog: all sources of a sources.yaml, checked before anything is read; an error names source and field."""
 
-from typing import Annotated, Literal, Self
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+import yaml
+from pydantic import Field, ValidationError, model_validator
 
-from workflows_dagster.lib.ingest.options import Options
+from workflows_dagster.lib.errors import ConfigurationError
+from workflows_dagster.lib.ingest.formats import FORMATS, AnySource
+from workflows_dagster.lib.ingest.lakefs_locations import is_in_lakefs, with_defaults
+from workflows_dagster.lib.ingest.options import resolve_references
+from workflows_dagster.lib.ingest.source import Described, Source
 
-Label = Literal["negative", "neutral", "positive"]
-Compression = Literal["infer", "none", "gzip", "zstd"]
-
-
-def _one_or_more(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-def _text_keys(value: object) -> object:
-    # YAML reads an unquoted 0 as a number, while every format's cells are compared as text.
-    return {str(key): label for key, label in value.items()} if isinstance(value, dict) else value
+_VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Columns(_Frozen):
-    """Which column of the source holds what; the empty name is the column without a name."""
-
-    text: str = Field(description="The review.")
-    id: str | None = Field(default=None, description="The source's own id of the review.")
-    title: str | None = Field(default=None, description="Headline; put before the text, on a line of its own.")
-    stars: str | None = Field(default=None, description="Rating from 1 to 5.")
-    label: str | None = Field(default=None, description="Sentiment as the source gives it; see labels.")
-    language: str | None = Field(default=None, description="ISO 639 code or locale of the review.")
-    product: str | None = Field(default=None, description="Product that is reviewed.")
-    author: str | None = Field(default=None, description="Who wrote it. Personal data: only a digest is kept.")
-    created_at: str | None = Field(default=None, description="When it was written; see created_at_format.")
-    group: Annotated[tuple[str, ...], BeforeValidator(_one_or_more)] = Field(
-        default=(),
-        description="Columns whose values together name what must not straddle splits. "
-        "Unset: the product, else the author, else the review itself.",
-    )
-
-    def names(self) -> list[str]:
-        """Names of all mapped columns, each once, in a fixed order."""
-        single = [
-            self.text,
-            self.id,
-            self.title,
-            self.stars,
-            self.label,
-            self.language,
-            self.product,
-            self.author,
-            self.created_at,
-        ]
-        return list(dict.fromkeys([name for name in single if name is not None] + list(self.group)))
-
-
-class Thresholds(_Frozen):
-    """Cuts of a numeric score: below the first is negative, above the second positive, else neutral."""
-
-    negative_below: float = Field(description="Scores below it are negative.")
-    positive_above: float = Field(description="Scores above it are positive.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.negative_below > self.positive_above:
-            raise ValueError(f"negative_below {self.negative_below} is above positive_above {self.positive_above}")
-        return self
-
-
-class Source(_Frozen):
-    """One source of reviews: where its files are and how they are to be read."""
-
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$", description="Slug that names the source everywhere.")
-    location: str = Field(
-        min_length=1,
-        description="File, folder or glob, local or any fsspec URI. Relative: to the folder of sources.yaml. "
-        "${NAME} is replaced by that environment variable.",
-    )
-    storage_options: Options = Field(
-        default_factory=Options,
-        description="Options of the file system. Secrets only as {env: NAME}, never as values.",
-    )
-    format: Literal["csv", "tsv", "jsonl", "parquet"] = Field(description="Format of the files.")
-    compression: Compression = Field(
-        default="infer", description="infer: by the first bytes; a name in .gz or .zst must then be what it says."
-    )
-    encoding: str = Field(default="utf-8", description="Encoding of text formats; a byte order mark is dropped.")
-    undecodable: Literal["reject", "replace"] = Field(
-        default="reject", description="Rows with bytes that are not of the encoding: rejected, or kept with U+FFFD."
-    )
-    header: bool = Field(default=True, description="csv, tsv: whether the first record names the columns.")
-    names: tuple[str, ...] | None = Field(default=None, description="csv, tsv without header: the column names.")
-    delimiter: str | None = Field(
-        default=None, pattern=r'^[^"\r\n]$', description="csv, tsv: between fields. Unset: comma, tab."
-    )
-    quoting: Literal["standard", "none"] | None = Field(
-        default=None,
-        description="standard: RFC 4180, fields in double quotes may hold anything. none: quotes are ordinary "
-        "characters. Unset: standard for csv, none for tsv.",
-    )
-    escape: str | None = Field(
-        default=None,
-        pattern=r'^[^"\r\n]$',
-        description="csv: character before a quote that is part of a field. Unset: the quote is doubled.",
-    )
-    columns: Columns = Field(description="Which column holds what.")
-    labels: Annotated[dict[str, Label], BeforeValidator(_text_keys)] = Field(
-        default_factory=dict[str, Label], description="Label of each raw value. Unset: the labels' own names."
-    )
-    label_thresholds: Thresholds | None = Field(default=None, description="Instead of labels, for numeric scores.")
-    language: str | None = Field(
-        default=None, pattern=r"^[a-z]{2,3}$", description="ISO 639 code of all rows. Unset: identified while cleaning."
-    )
-    created_at_format: str = Field(
-        default="iso", min_length=1, description="iso, unix_s, unix_ms, or a strptime pattern; taken as UTC."
-    )
-    group_namespace: str | None = Field(
-        default=None,
-        pattern=r"^[a-z0-9][a-z0-9_]{0,62}$",
-        description="Sources that name the same one share their groups: same products, or translations of one text. "
-        "Unset: the source's name.",
-    )
-    id_scope: Literal["source", "file"] = Field(
-        default="source", description="Within what the source's own ids are unique: file where they start anew in each."
-    )
-
-    @property
-    def separator(self) -> str:
-        """What stands between two fields."""
-        return self.delimiter or ("\t" if self.format == "tsv" else ",")
-
-    @property
-    def quoted(self) -> bool:
-        """Whether double quotes enclose fields."""
-        return (self.quoting or ("none" if self.format == "tsv" else "standard")) == "standard"
-
-    @property
-    def namespace(self) -> str:
-        """What the source's group keys begin with."""
-        return self.group_namespace or self.name
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if self.labels and self.label_thresholds:
-            raise ValueError("labels and label_thresholds are both set: keep one")
-        if (self.labels or self.label_thresholds) and self.columns.label is None:
-            raise ValueError("labels are mapped, but columns.label names no column")
-        if self.language and self.columns.language:
-            raise ValueError("language and columns.language are both set: keep one")
-        if self.format in ("csv", "tsv"):
-            _check_names(self)
-        _check_encoding(self.encoding)
-        return self
-
-
-def _check_names(source: Source) -> None:
-    if source.header == (source.names is not None):
-        raise ValueError("set either header: true, or header: false and names: the columns in order")
-    missing = [name for name in source.columns.names() if name not in (source.names or source.columns.names())]
-    if missing:
-        raise ValueError(f"columns names {missing}, which are not in names {list(source.names or ())}")
-
-
-def _check_encoding(encoding: str) -> None:
-    try:
-        "".encode(encoding)
-    except LookupError as error:
-        raise ValueError(f"no codec is called {encoding!r}: expected a name such as utf-8, cp1252, utf-16") from error
-
-
-class Batching(_Frozen):
+class Batching(Described):
     """How files are grouped into batches."""
 
     max_files: int = Field(default=500, ge=1, description="Most files in one batch.")
@@ -184,10 +30,10 @@ class Batching(_Frozen):
     max_runs_per_tick: int = Field(default=100, ge=1, description="Most runs that one tick of the sensor requests.")
 
 
-class Catalog(_Frozen):
+class Catalog(Described):
     """All sources, and how their files are batched."""
 
-    sources: tuple[Source, ...] = Field(min_length=1, description="The sources.")
+    sources: tuple[AnySource, ...] = Field(min_length=1, description="The sources.")
     batching: Batching = Field(default_factory=Batching, description="How files are grouped into batches.")
 
     @model_validator(mode="after")
@@ -208,3 +54,95 @@ class Catalog(_Frozen):
             if source.name == name:
                 return source
         raise LookupError(name)
+
+
+def load_catalog(path: Path, environment: Mapping[str, str] | None = None) -> Catalog:
+    """The catalog that a sources.yaml describes.
+
+    Args:
+        path: The file. Relative locations in it are taken from its folder.
+        environment: Variables that `${NAME}` in a location and `{env: NAME}` in storage_options may name.
+
+    Raises:
+        ConfigurationError: The file is missing, not YAML, or says something that cannot be; names source and field.
+    """
+    variables = environment or {}
+    document = _parse(path)
+    for number, source in enumerate(document["sources"]):
+        _resolve(path, source, _name(source, number), variables)
+    try:
+        catalog = Catalog.model_validate(document)
+    except ValidationError as error:
+        raise _explain(path, document, error) from error
+    sources = tuple(_with_lakefs_defaults(source, variables) for source in catalog.sources)
+    return catalog.model_copy(update={"sources": sources})
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(
+            f"{path} cannot be read",
+            given=str(error),
+            expected="a YAML file in UTF-8 that lists sources",
+            remedy="check the path in WORKFLOWS_DAGSTER_SOURCES or --sources, and the file's syntax",
+        ) from error
+    if not isinstance(document, dict):
+        raise _refused(path, "the file", type(document).__name__, "a mapping with the key sources")
+    sources = document.get("sources")
+    if not isinstance(sources, list) or not all(isinstance(source, dict) for source in sources):
+        raise _refused(path, "sources", type(sources).__name__, "a list of mappings, one for each source")
+    return document
+
+
+def _resolve(path: Path, source: dict[str, Any], name: str, environment: Mapping[str, str]) -> None:
+    """Replaces references to the environment and makes the location absolute, in place."""
+    try:
+        if isinstance(location := source.get("location"), str):
+            expanded = _VARIABLE.sub(lambda match: environment[match[1]], location)
+            source["location"] = expanded if "://" in expanded else str(path.absolute().parent / expanded)
+        if "storage_options" in source:
+            source["storage_options"] = resolve_references(source["storage_options"], environment)
+    except KeyError as error:
+        variable = error.args[0]
+        raise ConfigurationError(
+            f"{path}: source {name} names an environment variable that is not set",
+            given=variable,
+            expected="the name of a variable that is set",
+            remedy=f"set {variable}, or correct its name in {path.name}",
+        ) from error
+
+
+def _with_lakefs_defaults(source: Source, environment: Mapping[str, str]) -> Source:
+    """A source in lakeFS with the server and keys that the environment names for the whole project."""
+    if not is_in_lakefs(source.location):
+        return source
+    return source.model_copy(update={"storage_options": with_defaults(source.storage_options, environment)})
+
+
+def _explain(path: Path, document: dict[str, Any], error: ValidationError) -> ConfigurationError:
+    first, *others = error.errors(include_url=False)
+    where, context = [str(part) for part in first["loc"]], first.get("ctx", {})
+    given, expected = first["input"], first["msg"]
+    if where[:1] == ["sources"] and len(where) > 1:
+        number = int(where[1])
+        # The third part is the format, by which pydantic chose the class of the source.
+        where = [f"source {_name(document['sources'][number], number)}", *where[3:]]
+    if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        where.append("format")
+        given, expected = context.get("tag"), f"one of {', '.join(FORMATS)}"
+    elif not isinstance(given, str | int | float | bool | None):
+        # A whole source or its options may hold secrets; a single field's value does not.
+        given = context.get("given", "(see the file)")
+    more = f" ({len(others)} more problems in this file)" if others else ""
+    subject, field = where[0] if where else "the file", ".".join(where[1:])
+    return _refused(path, f"{subject}: {field}" if field else subject, given, expected + more)
+
+
+def _refused(path: Path, where: str, given: object, expected: str) -> ConfigurationError:
+    return ConfigurationError(f"{path}: {where}", given=given, expected=expected, remedy=f"correct {path.name}")
+
+
+def _name(source: Mapping[str, Any], number: int) -> str:
+    return str(source.get("name", f"number {number + 1}"))

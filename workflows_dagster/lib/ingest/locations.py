@@ -1,24 +1,29 @@
-"""Finds and opens the files of a source, wherever fsspec reaches."""
+"""The files of a source, wherever fsspec reaches: listed, watched for changes, opened and decompressed."""
 
+import gzip
+import io
+import shutil
 import sys
+import tempfile
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from glob import has_magic
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO, Final, cast
 
 import pyarrow as pa
 from fsspec.core import url_to_fs
+from pydantic import Field
 
 from workflows_dagster.lib.errors import ConfigurationError, MissingExtraError, SourceUnreadableError
-from workflows_dagster.lib.ingest.catalog import Source
 from workflows_dagster.lib.ingest.lakefs_locations import at_commit, is_in_lakefs, newest_commit, without_ref
+from workflows_dagster.lib.ingest.source import Source
 
-_VERSION_KEYS = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "generation")
-_CLIENT_ERRORS = (
+_VERSION_KEYS: Final = ("ETag", "etag", "md5Hash", "content_md5", "checksum", "generation")
+_CLIENT_ERRORS: Final = (
     ("botocore.exceptions", "BotoCoreError"),
     ("botocore.exceptions", "ClientError"),
     ("aiohttp", "ClientError"),
@@ -28,10 +33,12 @@ _CLIENT_ERRORS = (
     ("lakefs_sdk.exceptions", "OpenApiException"),
     ("urllib3.exceptions", "HTTPError"),
 )
-_TIME_KEYS = ("mtime", "LastModified", "last_modified", "updated", "created")
+_TIME_KEYS: Final = ("mtime", "LastModified", "last_modified", "updated", "created")
+_MAGIC: Final = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+_SUFFIXES: Final = {"gzip": (".gz", ".gzip"), "zstd": (".zst", ".zstd")}
 
 Identity = tuple[str, int, str]
-"""URI, size and version: what makes it another file when any of it changes. In lakeFS the URI is without ref."""
+"""URI, size and version. Where any of it changes, it is another file. In lakeFS the URI is without ref."""
 
 
 @dataclass(frozen=True, order=True)
@@ -42,13 +49,14 @@ class FileVersion:
         uri: Where it is.
         size: Bytes.
         version: Checksum where the file system keeps one, else the time it was last modified.
-        modified_s: That time in seconds since 1970, 0 where the file system does not say.
+        modified_s: That time in seconds since 1970, 0 where the file system does not say. It is neither compared nor
+            recorded: where there is a checksum, another time is no other file.
     """
 
     uri: str
     size: int
     version: str
-    modified_s: float = 0.0
+    modified_s: Annotated[float, Field(exclude=True)] = field(default=0.0, compare=False)
 
     @property
     def identity(self) -> Identity:
@@ -103,10 +111,52 @@ def stat_file(source: Source, uri: str) -> FileVersion:
         return _version(fs, fs.info(path))
 
 
-def open_file(source: Source, uri: str) -> BinaryIO:
-    """The bytes of a file as they are stored, seekable."""
+@contextmanager
+def open_file(source: Source, uri: str) -> Generator[BinaryIO]:
+    """The decompressed content of a file; one that can be sought in where the source's format needs that.
+
+    Reading a cut or damaged archive to its end raises EOFError, OSError or zlib.error; see `reaching`.
+
+    Raises:
+        SourceUnreadableError: The name says that it is an archive, and the bytes do not.
+    """
     fs, path = _filesystem(source, uri)
-    return fs.open(path, "rb")
+    with fs.open(path, "rb") as stored:
+        content = _decompressed(stored, source, label(source, uri))
+        if content is stored or not source.SEEKS:
+            yield content
+            return
+        with tempfile.TemporaryFile() as unpacked:
+            shutil.copyfileobj(content, unpacked, length=1024**2)
+            unpacked.seek(0)
+            yield cast("BinaryIO", unpacked)
+
+
+def _decompressed(stored: BinaryIO, source: Source, file: str) -> BinaryIO:
+    match _archive_kind(stored, source, file) if source.compression == "infer" else source.compression:
+        case "gzip":
+            return cast("BinaryIO", gzip.GzipFile(fileobj=stored))
+        case "zstd":
+            # pyarrow, because zstandard's stream reader takes a cut archive for a whole one.
+            return cast("BinaryIO", io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(stored, "r"), "zstd")))
+        case _:
+            return stored
+
+
+def _archive_kind(stored: BinaryIO, source: Source, file: str) -> str:
+    """The compression that the first bytes tell; a name that tells another one is refused."""
+    head = stored.read(4)
+    stored.seek(0)
+    found = next((kind for kind, magic in _MAGIC.items() if head.startswith(magic)), "none")
+    named = next((kind for kind, suffixes in _SUFFIXES.items() if file.endswith(suffixes)), found)
+    if named != found:
+        raise SourceUnreadableError(
+            f"{file} of source {source.name} is not the archive that its name says",
+            given=f"first bytes {head.hex(' ') or '(none)'}",
+            expected=f"{named}, which begins with {_MAGIC[named].hex(' ')}",
+            remedy="write the file again, or set compression of the source",
+        )
+    return found
 
 
 def label(source: Source, uri: str) -> str:
@@ -142,7 +192,7 @@ def reaching(source: Source, what: str, *also: type[Exception]) -> Generator[Non
 
 
 def transport_errors() -> tuple[type[Exception], ...]:
-    """What file systems and decompressors raise when bytes cannot be had; not all of it is an OSError."""
+    """What file systems and decompressors raise where bytes cannot be read; not all of it is an OSError."""
     kinds: list[type[Exception]] = [OSError, EOFError, zlib.error, pa.ArrowException]
     # Only a client that was imported can have raised.
     kinds += [getattr(sys.modules[module], name) for module, name in _CLIENT_ERRORS if module in sys.modules]

@@ -1,22 +1,23 @@
-"""Turns the records of a source into reviews, column by column, and into rejects where a value is not acceptable."""
+"""Turns the rows of a file into reviews, whole columns at once, and into rejects where a value is not acceptable."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
 
 import polars as pl
 
 from workflows_dagster.lib.hashing import digest_text
-from workflows_dagster.lib.ingest.catalog import Source
-from workflows_dagster.lib.ingest.reasons import RejectReason
-from workflows_dagster.lib.ingest.records import EXCERPT_CHARS, Broken, Record
-from workflows_dagster.lib.ingest.values import read_dates, read_labels, read_languages
+from workflows_dagster.lib.ingest.rows import EXCERPT_CHARS, BrokenRow, RejectReason, Row
+from workflows_dagster.lib.ingest.source import Source
 from workflows_dagster.lib.schema import LABELS, REJECT
 
-ID_CHARS = 24
-_UNIT_SEPARATOR = "\x1f"
-_REJECT_SCHEMA = {name: pl.Int64 if name in ("row", "line") else pl.String for name in REJECT.names}
-
-_Cells = Sequence[str | None]
+ID_CHARS: Final = 24
+_UNIT_SEPARATOR: Final = "\x1f"
+_EPOCH_UNITS: Final = {"unix_s": 1_000_000, "unix_ms": 1_000}
+_EARLIEST_US: Final = int(datetime(1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
+_LATEST_US: Final = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 1_000_000
+_REJECT_SCHEMA: Final = {name: pl.Int64 if name in ("row", "line") else pl.String for name in REJECT.names}
 
 
 @dataclass(frozen=True)
@@ -34,48 +35,48 @@ class Mapped:
     dates_unreadable: int
 
 
-def map_records(records: Sequence[Record], broken: Sequence[Broken], source: Source, batch: str, file: str) -> Mapped:
+def map_rows(rows: Sequence[Row | BrokenRow], source: Source, batch: str, file: str) -> Mapped:
     """The reviews and rejects that some rows of one file become, in the order of the file.
 
     Args:
-        records: Rows that could be read; their cells are those of `source.columns.names()`.
-        broken: Rows that could not.
+        rows: Their cells are those of `source.columns.names()`.
         source: Says what the columns mean.
         batch: Key of the batch.
         file: Short name of the file.
     """
-    frame = _frame(_Raw(records, source), source, batch, file).with_columns(reason=_verdict())
+    whole = [row for row in rows if isinstance(row, Row)]
+    broken = [row for row in rows if isinstance(row, BrokenRow)]
+    frame = _frame(_Cells(whole, source), source, batch, file).with_columns(reason=_verdict())
     kept = frame.filter(pl.col("reason").is_null())
     refused = _refused(frame.filter(pl.col("reason").is_not_null()), source)
     rejects = pl.concat([refused, _unread(broken, source, batch, file)]).sort("row")
     return Mapped(kept, rejects, kept["date_given"].count() - kept["created_at"].count())
 
 
-class _Raw:
-    """The cells of some records by column name."""
+class _Cells:
+    """The cells of some rows by column name."""
 
-    def __init__(self, records: Sequence[Record], source: Source) -> None:
+    def __init__(self, rows: Sequence[Row], source: Source) -> None:
         names = source.columns.names()
-        self.records = records
-        columns = zip(*(record.cells for record in records), strict=True) if records else ([] for _ in names)
-        self._columns: dict[str, _Cells] = dict(zip(names, columns, strict=True))
-        self._nothing: _Cells = [None] * len(records)
+        self.rows = rows
+        columns = zip(*(row.cells for row in rows), strict=True) if rows else ([] for _ in names)
+        self._columns: dict[str, Sequence[str | None]] = dict(zip(names, columns, strict=True))
 
-    def cells(self, name: str | None) -> _Cells:
-        """The cells of a column; nothing in every row where the source has no such column."""
-        return self._nothing if name is None else self._columns[name]
+    def as_given(self, name: str | None) -> pl.Series:
+        """The cells of a column; null in every row where the source has no such column."""
+        return pl.Series([None] * len(self.rows) if name is None else self._columns[name], dtype=pl.String)
 
-    def series(self, name: str | None) -> pl.Series:
+    def stripped(self, name: str | None) -> pl.Series:
         """The cells without the blanks around them; null where nothing is left."""
-        cells = pl.Series(self.cells(name), dtype=pl.String).str.strip_chars()
+        cells = self.as_given(name).str.strip_chars()
         return cells.set(cells == "", None)
 
 
-def _frame(raw: _Raw, source: Source, batch: str, file: str) -> pl.DataFrame:
+def _frame(cells: _Cells, source: Source, batch: str, file: str) -> pl.DataFrame:
     columns = source.columns
-    stars, label, date = (raw.series(name) for name in (columns.stars, columns.label, columns.created_at))
-    text = _text(raw, source)
-    ids = _review_ids(raw.series(columns.id), text, source, file)
+    stars, label, date = (cells.stripped(name) for name in (columns.stars, columns.label, columns.created_at))
+    text = _text(cells, source)
+    ids = _review_ids(cells.stripped(columns.id), text, source, file)
     return pl.DataFrame(
         {
             "review_id": ids,
@@ -83,25 +84,25 @@ def _frame(raw: _Raw, source: Source, batch: str, file: str) -> pl.DataFrame:
             "stars_given": stars,
             "stars": stars.cast(pl.Float64, strict=False),
             "label_given": label,
-            "label": read_labels(label, source),
-            "language": read_languages(raw.series(columns.language), source),
-            "product_id": raw.series(columns.product),
-            "group_key": _group_keys(raw, ids, source),
+            "label": _labels(label, source),
+            "language": _languages(cells.stripped(columns.language), source),
+            "product_id": cells.stripped(columns.product),
+            "group_key": _group_keys(cells, ids, source),
             "date_given": date,
-            "created_at": read_dates(date, source.created_at_format),
-            "row": pl.Series([record.row for record in raw.records], dtype=pl.Int64),
-            "line": pl.Series([record.line for record in raw.records], dtype=pl.Int64),
+            "created_at": _dates(date, source.created_at_format),
+            "row": pl.Series([row.row for row in cells.rows], dtype=pl.Int64),
+            "line": pl.Series([row.line for row in cells.rows], dtype=pl.Int64),
         }
     ).with_columns(source=pl.lit(source.name), batch=pl.lit(batch), file=pl.lit(file))
 
 
-def _text(raw: _Raw, source: Source) -> pl.Series:
+def _text(cells: _Cells, source: Source) -> pl.Series:
     """The review as it stands, the title before it; null where there is nothing but blanks."""
-    text = pl.Series("text", raw.cells(source.columns.text), dtype=pl.String)
+    text = cells.as_given(source.columns.text)
     text = text.set(text.str.strip_chars() == "", None)
     if source.columns.title is None:
         return text
-    title = raw.series(source.columns.title)
+    title = cells.stripped(source.columns.title)
     return pl.select(
         pl.when(title.is_null() | text.is_null()).then(text).otherwise(pl.concat_str(title, text, separator="\n"))
     ).to_series()
@@ -119,7 +120,7 @@ def _review_ids(own: pl.Series, text: pl.Series, source: Source, file: str) -> p
     )
 
 
-def _group_keys(raw: _Raw, ids: pl.Series, source: Source) -> pl.Series:
+def _group_keys(cells: _Cells, ids: pl.Series, source: Source) -> pl.Series:
     """`<namespace>:<digest>` of the first of these that a row has: its group columns, product, author, itself.
 
     Digests, because a group may be a person, and so that keys of one namespace have one form.
@@ -127,7 +128,7 @@ def _group_keys(raw: _Raw, ids: pl.Series, source: Source) -> pl.Series:
     columns = source.columns
     kinds = {"group": columns.group, "product": (columns.product,), "author": (columns.author,)}
     named = [
-        pl.concat_str(pl.lit(kind), *(raw.series(name) for name in names), separator=_UNIT_SEPARATOR)
+        pl.concat_str(pl.lit(kind), *(cells.stripped(name) for name in names), separator=_UNIT_SEPARATOR)
         for kind, names in kinds.items()
         if any(name is not None for name in names)
     ]
@@ -135,6 +136,56 @@ def _group_keys(raw: _Raw, ids: pl.Series, source: Source) -> pl.Series:
     groups = pl.select(pl.coalesce(*named, itself)).to_series()
     keys = {name: f"{source.namespace}:{digest_text(name)[:ID_CHARS]}" for name in groups.unique()}
     return groups.replace_strict(keys, return_dtype=pl.String)
+
+
+def _labels(given: pl.Series, source: Source) -> pl.Series:
+    """The labels that the source's own values stand for; null where they stand for none."""
+    if source.label_thresholds is None:
+        return given.replace_strict(
+            source.labels or {name: name for name in LABELS}, default=None, return_dtype=pl.String
+        )
+    cuts, score = source.label_thresholds, given.cast(pl.Float64, strict=False)
+    return pl.select(
+        pl.when(score.is_null() | score.is_nan())
+        .then(None)
+        .when(score < cuts.negative_below)
+        .then(pl.lit("negative"))
+        .when(score > cuts.positive_above)
+        .then(pl.lit("positive"))
+        .otherwise(pl.lit("neutral"))
+    ).to_series()
+
+
+def _languages(given: pl.Series, source: Source) -> pl.Series:
+    """ISO 639 codes; of a locale such as en-US the first part; null where the value is neither."""
+    if source.columns.language is None:
+        return pl.Series([source.language] * len(given), dtype=pl.String)
+    return given.str.to_lowercase().str.extract(r"^([a-z]{2,3})(?:[-_].*)?$")
+
+
+def _dates(given: pl.Series, written: str) -> pl.Series:
+    """UTC times; null where there is none or it cannot be read. `written` is `created_at_format` of the source."""
+    if written in _EPOCH_UNITS:
+        return _epoch(given.cast(pl.Float64, strict=False) * _EPOCH_UNITS[written])
+    if written == "iso":
+        return pl.Series([_iso(cell) for cell in given], dtype=pl.Datetime("us", "UTC"))
+    parsed = given.str.to_datetime(written, time_unit="us", strict=False)
+    in_zone = isinstance(parsed.dtype, pl.Datetime) and parsed.dtype.time_zone
+    return parsed.dt.convert_time_zone("UTC") if in_zone else parsed.dt.replace_time_zone("UTC")
+
+
+def _epoch(instants_us: pl.Series) -> pl.Series:
+    within = instants_us.is_between(_EARLIEST_US, _LATEST_US).fill_null(value=False)
+    bounded = pl.select(pl.when(within).then(instants_us)).to_series()
+    return bounded.round().cast(pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+
+
+def _iso(cell: str | None) -> datetime | None:
+    try:
+        value = datetime.fromisoformat(cell) if cell else None
+        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        return None
 
 
 def _verdict() -> pl.Expr:
@@ -174,7 +225,7 @@ def _shortened(column: str) -> pl.Expr:
     return pl.col(column).str.slice(0, EXCERPT_CHARS)
 
 
-def _unread(broken: Iterable[Broken], source: Source, batch: str, file: str) -> pl.DataFrame:
+def _unread(broken: Sequence[BrokenRow], source: Source, batch: str, file: str) -> pl.DataFrame:
     """Rejects of rows that could not be read."""
     # In a row that fell apart nobody knows which part is the author's name.
     withheld = source.columns.author is not None

@@ -12,7 +12,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflows_dagster.lib.ingest.reasons import RejectReason
+from workflows_dagster.lib.ingest.rows import RejectReason
 from workflows_dagster.lib.sample.reviews import Review
 from workflows_dagster.lib.schema import NEGATIVE, NEUTRAL, POSITIVE
 

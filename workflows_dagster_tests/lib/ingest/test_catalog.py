@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from workflows_dagster.lib.errors import ConfigurationError
-from workflows_dagster.lib.ingest.loading import load_catalog
+from workflows_dagster.lib.ingest.catalog import load_catalog
+from workflows_dagster.lib.ingest.formats.delimited import DelimitedSource
 
 SOURCE = """
 sources:
@@ -42,18 +43,24 @@ def test_variable_in_a_location_is_replaced(tmp_path: Path) -> None:
 
 def test_format_decides_the_defaults(tmp_path: Path) -> None:
     path = write(tmp_path, SOURCE + SOURCE.replace("sources:", "").replace("shop", "list").replace(": csv", ": tsv"))
-    shop, listing = load_catalog(path).sources
-    assert (shop.separator, shop.quoted) == (",", True)
-    assert (listing.separator, listing.quoted) == ("\t", False)
+    found = [(one.delimiter, one.quoting) for one in load_catalog(path).sources if isinstance(one, DelimitedSource)]
+    assert found == [(",", "standard"), ("\t", "none")]
 
 
 @pytest.mark.parametrize(
     ("change", "to", "message"),
     [
         ("shop", "My Shop", r"source My Shop: name.*'My Shop'.*pattern"),
-        ("format: csv", "format: xlsx", r"source shop: format.*'xlsx'.*'csv', 'tsv', 'jsonl' or 'parquet'"),
-        ("format: csv", "formt: csv", r"source shop: f"),
-        ("{text: text}", "{txt: text}", r"source shop: columns\.t"),
+        ("format: csv", "format: xlsx", r"source shop: format.*'xlsx'.*one of csv, tsv, jsonl, parquet"),
+        ("format: csv", "formt: csv", r"source shop: format.*one of csv, tsv, jsonl, parquet"),
+        (
+            "{text: text}",
+            "{text: text}\n    secret: hunter2",
+            r"source shop\..*\['secret'\].*only these fields.*encoding",
+        ),
+        ("format: csv", "format: parquet\n    quoting: none", r"\['quoting'\].*fields with format parquet: name, loc"),
+        ("format: csv", "format: jsonl\n    header: true", r"\['header'\].*fields with format jsonl: .*encoding"),
+        ("{text: text}", "{txt: text}", r"source shop: columns.*\['txt'\].*only these fields: text, id, title"),
         ("{text: text}", "{text: text}\n    labels: {1: positive}", r"source shop.*columns\.label names no column"),
         (
             "{text: text}",
@@ -68,11 +75,19 @@ def test_format_decides_the_defaults(tmp_path: Path) -> None:
         (SOURCE, "[1]", r"a mapping with the key sources"),
         (SOURCE, "sources: []", r"sources"),
         (SOURCE, "sources: [", r"cannot be read"),
+        ("format: csv", "format: csv\n    delimiter: ab", r"source shop: delimiter.*'ab'"),
     ],
 )
 def test_mistake_is_explained_with_source_and_field(tmp_path: Path, change: str, to: str, message: str) -> None:
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(ConfigurationError, match=message) as caught:
         load_catalog(write(tmp_path, SOURCE.replace(change, to)))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_field_that_is_left_blank_is_unset(tmp_path: Path) -> None:
+    (source,) = load_catalog(write(tmp_path, SOURCE + "    delimiter:\n    language:\n")).sources
+    assert isinstance(source, DelimitedSource)
+    assert (source.delimiter, source.language) == (",", None)
 
 
 def test_names_are_distinct(tmp_path: Path) -> None:

@@ -7,18 +7,16 @@ from typing import Any
 import pytest
 
 from workflows_dagster.lib.errors import ConfigurationError, SourceUnreadableError
-from workflows_dagster.lib.ingest.catalog import Source
 from workflows_dagster.lib.ingest.locations import label, list_files, stat_file
 from workflows_dagster.lib.ingest.manifests import Manifest
 from workflows_dagster.lib.ingest.options import Options
-from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch
+from workflows_dagster.lib.ingest.raw_reviews import IngestSettings, read_batch
+from workflows_dagster.lib.ingest.source import Source
+from workflows_dagster_tests.lib.ingest import described as a
 
 
-def source(location: object, **settings: Any) -> Source:
-    columns = {"text": "text"}
-    return Source.model_validate(
-        {"name": "shop", "location": str(location), "format": "csv", "columns": columns} | settings
-    )
+def source(location: object, **fields: Any) -> Source:
+    return a.source(location=str(location), columns={"text": "text"}, **fields)
 
 
 def names(described: Source) -> list[str]:
@@ -102,7 +100,7 @@ def test_s3_is_listed_read_and_watched(s3: dict[str, Any], tmp_path: Path) -> No
 
     files = list_files(described)
     assert [file.uri for file in files] == ["s3://shop/inbox/a.csv", "s3://shop/inbox/b.csv"]
-    report = read_batch(Manifest("shop", tuple(files)), described, IngestSettings(), tmp_path)
+    report = read_batch(Manifest(source="shop", files=tuple(files)), described, IngestSettings(), tmp_path)
     assert [(file.uri, file.rows_kept, file.rows_rejected) for file in report.files] == [
         ("a.csv", 1, 0),
         ("b.csv", 1, 1),
@@ -112,7 +110,7 @@ def test_s3_is_listed_read_and_watched(s3: dict[str, Any], tmp_path: Path) -> No
     bucket.pipe("shop/inbox/c.csv", b"text\ngood\n")
     assert [file.uri[-5:] for file in list_files(described) if file not in files] == ["a.csv", "c.csv"]
     with pytest.raises(SourceUnreadableError, match="has changed since its batch was made"):
-        read_batch(Manifest("shop", tuple(files)), described, IngestSettings(), tmp_path)
+        read_batch(Manifest(source="shop", files=tuple(files)), described, IngestSettings(), tmp_path)
 
 
 @pytest.mark.slow

@@ -7,21 +7,20 @@ from typing import Any
 import polars as pl
 import pytest
 
-from workflows_dagster.lib.ingest.catalog import Source
-from workflows_dagster.lib.ingest.mapping import Mapped, map_records
-from workflows_dagster.lib.ingest.reasons import RejectReason
-from workflows_dagster.lib.ingest.records import Broken, Record
+from workflows_dagster.lib.ingest.mapping import Mapped, map_rows
+from workflows_dagster.lib.ingest.rows import BrokenRow, RejectReason, Row
+from workflows_dagster.lib.ingest.source import Source
+from workflows_dagster_tests.lib.ingest import described as a
 
 
-def source(columns: dict[str, str], **settings: Any) -> Source:
-    described = {"name": "shop", "location": "/shop", "format": "jsonl", "columns": {"text": "text"} | columns}
-    return Source.model_validate(described | settings)
+def source(columns: dict[str, str], **fields: Any) -> Source:
+    return a.source(columns={"text": "text"} | columns, **fields)
 
 
-def mapped(described: Source, *rows: Mapping[str, str | None], broken: tuple[Broken, ...] = ()) -> Mapped:
+def mapped(described: Source, *cells: Mapping[str, str | None], broken: tuple[BrokenRow, ...] = ()) -> Mapped:
     names = described.columns.names()
-    records = [Record(number, number, [row.get(name) for name in names]) for number, row in enumerate(rows, 1)]
-    return map_records(records, broken, described, "shop-000000000000", "a.jsonl")
+    rows = [Row(number, number, [row.get(name) for name in names]) for number, row in enumerate(cells, 1)]
+    return map_rows([*rows, *broken], described, "shop-000000000000", "a.jsonl")
 
 
 def values(described: Source, column: str, *cells: str | None) -> list[Any]:
@@ -141,7 +140,7 @@ def test_group_is_the_product_else_the_author_else_the_review() -> None:
 
 def test_author_is_stored_nowhere_but_in_a_digest() -> None:
     described = source({"author": "a", "stars": "s"})
-    broken = Broken(2, 2, RejectReason.BROKEN_JSON, "not JSON", '{"a": "Jane Doe"')
+    broken = BrokenRow(2, 2, RejectReason.BROKEN_JSON, "not JSON", '{"a": "Jane Doe"')
     result = mapped(described, {"text": "t", "a": "Jane Doe"}, broken=(broken,))
     refused = mapped(described, {"text": "t", "a": "Jane Doe", "s": "9"})
     for frame in (result.reviews, result.rejects, refused.rejects):
@@ -161,10 +160,8 @@ def test_namespace_joins_the_groups_of_several_sources() -> None:
 
 
 def test_rejects_are_in_the_order_of_the_file() -> None:
-    broken = Broken(1, 1, RejectReason.BROKEN_JSON, "not JSON", "{")
-    result = map_records(
-        [Record(2, 2, [None]), Record(3, 3, ["t"])], [broken], source({}), "shop-000000000000", "a.jsonl"
-    )
+    broken = BrokenRow(1, 1, RejectReason.BROKEN_JSON, "not JSON", "{")
+    result = map_rows([broken, Row(2, 2, [None]), Row(3, 3, ["t"])], source({}), "shop-000000000000", "a.jsonl")
     assert result.rejects.select("row", "reason", "excerpt").rows() == [
         (1, "broken_json", "{"),
         (2, "missing_text", None),
@@ -172,7 +169,7 @@ def test_rejects_are_in_the_order_of_the_file() -> None:
 
 
 def test_chunk_of_broken_rows_alone_is_mapped() -> None:
-    broken = Broken(1, 1, RejectReason.BROKEN_JSON, "not JSON", "{")
+    broken = BrokenRow(1, 1, RejectReason.BROKEN_JSON, "not JSON", "{")
     result = mapped(
         source({"id": "i", "product": "p", "stars": "s", "label": "l", "created_at": "c"}), broken=(broken,)
     )

@@ -15,14 +15,12 @@ from hypothesis import strategies as st
 
 from workflows_dagster.checks.ingest import rows_accounted
 from workflows_dagster.lib.errors import SourceUnreadableError
-from workflows_dagster.lib.ingest.catalog import Source
-from workflows_dagster.lib.ingest.delimited import read_delimited
-from workflows_dagster.lib.ingest.lines import open_text
 from workflows_dagster.lib.ingest.locations import list_files
 from workflows_dagster.lib.ingest.manifests import Manifest
-from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch
-from workflows_dagster.lib.ingest.records import Record
-from workflows_dagster.lib.ingest.typed import read_jsonl
+from workflows_dagster.lib.ingest.raw_reviews import IngestSettings, read_batch
+from workflows_dagster.lib.ingest.rows import Row
+from workflows_dagster.lib.ingest.source import Source
+from workflows_dagster_tests.lib.ingest import described as a
 
 STORABLE = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 ONE_LINE = st.characters(exclude_categories=["Cs"], exclude_characters="\0\t\r\n")
@@ -34,18 +32,15 @@ def tables(cell: st.SearchStrategy[str]) -> st.SearchStrategy[list[list[str]]]:
     return st.lists(st.lists(cell, min_size=3, max_size=3), max_size=20)
 
 
-def source(**described: Any) -> Source:
-    columns = {"text": "b", "id": "a", "title": "c"}
-    return Source.model_validate({"name": "shop", "location": "/shop", "columns": columns} | described)
+def source(**fields: Any) -> Source:
+    return a.source(columns={"text": "b", "id": "a", "title": "c"}, **fields)
 
 
 def cells_of(content: bytes, described: Source) -> list[list[str | None]]:
     """The cells of all rows, in the order a, b, c."""
-    with open_text(io.BytesIO(content), described, newline="\n" if described.format == "jsonl" else "") as text:
-        rows = read_jsonl(text, described) if described.format == "jsonl" else read_delimited(text, described, "a")
-        read = list(rows)
+    read = list(described.rows(io.BytesIO(content), "a"))
     assert [row.row for row in read] == list(range(1, len(read) + 1))
-    return [[row.cells[1], row.cells[0], row.cells[2]] for row in read if isinstance(row, Record)]
+    return [[row.cells[1], row.cells[0], row.cells[2]] for row in read if isinstance(row, Row)]
 
 
 # Before Python 3.13 csv.writer leaves a bare line end unquoted when it is no part of the terminator.
@@ -94,10 +89,12 @@ def test_any_bytes_are_accounted_for_or_refused(kind: str, garbage: bytes, heade
         out = Path(folder) / "out"
         out.mkdir()
         try:
-            report = read_batch(Manifest("shop", tuple(list_files(described))), described, IngestSettings(), out)
+            report = read_batch(
+                Manifest(source="shop", files=tuple(list_files(described))), described, IngestSettings(), out
+            )
         except SourceUnreadableError:
             return
-        assert report.total("rows_in") == report.total("rows_kept") + report.total("rows_rejected")
+        assert report.rows_in == report.rows_kept + report.rows_rejected
         assert rows_accounted(out).passed
         assert pl.read_parquet(out / "rejects.parquet").height == sum(report.reasons.values())
 
@@ -110,8 +107,7 @@ def newlines(content: bytes) -> int:
 def test_no_line_of_a_csv_disappears(garbage: bytes) -> None:
     """Each physical line is the start of a row, inside a row that says so, or blank."""
     described = source(format="csv", header=False, names=["a", "b", "c"])
-    with open_text(io.BytesIO(garbage), described, newline="") as text:
-        rows = list(read_delimited(text, described, "a"))
+    rows = list(described.rows(io.BytesIO(garbage), "a"))
     lines = [row.line for row in rows if row.line is not None]
     assert lines == sorted(set(lines))
     assert all(1 <= line <= newlines(garbage) + 1 for line in lines)

@@ -6,11 +6,9 @@ import polars as pl
 import pytest
 
 from workflows_dagster.checks.ingest import RAW_REVIEWS
-from workflows_dagster.lib.ingest.batches import plan_batches
-from workflows_dagster.lib.ingest.discovery import discover
-from workflows_dagster.lib.ingest.loading import load_catalog
-from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch
-from workflows_dagster.lib.ingest.report import IngestReport
+from workflows_dagster.lib.ingest.catalog import load_catalog
+from workflows_dagster.lib.ingest.plan import discover, plan_batches
+from workflows_dagster.lib.ingest.raw_reviews import IngestReport, IngestSettings, read_batch
 
 CATALOG = Path(__file__).parents[2] / "real_data" / "sources.yaml"
 

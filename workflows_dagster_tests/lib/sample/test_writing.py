@@ -7,10 +7,10 @@ import pytest
 
 from workflows_dagster.lib.artifact import write_report
 from workflows_dagster.lib.hashing import digest_folder
-from workflows_dagster.lib.ingest.loading import load_catalog
+from workflows_dagster.lib.ingest.catalog import load_catalog
 from workflows_dagster.lib.ingest.locations import stat_file
 from workflows_dagster.lib.ingest.manifests import Manifest
-from workflows_dagster.lib.ingest.reading import IngestReport, IngestSettings, read_batch
+from workflows_dagster.lib.ingest.raw_reviews import IngestReport, IngestSettings, read_batch
 from workflows_dagster.lib.sample.report import SampleReport
 from workflows_dagster.lib.sample.settings import SampleSettings
 from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
@@ -32,7 +32,7 @@ def ingested(
     read: dict[str, tuple[IngestReport, pl.DataFrame]] = {}
     for source in catalog.sources:
         folder = tmp_path_factory.mktemp(source.name)
-        manifest = Manifest(source.name, (stat_file(source, source.location),))
+        manifest = Manifest(source=source.name, files=(stat_file(source, source.location),))
         report = read_batch(manifest, source, IngestSettings(), folder)
         read[source.name] = report, pl.read_parquet(folder / "reviews.parquet")
     return read
@@ -61,9 +61,9 @@ def test_every_broken_row_is_rejected_for_its_reason_and_no_other(
     sample: tuple[Path, SampleReport], ingested: dict[str, tuple[IngestReport, pl.DataFrame]]
 ) -> None:
     planted = sample[1]
-    assert {source: report.total("rows_in") for source, (report, _) in ingested.items()} == planted.rows
+    assert {source: report.rows_in for source, (report, _) in ingested.items()} == planted.rows
     assert {source: dict(report.reasons) for source, (report, _) in ingested.items()} == planted.rejects
-    assert sum(report.total("dates_unreadable") for report, _ in ingested.values()) == 0
+    assert sum(report.dates_unreadable for report, _ in ingested.values()) == 0
 
 
 def test_labels_are_read_as_counted(

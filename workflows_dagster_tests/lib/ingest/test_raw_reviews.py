@@ -2,8 +2,9 @@
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal
 
 import polars as pl
 import pyarrow as pa
@@ -12,15 +13,15 @@ import pytest
 import zstandard
 
 from workflows_dagster.checks.ingest import ids_name_one_text, mostly_kept, rows_accounted
-from workflows_dagster.lib.artifact import write_report
 from workflows_dagster.lib.errors import SourceUnreadableError
 from workflows_dagster.lib.hashing import digest_folder
-from workflows_dagster.lib.ingest.catalog import Source
 from workflows_dagster.lib.ingest.locations import list_files
 from workflows_dagster.lib.ingest.manifests import Manifest
-from workflows_dagster.lib.ingest.reading import IngestSettings, read_batch
-from workflows_dagster.lib.ingest.report import IngestReport
+from workflows_dagster.lib.ingest.raw_reviews import IngestReport, IngestSettings, read_batch
+from workflows_dagster.lib.ingest.rows import BrokenRow, Row
+from workflows_dagster.lib.ingest.source import Source
 from workflows_dagster.lib.schema import RAW_REVIEW, REJECT
+from workflows_dagster_tests.lib.ingest import described as a
 
 ROWS = [("1", "good"), ("2", "not, good"), ("3", "né\u2028e")]
 SUFFIX = {"gzip": ".gz", "zstd": ".zst", "none": ""}
@@ -49,16 +50,13 @@ def write(path: Path, kind: str, compression: str) -> None:
     path.write_bytes(content)
 
 
-def source(location: Path, **settings: Any) -> Source:
-    columns = {"id": "id", "text": "text"}
-    return Source.model_validate(
-        {"name": "shop", "location": str(location), "format": "csv", "columns": columns} | settings
-    )
+def source(location: Path, **fields: Any) -> Source:
+    return a.source(location=str(location), **fields)
 
 
 def ingest(described: Source, folder: Path, limit: int | None = None) -> IngestReport:
     folder.mkdir(exist_ok=True)
-    manifest = Manifest(described.name, tuple(list_files(described)))
+    manifest = Manifest(source=described.name, files=tuple(list_files(described)))
     return read_batch(manifest, described, IngestSettings(limit=limit), folder)
 
 
@@ -68,7 +66,7 @@ def test_file_is_read_in_every_format_and_compression(tmp_path: Path, kind: str,
     path = tmp_path / f"a.{kind}{SUFFIX[compression]}"
     write(path, kind, compression)
     report = ingest(source(path, format=kind), tmp_path / "out")
-    assert (report.total("rows_in"), report.total("rows_kept")) == (3, 3)
+    assert (report.rows_in, report.rows_kept) == (3, 3)
     table = pq.read_table(tmp_path / "out" / "reviews.parquet")
     assert table.schema.equals(RAW_REVIEW)
     assert list(zip(table["review_id"].to_pylist(), table["text"].to_pylist(), strict=True)) == [
@@ -89,7 +87,7 @@ def test_cut_archive_is_refused_by_name(tmp_path: Path, compression: str, cut: i
 def test_archive_is_known_by_its_bytes_whatever_its_name(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     write(path, "csv", "gzip")
-    assert ingest(source(path), tmp_path / "out").total("rows_kept") == 3
+    assert ingest(source(path), tmp_path / "out").rows_kept == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"id,text\n1,a\n"])
@@ -105,7 +103,7 @@ def test_empty_file_has_no_rows(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"a.{kind}"
     path.write_bytes(b"")
     report = ingest(source(path, format=kind), tmp_path / "out")
-    assert report.total("rows_in") == 0
+    assert report.rows_in == 0
     for name, schema in (("reviews", RAW_REVIEW), ("rejects", REJECT)):
         assert pq.read_table(tmp_path / "out" / f"{name}.parquet").schema.equals(schema)
     assert rows_accounted(tmp_path / "out").passed
@@ -140,7 +138,8 @@ def test_rows_accounted_fails_when_a_row_is_lost(tmp_path: Path) -> None:
 
 
 def test_mostly_kept_fails_when_the_source_is_described_wrongly(tmp_path: Path) -> None:
-    write_report(tmp_path, {"rows_kept": 80, "rows_rejected": 20, "reasons": {"unknown_label": 20}})
+    reasons = {"unknown_label": 20}
+    IngestReport(source="shop", files=(), rows_in=100, rows_kept=80, rows_rejected=20, reasons=reasons).write(tmp_path)
     verdict = mostly_kept(tmp_path)
     assert not verdict.passed
     assert verdict.metadata["rejected_ratio"] == 0.2
@@ -153,3 +152,21 @@ def test_ids_that_start_anew_in_each_file_are_found_and_can_be_told_apart(tmp_pa
     assert ids_name_one_text(tmp_path / "out").metadata["ids_with_several_texts"] == 1
     ingest(source(tmp_path / "*.csv", id_scope="file"), tmp_path / "out")
     assert ids_name_one_text(tmp_path / "out").passed
+
+
+class WordsSource(Source):
+    """A format that the project does not know: rows are the words of a file."""
+
+    format: Literal["words"]
+    upper: bool = False
+
+    def rows(self, content: BinaryIO, file: str) -> Iterator[Row | BrokenRow]:
+        for number, word in enumerate(content.read().decode().split(), 1):
+            yield Row(number, None, [word.upper() if self.upper else word])
+
+
+def test_format_is_one_class_that_reads_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.words").write_bytes(gzip.compress(b"good bad"))
+    fields = {"name": "shop", "location": str(tmp_path / "*.words"), "format": "words", "columns": {"text": "word"}}
+    assert ingest(WordsSource.model_validate(fields | {"upper": True}), tmp_path / "out").rows_kept == 2
+    assert pl.read_parquet(tmp_path / "out" / "reviews.parquet")["text"].to_list() == ["GOOD", "BAD"]

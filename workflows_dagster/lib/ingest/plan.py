@@ -1,14 +1,14 @@
-"""Looks at all locations and puts new files into batches, so that no file is taken twice and none is lost."""
+"""The plan: which files make which batch, so that no file is taken twice and none is lost."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from workflows_dagster.lib.errors import WorkflowError
-from workflows_dagster.lib.ingest.batches import known_files, plan_batches, settled_files
-from workflows_dagster.lib.ingest.catalog import Catalog, Source
+from workflows_dagster.lib.ingest.catalog import Batching, Catalog
 from workflows_dagster.lib.ingest.lakefs_locations import is_in_lakefs
-from workflows_dagster.lib.ingest.locations import FileVersion, last_commit, list_files
+from workflows_dagster.lib.ingest.locations import FileVersion, Identity, last_commit, list_files
 from workflows_dagster.lib.ingest.manifests import Manifest, Manifests
+from workflows_dagster.lib.ingest.source import Source
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Discovery:
 
     Attributes:
         files: The files of each source that could be listed, by source.
-        failures: Why the others could not, by source.
+        failures: Why the others could not be listed, by source.
     """
 
     files: Mapping[str, list[FileVersion]]
@@ -34,48 +34,6 @@ def discover(catalog: Catalog) -> Discovery:
         except WorkflowError as error:
             failures[source.name] = error
     return Discovery(files, failures)
-
-
-@dataclass(frozen=True)
-class Commits:
-    """Where the locations in lakeFS stand now.
-
-    Attributes:
-        newest: The commit that last changed each source's location, by source; those without any left out.
-        failures: Why it is not known of others, by source.
-    """
-
-    newest: Mapping[str, str]
-    failures: Mapping[str, WorkflowError]
-
-
-def look_for_commits(catalog: Catalog) -> Commits:
-    """Asks for the newest commit of every location in lakeFS; a server that fails does not hide the others."""
-    newest: dict[str, str] = {}
-    failures: dict[str, WorkflowError] = {}
-    for source in in_lakefs(catalog).sources:
-        try:
-            commit = last_commit(source)
-        except WorkflowError as error:
-            failures[source.name] = error
-        else:
-            newest |= {source.name: commit} if commit else {}
-    return Commits(newest, failures)
-
-
-def in_lakefs(catalog: Catalog) -> Catalog:
-    """The catalog with the sources in lakeFS only: commits tell when to look at them."""
-    return only(catalog, lambda source: is_in_lakefs(source.location))
-
-
-def outside_lakefs(catalog: Catalog) -> Catalog:
-    """The catalog with all other sources: they have to be looked at to see what is new."""
-    return only(catalog, lambda source: not is_in_lakefs(source.location))
-
-
-def only(catalog: Catalog, wanted: Callable[[Source], bool]) -> Catalog:
-    """The catalog with the sources that are wanted."""
-    return catalog.model_copy(update={"sources": tuple(filter(wanted, catalog.sources))})
 
 
 @dataclass(frozen=True)
@@ -128,6 +86,16 @@ def plan_settled(catalog: Catalog, manifests: Manifests, materialized: Set[str],
     return plan
 
 
+def settled_files(
+    files: Iterable[FileVersion], seen_before: Set[Identity], now_s: float, settle_s: float
+) -> list[FileVersion]:
+    """Files that were the same at the last look, and that nobody has written to for a while.
+
+    Both are asked: the writer can set the time of modification, and two looks can fall between two writes.
+    """
+    return [file for file in files if file.identity in seen_before and now_s - file.modified_s >= settle_s]
+
+
 def _plan(
     catalog: Catalog,
     found: Discovery,
@@ -137,8 +105,8 @@ def _plan(
 ) -> Plan:
     """Plans batches of the ready files that are in none.
 
-    A batch that was never materialized and one of whose files has changed or gone since can no longer be read: its
-    other files count as being in no batch, so that they are not lost with it.
+    A batch that was never materialized can no longer be read once one of its files has changed or gone. Its other
+    files then count as being in no batch, so that they are not lost with it.
     """
     recorded = manifests.all()
     there = [file for files in found.files.values() for file in files]
@@ -153,3 +121,72 @@ def _plan(
     waiting = [file for file in there if file.identity not in taken]
     empty = [source for source, files in found.files.items() if not files]
     return Plan(current + new, waiting, len(found.files), empty, found.failures)
+
+
+def known_files(manifests: Iterable[Manifest]) -> set[Identity]:
+    """Identity of every file state that some batch holds."""
+    return {file.identity for manifest in manifests for file in manifest.files}
+
+
+def plan_batches(source: str, files: Iterable[FileVersion], known: Set[Identity], batching: Batching) -> list[Manifest]:
+    """Batches of those files that no batch holds yet, within the caps, in the order of their URIs.
+
+    A file that has changed is another file: its new state goes into a new batch.
+
+    Args:
+        source: Name of the source.
+        files: Its files, settled, each once.
+        known: Identities of file states that are in a batch.
+        batching: The caps.
+    """
+    groups: list[list[FileVersion]] = []
+    size = 0
+    for file in sorted(file for file in files if file.identity not in known):
+        if not groups or len(groups[-1]) == batching.max_files or size + file.size > batching.max_bytes:
+            groups.append([])
+            size = 0
+        groups[-1].append(file)
+        size += file.size
+    return [Manifest(source=source, files=tuple(group)) for group in groups]
+
+
+@dataclass(frozen=True)
+class Commits:
+    """Where the locations in lakeFS stand now.
+
+    Attributes:
+        newest: The commit that last changed each source's location, by source; those without any left out.
+        failures: Why it is not known of others, by source.
+    """
+
+    newest: Mapping[str, str]
+    failures: Mapping[str, WorkflowError]
+
+
+def look_for_commits(catalog: Catalog) -> Commits:
+    """Asks for the newest commit of every location in lakeFS; a server that fails does not hide the others."""
+    newest: dict[str, str] = {}
+    failures: dict[str, WorkflowError] = {}
+    for source in in_lakefs(catalog).sources:
+        try:
+            commit = last_commit(source)
+        except WorkflowError as error:
+            failures[source.name] = error
+        else:
+            newest |= {source.name: commit} if commit else {}
+    return Commits(newest, failures)
+
+
+def in_lakefs(catalog: Catalog) -> Catalog:
+    """The catalog with the sources in lakeFS only: commits tell when to look at them."""
+    return only(catalog, lambda source: is_in_lakefs(source.location))
+
+
+def outside_lakefs(catalog: Catalog) -> Catalog:
+    """The catalog with all other sources: only listing them shows what is new."""
+    return only(catalog, lambda source: not is_in_lakefs(source.location))
+
+
+def only(catalog: Catalog, wanted: Callable[[Source], bool]) -> Catalog:
+    """The catalog with the sources that are wanted."""
+    return catalog.model_copy(update={"sources": tuple(filter(wanted, catalog.sources))})

@@ -1,4 +1,4 @@
-"""Planning batches: pure, and the same for the same files."""
+"""Batches and their manifests: the same for the same files."""
 
 from pathlib import Path
 from random import Random
@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflows_dagster.lib.errors import ConfigurationError, NotPublishedError
-from workflows_dagster.lib.ingest.batches import known_files, plan_batches, settled_files
 from workflows_dagster.lib.ingest.catalog import Batching
 from workflows_dagster.lib.ingest.locations import FileVersion
 from workflows_dagster.lib.ingest.manifests import Manifest, Manifests
+from workflows_dagster.lib.ingest.plan import known_files, plan_batches, settled_files
 
 FILES = st.lists(
     st.builds(FileVersion, st.text("abc/", min_size=1), st.integers(0, 50), st.text("12", max_size=2), st.floats(0, 9)),
@@ -48,7 +48,7 @@ def test_settled_is_what_was_seen_before_and_is_old_enough() -> None:
 
 
 def test_manifest_is_read_back_and_named_by_its_content(tmp_path: Path) -> None:
-    manifest = Manifest("shop", (FileVersion("s3://bucket/é.csv", 3, "etag"),))
+    manifest = Manifest(source="shop", files=(FileVersion("s3://bucket/é.csv", 3, "etag"),))
     manifests = Manifests(tmp_path / "manifests")
     manifests.write([manifest])
     manifests.write([manifest])
@@ -59,7 +59,7 @@ def test_manifest_is_read_back_and_named_by_its_content(tmp_path: Path) -> None:
 
 def test_batches_are_ordered_by_when_they_were_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manifests = Manifests(tmp_path)
-    states = [Manifest("shop", (FileVersion("a.csv", size, str(size)),)) for size in range(4)]
+    states = [Manifest(source="shop", files=(FileVersion("a.csv", size, str(size)),)) for size in range(4)]
     for moment, manifest in zip((30.0, 10.0, 20.0, 10.0), states, strict=True):
         monkeypatch.setattr("workflows_dagster.lib.ingest.manifests.time.time", lambda moment=moment: moment)
         manifests.write([manifest])
@@ -79,12 +79,14 @@ def test_key_that_is_none_is_refused(tmp_path: Path, key: str) -> None:
 
 
 def test_manifest_that_was_edited_is_refused(tmp_path: Path) -> None:
-    manifest = Manifest("shop", (FileVersion("a", 3, "1"),))
+    manifest = Manifest(source="shop", files=(FileVersion("a", 3, "1"),))
     Manifests(tmp_path).write([manifest])
     path = tmp_path / f"{manifest.key}.json"
-    path.write_text(path.read_text().replace('"size": 3', '"size": 4'))
-    with pytest.raises(ConfigurationError, match="not the one that was written"):
-        Manifests(tmp_path).read(manifest.key)
+    written = path.read_text()
+    for changed in (written.replace('"size":3', '"size":4'), written[:-9], "{}"):
+        path.write_text(changed)
+        with pytest.raises(ConfigurationError, match="not the one that was written"):
+            Manifests(tmp_path).read(manifest.key)
 
 
 def test_look_is_remembered(tmp_path: Path) -> None:

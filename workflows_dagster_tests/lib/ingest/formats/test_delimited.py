@@ -6,26 +6,18 @@ from typing import Any
 import pytest
 
 from workflows_dagster.lib.errors import SourceUnreadableError
-from workflows_dagster.lib.ingest.catalog import Source
-from workflows_dagster.lib.ingest.delimited import read_delimited
-from workflows_dagster.lib.ingest.lines import MAX_RECORD_CHARS, open_text
-from workflows_dagster.lib.ingest.records import Broken, Record
+from workflows_dagster.lib.ingest.rows import BrokenRow, Row
+from workflows_dagster.lib.ingest.text import MAX_RECORD_CHARS
+from workflows_dagster_tests.lib.ingest.described import source
 
 
-def source(**settings: Any) -> Source:
-    columns = {"id": "id", "text": "text"}
-    return Source.model_validate({"name": "shop", "location": "/shop", "format": "csv", "columns": columns} | settings)
+def read(content: bytes, **fields: Any) -> list[Row | BrokenRow]:
+    return list(source(**fields).rows(io.BytesIO(content), "a.csv"))
 
 
-def read(content: bytes, **settings: Any) -> list[Record | Broken]:
-    described = source(**settings)
-    with open_text(io.BytesIO(content), described, newline="") as text:
-        return list(read_delimited(text, described, "a.csv"))
-
-
-def outline(rows: list[Record | Broken]) -> list[tuple[int, int | None, str | None]]:
+def outline(rows: list[Row | BrokenRow]) -> list[tuple[int, int | None, str | None]]:
     """Row, line, and the text of the row or the reason against it."""
-    return [(row.row, row.line, row.reason if isinstance(row, Broken) else row.cells[0]) for row in rows]
+    return [(row.row, row.line, row.reason if isinstance(row, BrokenRow) else row.cells[0]) for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +119,7 @@ def test_broken_header_is_refused() -> None:
 
 def test_unnamed_column_can_be_mapped() -> None:
     rows = read(b",text\n7,a\n", columns={"id": "", "text": "text"})
-    assert rows == [Record(1, 2, ("a", "7"))]
+    assert rows == [Row(1, 2, ("a", "7"))]
 
 
 def test_error_on_a_missing_column_holds_no_whole_row_of_data() -> None:

@@ -1,0 +1,186 @@
+"""A source of reviews as sources.yaml describes it, whatever the format of its files."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, BinaryIO, ClassVar, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from workflows_dagster.lib.errors import SourceUnreadableError
+from workflows_dagster.lib.ingest.options import Options
+from workflows_dagster.lib.ingest.rows import BrokenRow, Row
+
+_NAMES, _NAME_CHARS = 50, 40
+"""What an error shows of a header: in a file that has none, it is a row of data."""
+
+Label = Literal["negative", "neutral", "positive"]
+
+
+class Described(BaseModel):
+    """A part of sources.yaml: closed and frozen. A field that is left blank is an unset one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_fields(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        unknown = [str(name) for name in given if name not in cls.model_fields]
+        if unknown:
+            of = f" with format {given['format']}" if "format" in cls.model_fields else ""
+            expected = f"only these fields{of}: {', '.join(cls.model_fields)}"
+            raise PydanticCustomError("unknown_field", "{expected}", {"given": unknown, "expected": expected})
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+def _text_keys(value: object) -> object:
+    # YAML reads an unquoted 0 as a number, while every format's cells are compared as text.
+    return {str(key): label for key, label in value.items()} if isinstance(value, dict) else value
+
+
+class Columns(Described):
+    """Which column of the source holds what; the empty name is the column without a name."""
+
+    text: str = Field(description="The review.")
+    id: str | None = Field(default=None, description="The source's own id of the review.")
+    title: str | None = Field(default=None, description="Headline; put before the text, on a line of its own.")
+    stars: str | None = Field(default=None, description="Rating from 1 to 5.")
+    label: str | None = Field(default=None, description="Sentiment as the source gives it; see labels.")
+    language: str | None = Field(default=None, description="ISO 639 code or locale of the review.")
+    product: str | None = Field(default=None, description="Product that is reviewed.")
+    author: str | None = Field(default=None, description="Who wrote it. Personal data: only a digest is kept.")
+    created_at: str | None = Field(default=None, description="When it was written; see created_at_format.")
+    group: Annotated[tuple[str, ...], BeforeValidator(_one_or_more)] = Field(
+        default=(),
+        description="Columns whose values together name a group; a group is never spread over splits. "
+        "Unset: the product, else the author, else the review itself.",
+    )
+
+    def names(self) -> list[str]:
+        """Names of all mapped columns, each once, in a fixed order."""
+        single = [
+            self.text,
+            self.id,
+            self.title,
+            self.stars,
+            self.label,
+            self.language,
+            self.product,
+            self.author,
+            self.created_at,
+        ]
+        return list(dict.fromkeys([name for name in single if name is not None] + list(self.group)))
+
+
+class Thresholds(Described):
+    """Cuts of a numeric score: below the first is negative, above the second positive, else neutral."""
+
+    negative_below: float = Field(description="Scores below it are negative.")
+    positive_above: float = Field(description="Scores above it are positive.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.negative_below > self.positive_above:
+            raise ValueError(f"negative_below {self.negative_below} is above positive_above {self.positive_above}")
+        return self
+
+
+class Source(Described):
+    """One source of reviews: where its files are and what their columns mean.
+
+    A subclass adds one format: the field `format`, a Literal, its options, and how a file is read.
+
+    Attributes:
+        SEEKS: Whether the reader needs a file that it can seek in; a compressed one is then unpacked to disk first.
+    """
+
+    SEEKS: ClassVar[bool] = False
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$", description="Slug that names the source everywhere.")
+    location: str = Field(
+        min_length=1,
+        description="File, folder or glob, local or any fsspec URI. Relative: to the folder of sources.yaml. "
+        "${NAME} is replaced by that environment variable.",
+    )
+    storage_options: Options = Field(
+        default_factory=Options,
+        description="Options of the file system. Secrets only as {env: NAME}, never as values.",
+    )
+    compression: Literal["infer", "none", "gzip", "zstd"] = Field(
+        default="infer",
+        description="infer: told by the first bytes; a file called .gz or .zst must then be what its name says.",
+    )
+    columns: Columns = Field(description="Which column holds what.")
+    labels: Annotated[dict[str, Label], BeforeValidator(_text_keys)] = Field(
+        default_factory=dict[str, Label], description="Label of each raw value. Unset: the labels' own names."
+    )
+    label_thresholds: Thresholds | None = Field(default=None, description="Instead of labels, for numeric scores.")
+    language: str | None = Field(
+        default=None, pattern=r"^[a-z]{2,3}$", description="ISO 639 code of all rows. Unset: identified while cleaning."
+    )
+    created_at_format: str = Field(
+        default="iso", min_length=1, description="iso, unix_s, unix_ms, or a strptime pattern; taken as UTC."
+    )
+    group_namespace: str | None = Field(
+        default=None,
+        pattern=r"^[a-z0-9][a-z0-9_]{0,62}$",
+        description="Sources that name the same one share their groups: same products, or translations of one text. "
+        "Unset: the source's name.",
+    )
+    id_scope: Literal["source", "file"] = Field(
+        default="source",
+        description="Where the source's own ids are unique: in the whole source, or only in each file.",
+    )
+
+    @property
+    def namespace(self) -> str:
+        """What the source's group keys begin with."""
+        return self.group_namespace or self.name
+
+    @abstractmethod
+    def rows(self, content: BinaryIO, file: str) -> Iterator[Row | BrokenRow]:
+        """The rows of one file, in order; every row of the file is among them.
+
+        Args:
+            content: The decompressed bytes.
+            file: Short name of the file, for errors.
+
+        Raises:
+            SourceUnreadableError: The file as a whole cannot be read in this format, or lacks a column.
+        """
+
+    def require_columns(self, names: Sequence[str], file: str) -> None:
+        """Checks that a file has each mapped column once.
+
+        Args:
+            names: Names of the file's columns.
+            file: Short name of the file.
+
+        Raises:
+            SourceUnreadableError: A column is missing, or is there more than once.
+        """
+        wanted = self.columns.names()
+        absent = [name for name in wanted if names.count(name) != 1]
+        if absent:
+            raise SourceUnreadableError(
+                f"{file} of source {self.name} lacks columns, or holds them more than once: {absent}",
+                given=[name[:_NAME_CHARS] for name in names[:_NAMES]],
+                expected=f"each of {wanted} once",
+                remedy="correct columns of the source in sources.yaml, or the options of its format",
+            )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.labels and self.label_thresholds:
+            raise ValueError("labels and label_thresholds are both set: keep one")
+        if (self.labels or self.label_thresholds) and self.columns.label is None:
+            raise ValueError("labels are mapped, but columns.label names no column")
+        if self.language and self.columns.language:
+            raise ValueError("language and columns.language are both set: keep one")
+        return self
