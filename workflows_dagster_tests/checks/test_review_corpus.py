@@ -1,6 +1,5 @@
 """Audits of review_corpus: each fails on the smallest corpus that breaks its rule."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,18 @@ import pytest
 from workflows_dagster.checks.cleaning import REVIEW_CORPUS
 from workflows_dagster.lib.artifact import write_table
 from workflows_dagster.lib.audit import Verdict
+from workflows_dagster.lib.cleaning.corpus import CorpusReport
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 
 Row = dict[str, Any]
 JUDGES = {audit.name.removeprefix("review_corpus_"): audit.judge for audit in REVIEW_CORPUS}
+NOTHING: Row = {
+    **dict.fromkeys(("rows_in", "rows_kept", "rows_left_out", "relabelled_near_duplicates"), 0),
+    **{name: {} for name in ("rows_duplicate", "left_out_sources", "sources", "labels", "label_sources", "languages")},
+    **{name: {} for name in ("split_table", "label_table", "conflicts")},
+    "near_similarity": 0.8,
+    "split_targets": {"train": 0.8, "validation": 0.1, "test": 0.1},
+}
 DRESS = "This dress fits me perfectly and the colour is exactly what I hoped for"
 
 
@@ -30,9 +37,7 @@ def judge(name: str, folder: Path, rows: list[Row], **report: object) -> Verdict
     copies = {"review_id": pl.String, "kept_id": pl.String, "kind": pl.String, "similarity": pl.Float64}
     pl.DataFrame(schema=copies).write_parquet(folder / "duplicates.parquet")
     splits = {split: frame.filter(pl.col("split") == split).height for split in ("train", "validation", "test", "none")}
-    targets = {"train": 0.8, "validation": 0.1, "test": 0.1}
-    counts = {"rows_in": len(rows), "rows_left_out": 0, "splits": splits, "split_targets": targets}
-    (folder / "report.json").write_text(json.dumps({**counts, "near_similarity": 0.8, "split_table": {}, **report}))
+    CorpusReport.model_validate({**NOTHING, "rows_in": len(rows), "splits": splits, **report}).write(folder)
     return JUDGES[name](folder)
 
 

@@ -15,16 +15,17 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflows_dagster.lib.artifact import Artifact, Markdown, conform, write_report
+from workflows_dagster.lib.artifact import Artifact, Markdown
 from workflows_dagster.lib.cleaning.language import identify
 from workflows_dagster.lib.cleaning.personal_data import personal_data_rules
 from workflows_dagster.lib.cleaning.rejection import judge
-from workflows_dagster.lib.cleaning.rewriting import Rewritten, Rule, RuleGroup, rewrite_until_stable, spread
+from workflows_dagster.lib.cleaning.rules import Rewritten, Rule, RuleGroup, rewrite_until_stable, spread
 from workflows_dagster.lib.cleaning.settings import CleaningSettings, RejectReason
 from workflows_dagster.lib.cleaning.text import form_rules, surface_rules
-from workflows_dagster.lib.parquet import read_batches
+from workflows_dagster.lib.parquet import read_batches, to_table
 from workflows_dagster.lib.process_guard import die_with_parent
 from workflows_dagster.lib.progress import Progress
+from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.schema import CLEAN_REVIEW, REJECT
 
 SLICE_ROWS: Final = 16_384
@@ -38,77 +39,83 @@ _OVERSIZE: Final = 4
 """A text this many times too long is cut before it is cleaned, for its excerpt, and rejected whatever is left."""
 
 
-@dataclass(frozen=True)
+class CleaningReport(Record):
+    """What cleaning one batch found.
+
+    Attributes:
+        reasons: Rejected rows by reason.
+        languages: Kept rows by language.
+        masked: Masked pieces of personal data by kind.
+        repaired: Rows that each rule changed.
+    """
+
+    rows_in: int
+    rows_kept: int
+    rows_rejected: int
+    reasons: dict[str, int]
+    languages: dict[str, int]
+    masked: dict[str, int]
+    repaired: dict[str, int]
+
+    def to_metadata(self) -> dict[str, str | int | float | dict[str, int] | Markdown]:
+        """The counts as metadata."""
+        return {
+            "cleaning/in_rows": self.rows_in,
+            "cleaning/kept_rows": self.rows_kept,
+            "cleaning/rejected_rows": self.rows_rejected,
+            "cleaning/masked_pieces": sum(self.masked.values()),
+            "cleaning/counts": Markdown(self._tables()),
+        }
+
+    def _tables(self) -> str:
+        named = {
+            "Rejected because": self.reasons,
+            "Language": self.languages,
+            "Masked": self.masked,
+            "Repaired rows": self.repaired,
+        }
+        return "\n\n".join(
+            "\n".join(
+                [
+                    f"| {title} | rows |",
+                    "|---|---:|",
+                    *(f"| {name} | {n:,} |" for name, n in Counter(found).most_common() if n),
+                ]
+            )
+            for title, found in named.items()
+            if any(found.values())
+        )
+
+
+@dataclass
 class Counts:
-    """What cleaning found; counts of slices add up."""
+    """What cleaning found in some rows."""
 
     rows_in: int = 0
-    rows_kept: int = 0
     reasons: Counter[str] = field(default_factory=Counter[str])
     languages: Counter[str] = field(default_factory=Counter[str])
     masked: Counter[str] = field(default_factory=Counter[str])
     repaired: Counter[str] = field(default_factory=Counter[str])
 
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.rows_in + other.rows_in,
-            self.rows_kept + other.rows_kept,
-            self.reasons + other.reasons,
-            self.languages + other.languages,
-            self.masked + other.masked,
-            self.repaired + other.repaired,
-        )
+    def add(self, other: "Counts") -> None:
+        """Adds what was found in other rows."""
+        self.rows_in += other.rows_in
+        self.reasons += other.reasons
+        self.languages += other.languages
+        self.masked += other.masked
+        self.repaired += other.repaired
 
-
-@dataclass(frozen=True)
-class CleaningReport:
-    """What cleaning one batch found."""
-
-    counts: Counts
-
-    @property
-    def rows_rejected(self) -> int:
-        """Rows left out, each with its reason in rejects.parquet."""
-        return self.counts.reasons.total()
-
-    def to_record(self) -> dict[str, object]:
-        """The content of report.json."""
-        counts = self.counts
-        return {
-            "rows_in": counts.rows_in,
-            "rows_kept": counts.rows_kept,
-            "rows_rejected": self.rows_rejected,
-            "reasons": {reason.value: counts.reasons[reason.value] for reason in RejectReason},
-            "languages": dict(counts.languages.most_common()),
-            "masked": dict(counts.masked),
-            "repaired": dict(counts.repaired),
-        }
-
-    def to_metadata(self) -> dict[str, str | int | float | dict[str, int] | Markdown]:
-        """The counts as metadata."""
-        counts = self.counts
-        return {
-            "cleaning/in_rows": counts.rows_in,
-            "cleaning/kept_rows": counts.rows_kept,
-            "cleaning/rejected_rows": self.rows_rejected,
-            "cleaning/masked_pieces": counts.masked.total(),
-            "cleaning/counts": Markdown(self._tables()),
-        }
-
-    def _tables(self) -> str:
-        counts = self.counts
-        named = {
-            "Rejected because": counts.reasons,
-            "Language": counts.languages,
-            "Masked": counts.masked,
-            "Repaired rows": counts.repaired,
-        }
-        return "\n\n".join(
-            "\n".join(
-                [f"| {title} | rows |", "|---|---:|", *(f"| {name} | {n:,} |" for name, n in found.most_common())]
-            )
-            for title, found in named.items()
-            if found
+    def report(self) -> CleaningReport:
+        """The report of a whole batch."""
+        rejected = self.reasons.total()
+        return CleaningReport(
+            rows_in=self.rows_in,
+            rows_kept=self.rows_in - rejected,
+            rows_rejected=rejected,
+            reasons={reason.value: self.reasons[reason.value] for reason in RejectReason},
+            languages=self.languages,
+            masked=self.masked,
+            repaired=self.repaired,
         )
 
 
@@ -147,67 +154,11 @@ def clean_batch(raw: Artifact, settings: CleaningSettings, folder: Path) -> Clea
             for cleaned in in_order(partial(clean_slice, settings=plain), read_batches(source, rows=SLICE_ROWS)):
                 reviews.write_table(cleaned.kept)
                 rejects.write_table(cleaned.rejected)
-                counts += cleaned.counts
+                counts.add(cleaned.counts)
                 progress.at(counts.rows_in)
-    report = CleaningReport(counts)
-    write_report(folder, report.to_record())
+    report = counts.report()
+    report.write(folder)
     return report
-
-
-def clean_slice(batch: pa.RecordBatch, settings: CleaningSettings) -> CleanSlice:
-    """Cleans the rows of one slice of RAW_REVIEW."""
-    rows = pl.DataFrame(batch)
-    limit = _OVERSIZE * settings.max_characters
-    rewritten = clean_texts(rows["text"].str.slice(0, limit), settings)
-    found = _refuse_oversize(rows["text"], limit, judge(rewritten.texts, settings))
-    rows = rows.with_columns(rewritten.texts.alias("text"), rewritten.masked.alias("masked"), *found)
-    kept = _with_language(rows.filter(pl.col("reason").is_null()), settings)
-    rejected = rows.filter(pl.col("reason").is_not_null()).with_columns(
-        line=pl.lit(None, pl.Int64), excerpt=pl.col("text").str.slice(0, EXCERPT_CHARACTERS)
-    )
-    counts = Counts(
-        rows.height,
-        kept.height,
-        Counter(rejected["reason"].to_list()),
-        Counter(dict(kept["language"].value_counts().iter_rows())),
-        rewritten.masks,
-        rewritten.repaired,
-    )
-    return CleanSlice(_table(kept, CLEAN_REVIEW), _table(rejected, REJECT), counts)
-
-
-def _refuse_oversize(raw: pl.Series, limit: int, found: pl.DataFrame) -> pl.DataFrame:
-    length = raw.str.len_chars()
-    detail = pl.format("length {} before cleaning; expected at most {}", pl.lit(length), pl.lit(limit))
-    return found.with_columns(
-        reason=pl.when(length > limit).then(pl.lit(RejectReason.TOO_LONG.value)).otherwise("reason"),
-        detail=pl.when(length > limit).then(detail).otherwise("detail"),
-    )
-
-
-def clean_texts(texts: pl.Series, settings: CleaningSettings) -> Rewritten:
-    """The texts repaired and masked; cleaning them again changes nothing."""
-    return rewrite_until_stable(texts, _rules(settings.model_dump_json()))
-
-
-@cache
-def _rules(settings_json: str) -> tuple[Rule | RuleGroup, ...]:
-    settings = CleaningSettings.model_validate_json(settings_json)
-    return (*form_rules(), *personal_data_rules(settings), *surface_rules(settings))
-
-
-def _with_language(rows: pl.DataFrame, settings: CleaningSettings) -> pl.DataFrame:
-    """Identifies the language of the rows that have none; a language that the source gave stays, without a score."""
-    unknown = rows["language"].is_null()
-    languages, scores = identify(rows["text"].filter(unknown), settings)
-    return rows.with_columns(
-        language=spread(languages, unknown, rows["language"]),
-        language_score=spread(scores, unknown, pl.repeat(None, rows.height, dtype=pl.Float32, eager=True)),
-    )
-
-
-def _table(rows: pl.DataFrame, schema: pa.Schema) -> pa.Table:
-    return conform(rows.select(schema.names).to_arrow(), schema)
 
 
 _InOrder = Callable[[Callable[[pa.RecordBatch], CleanSlice], Iterable[pa.RecordBatch]], Iterator[CleanSlice]]
@@ -242,3 +193,54 @@ def _map_bounded(
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()
+
+
+def clean_slice(batch: pa.RecordBatch, settings: CleaningSettings) -> CleanSlice:
+    """Cleans the rows of one slice of RAW_REVIEW."""
+    rows = pl.DataFrame(batch)
+    limit = _OVERSIZE * settings.max_characters
+    rewritten = clean_texts(rows["text"].str.slice(0, limit), settings)
+    found = _refuse_oversize(rows["text"], limit, judge(rewritten.texts, settings))
+    rows = rows.with_columns(rewritten.texts.alias("text"), rewritten.masked.alias("masked"), *found)
+    kept = _with_language(rows.filter(pl.col("reason").is_null()), settings)
+    rejected = rows.filter(pl.col("reason").is_not_null()).with_columns(
+        line=pl.lit(None, pl.Int64), excerpt=pl.col("text").str.slice(0, EXCERPT_CHARACTERS)
+    )
+    counts = Counts(
+        rows.height,
+        Counter(rejected["reason"].to_list()),
+        Counter(dict(kept["language"].value_counts().iter_rows())),
+        rewritten.masks,
+        rewritten.repaired,
+    )
+    return CleanSlice(to_table(kept, CLEAN_REVIEW), to_table(rejected, REJECT), counts)
+
+
+def _refuse_oversize(raw: pl.Series, limit: int, found: pl.DataFrame) -> pl.DataFrame:
+    length = raw.str.len_chars()
+    detail = pl.format("length {} before cleaning; expected at most {}", pl.lit(length), pl.lit(limit))
+    return found.with_columns(
+        reason=pl.when(length > limit).then(pl.lit(RejectReason.TOO_LONG.value)).otherwise("reason"),
+        detail=pl.when(length > limit).then(detail).otherwise("detail"),
+    )
+
+
+def clean_texts(texts: pl.Series, settings: CleaningSettings) -> Rewritten:
+    """The texts repaired and masked; cleaning them again changes nothing."""
+    return rewrite_until_stable(texts, _rules(settings.model_dump_json()))
+
+
+@cache
+def _rules(settings_json: str) -> tuple[Rule | RuleGroup, ...]:
+    settings = CleaningSettings.model_validate_json(settings_json)
+    return (*form_rules(), *personal_data_rules(settings), *surface_rules(settings))
+
+
+def _with_language(rows: pl.DataFrame, settings: CleaningSettings) -> pl.DataFrame:
+    """Identifies the language of the rows that have none; a language that the source gave stays, without a score."""
+    unknown = rows["language"].is_null()
+    languages, scores = identify(rows["text"].filter(unknown), settings)
+    return rows.with_columns(
+        language=spread(languages, unknown, rows["language"]),
+        language_score=spread(scores, unknown, pl.repeat(None, rows.height, dtype=pl.Float32, eager=True)),
+    )

@@ -1,21 +1,19 @@
 """What must hold of a corpus, judged from its files by other means than those that made it."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 import pyarrow.parquet as pq
 
-from workflows_dagster.lib.artifact import REPORT_FILE
 from workflows_dagster.lib.audit import Verdict
-from workflows_dagster.lib.cleaning.corpus import DUPLICATES_FILE
-from workflows_dagster.lib.cleaning.gathering import REVIEWS_FILE
-from workflows_dagster.lib.cleaning.shingles import band_hashes, band_layout, signatures, similarities, text_key
+from workflows_dagster.lib.cleaning.copies import REVIEWS_FILE, text_key
+from workflows_dagster.lib.cleaning.corpus import DUPLICATES_FILE, CorpusReport
+from workflows_dagster.lib.cleaning.near_duplicates import band_hashes, band_layout, signatures, similarities
 from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS, SPLITS
 
@@ -33,9 +31,9 @@ _SPLIT_BITS: Final = np.uint64(3)
 
 def rows_accounted(folder: Path) -> Verdict:
     """Compares the rows that came in with the rows of the tables and those left out."""
-    report = _report(folder)
+    report = CorpusReport.read(folder)
     kept, duplicates = (pq.read_metadata(folder / name).num_rows for name in (REVIEWS_FILE, DUPLICATES_FILE))
-    rows_in, left_out = report["rows_in"], report["rows_left_out"]
+    rows_in, left_out = report.rows_in, report.rows_left_out
     return Verdict(
         rows_in == kept + duplicates + left_out,
         f"{rows_in:,} rows in; {kept:,} kept, {duplicates:,} duplicates, {left_out:,} of sources not in the catalog",
@@ -106,7 +104,7 @@ def _in_one_split(folder: Path, column: str, value: pl.Expr, what: str) -> Verdi
 
 def near_duplicates_in_one_split(folder: Path) -> Verdict:
     """Looks for near copies of `SAMPLE_ROWS` held-out rows in all other splits, with other hashes than the build."""
-    similarity = _report(folder)["near_similarity"]
+    similarity = CorpusReport.read(folder).near_similarity
     sample = _held_out_sample(folder)
     layout = band_layout(similarity, _PERMUTATIONS, 0.99)
     bands = _bands(sample["key"], layout)
@@ -131,7 +129,7 @@ def near_duplicates_in_one_split(folder: Path) -> Verdict:
 
 
 def _held_out_sample(folder: Path) -> pl.DataFrame:
-    splits = _report(folder)["splits"]
+    splits = CorpusReport.read(folder).splits
     step = max(1, -(-(splits["validation"] + splits["test"]) // SAMPLE_ROWS))
     drawn = pl.col("split").is_in(["validation", "test"]) & (pl.col("review_id").hash(_AUDIT_SEED) % step == 0)
     key = text_key(pl.col("text")).alias("key")
@@ -180,10 +178,10 @@ def classes_large_enough(folder: Path) -> Verdict:
 
 def splits_near_target(folder: Path) -> Verdict:
     """Compares the share of each split with the share that was asked for."""
-    report = _report(folder)
-    targets: dict[str, float] = report["split_targets"]
-    labelled = sum(report["splits"][split] for split in targets) or 1
-    drifts = {split: report["splits"][split] / labelled - target for split, target in targets.items()}
+    report = CorpusReport.read(folder)
+    targets = report.split_targets
+    labelled = sum(report.splits[split] for split in targets) or 1
+    drifts = {split: report.splits[split] / labelled - target for split, target in targets.items()}
     worst = max(drifts, key=lambda split: abs(drifts[split]))
     return Verdict(
         abs(drifts[worst]) <= MOST_SPLIT_DRIFT,
@@ -194,7 +192,7 @@ def splits_near_target(folder: Path) -> Verdict:
 
 
 def _cells(folder: Path) -> dict[tuple[str, str], int]:
-    table: dict[str, dict[str, dict[str, int]]] = _report(folder)["split_table"]
+    table = CorpusReport.read(folder).split_table
     return {
         (split, label): sum(splits.get(split, {}).get(label, 0) for splits in table.values())
         for split in SPLITS
@@ -205,10 +203,6 @@ def _cells(folder: Path) -> dict[tuple[str, str], int]:
 
 def _split_numbers(splits: pl.Series) -> npt.NDArray[np.uint8]:
     return splits.replace_strict(list(SPLITS), list(range(len(SPLITS))), return_dtype=pl.UInt8).to_numpy()
-
-
-def _report(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / REPORT_FILE).read_text("utf-8"))
 
 
 def _read(folder: Path, columns: list[str]) -> Iterator[pl.DataFrame]:

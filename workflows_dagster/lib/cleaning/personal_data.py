@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from workflows_dagster.lib.cleaning.rewriting import TEXT, Rule, RuleGroup, by_row
+from workflows_dagster.lib.cleaning.rules import TEXT, Rule, RuleGroup, by_row
 
 if TYPE_CHECKING:
     from workflows_dagster.lib.cleaning.settings import CleaningSettings

@@ -14,7 +14,7 @@ Kinds = dict[str, pl.DataType | type[pl.DataType]]
 """Columns of a table, in order, and their types."""
 
 MOST_BUCKETS: Final = 300
-"""Each bucket is one open file while it is written, up to three tables are written at once, and systems allow 1,024
+"""Each bucket is one open file while rows are appended, up to two tables are written at once, and systems allow 1,024
 open files to a process. Beyond this many buckets they grow instead."""
 
 
@@ -24,9 +24,10 @@ def bucket_count(rows: int, rows_per_bucket: int) -> int:
 
 
 class Spill:
-    """A table on disk in buckets: rows are appended to the bucket they belong to, and read back bucket by bucket.
+    """A table on disk in buckets, written once and read back bucket by bucket.
 
-    Use it as a context manager while writing; read after it has closed.
+    Either rows are appended to the buckets that they belong to, inside a `with` statement, and read after it; or whole
+    buckets are put one by one.
 
     Args:
         folder: Made by this; one file for each bucket that got rows.
@@ -52,49 +53,62 @@ class Spill:
             writer.close()
         self._writers.clear()
 
-    def write(self, frame: pl.DataFrame, bucket: npt.NDArray[np.int64]) -> None:
+    def append(self, frame: pl.DataFrame, bucket: npt.NDArray[np.int64]) -> None:
         """Appends each row of the frame to the bucket of the same position in `bucket`."""
         if frame.is_empty():
             return
         order = np.argsort(bucket, kind="stable")
-        sorted_rows = frame.select(pl.col(name).cast(kind) for name, kind in self.schema.items())[order]
+        sorted_rows = self._typed(frame)[order]
         names, starts = np.unique(bucket[order], return_index=True)
         ends = [*starts[1:].tolist(), len(order)]
         for name, start, end in zip(names.tolist(), starts.tolist(), ends, strict=True):
-            table = sorted_rows[start:end].to_arrow(compat_level=pl.CompatLevel.oldest())
-            self._writer(name, table.schema).write_table(table)
+            table = _arrow(sorted_rows[start:end])
+            if name not in self._writers:
+                self._writers[name] = self._writer(name, table.schema)
+            self._writers[name].write_table(table)
+        self.rows += frame.height
+
+    def put(self, frame: pl.DataFrame, bucket: int) -> None:
+        """Writes a whole bucket."""
+        if frame.is_empty():
+            return
+        table = _arrow(self._typed(frame).rechunk())
+        with self._writer(bucket, table.schema) as writer:
+            writer.write_table(table)
         self.rows += frame.height
 
     def read(self, bucket: int, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """All rows of one bucket, in the order in which they were written; all columns or only these."""
         wanted = list(columns or self.schema)
-        pieces = list(self._pieces(bucket, wanted))
-        return pl.concat([pl.DataFrame(schema={name: self.schema[name] for name in wanted}), *pieces], rechunk=True)
+        empty = pl.DataFrame(schema={name: self.schema[name] for name in wanted})
+        return pl.concat([empty, *self.pieces(bucket, wanted)], rechunk=True)
 
-    def slices(self, bucket: int) -> Iterator[pl.DataFrame]:
-        """The rows of one bucket in the pieces in which they were written."""
-        yield from self._pieces(bucket, list(self.schema))
-
-    def _pieces(self, bucket: int, columns: list[str]) -> Iterator[pl.DataFrame]:
+    def pieces(self, bucket: int, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
+        """The rows of one bucket in the pieces in which they were written; all columns or only these."""
         path = self._path(bucket)
         if not path.exists():
             return
-        names = list(self.schema)
-        options = pa.ipc.IpcReadOptions(included_fields=sorted(names.index(name) for name in columns))
+        names, wanted = list(self.schema), list(columns or self.schema)
+        options = pa.ipc.IpcReadOptions(included_fields=sorted(names.index(name) for name in wanted))
         with pa.OSFile(str(path)) as file, pa.ipc.open_file(file, options=options) as reader:
             for index in range(reader.num_record_batches):
                 batch = pa.Table.from_batches([reader.get_batch(index)])
-                yield pl.DataFrame(pl.from_arrow(batch)).select(columns)
+                yield pl.DataFrame(pl.from_arrow(batch)).select(wanted)
 
     def drop(self, bucket: int) -> None:
         """Deletes one bucket, read for the last time."""
         self._path(bucket).unlink(missing_ok=True)
 
+    def _typed(self, frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.select(pl.col(name).cast(kind) for name, kind in self.schema.items())
+
     def _writer(self, bucket: int, schema: pa.Schema) -> pa.RecordBatchFileWriter:
-        if bucket not in self._writers:
-            options = pa.ipc.IpcWriteOptions(compression="lz4")
-            self._writers[bucket] = pa.ipc.new_file(str(self._path(bucket)), schema, options=options)
-        return self._writers[bucket]
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        return pa.ipc.new_file(str(self._path(bucket)), schema, options=options)
 
     def _path(self, bucket: int) -> Path:
         return self.folder / f"{bucket:04d}.arrow"
+
+
+def _arrow(frame: pl.DataFrame) -> pa.Table:
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest())

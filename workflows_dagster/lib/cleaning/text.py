@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from workflows_dagster.lib.cleaning.rewriting import TEXT, Rule, RuleGroup, by_row, replace_distinct
+from workflows_dagster.lib.cleaning.rules import TEXT, Rule, RuleGroup, by_row, replace_distinct
 
 if TYPE_CHECKING:
     from workflows_dagster.lib.cleaning.settings import CleaningSettings

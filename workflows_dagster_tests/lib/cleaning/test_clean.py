@@ -1,6 +1,5 @@
 """A batch, cleaned: files, accounting, and independence of row order and workers."""
 
-import json
 import random
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from workflows_dagster.checks.cleaning import CLEANED_REVIEWS
 from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.cleaning import clean
-from workflows_dagster.lib.cleaning.clean import clean_batch
+from workflows_dagster.lib.cleaning.clean import CleaningReport, clean_batch
 from workflows_dagster.lib.cleaning.settings import CleaningSettings
 from workflows_dagster.lib.hashing import digest_folder
 from workflows_dagster.lib.schema import CLEAN_REVIEW, RAW_REVIEW, REJECT
@@ -75,15 +74,16 @@ def test_clean_batch_keeps_or_rejects_each_row_with_its_reason(tmp_path: Path) -
         (4, "empty_after_cleaning", ""),
         (6, "too_short", "x"),
     ]
-    assert json.loads((out / "report.json").read_text()) == {
-        "rows_in": 6,
-        "rows_kept": 3,
-        "rows_rejected": 3,
-        "reasons": {"empty_after_cleaning": 1, "too_short": 1, "too_long": 0, "gibberish": 1},
-        "languages": {"de": 1, "en": 1, "und": 1},
-        "masked": {"email": 1, "order": 1},
-        "repaired": {"html_entities": 1, "html_tags": 1, "whitespace": 1},
-    }
+    assert CleaningReport.read(out) == report
+    assert report == CleaningReport(
+        rows_in=6,
+        rows_kept=3,
+        rows_rejected=3,
+        reasons={"empty_after_cleaning": 1, "too_short": 1, "too_long": 0, "gibberish": 1},
+        languages={"de": 1, "en": 1, "und": 1},
+        masked={"email": 1, "order": 1},
+        repaired={"html_entities": 1, "html_tags": 1, "whitespace": 1},
+    )
     assert report.to_metadata()["cleaning/rejected_rows"] == 3
     verdicts = [audit.bind({"raw_reviews": raw.folder}).judge(out) for audit in CLEANED_REVIEWS]
     assert [verdict.passed for verdict in verdicts] == [True, True, True]
@@ -109,7 +109,7 @@ def test_clean_batch_treats_each_row_alike_in_any_slice(tmp_path: Path, monkeypa
     whole = cleaned(raw, tmp_path / "out")
     monkeypatch.setattr(clean, "SLICE_ROWS", 7)
     assert cleaned(raw, tmp_path / "out2").equals(whole)
-    assert (tmp_path / "out" / "report.json").read_text() == (tmp_path / "out2" / "report.json").read_text()
+    assert CleaningReport.read(tmp_path / "out") == CleaningReport.read(tmp_path / "out2")
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_clean_batch_writes_the_same_bytes_with_several_workers(
 
 def test_clean_batch_accepts_a_batch_without_rows(tmp_path: Path) -> None:
     assert cleaned(raw_artifact(tmp_path / "raw", []), tmp_path / "out").height == 0
-    assert json.loads((tmp_path / "out" / "report.json").read_text())["rows_in"] == 0
+    assert CleaningReport.read(tmp_path / "out").rows_in == 0
 
 
 def test_clean_batch_rejects_too_long_texts_and_masks_their_excerpt(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """build_corpus: what it keeps, drops, labels and splits, worked out by hand."""
 
 import itertools
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +13,8 @@ from hypothesis import strategies as st
 
 from workflows_dagster.checks.cleaning import REVIEW_CORPUS
 from workflows_dagster.lib.artifact import Artifact, write_table
-from workflows_dagster.lib.cleaning import gathering
-from workflows_dagster.lib.cleaning.corpus import CorpusSettings, build_corpus
-from workflows_dagster.lib.cleaning.corpus_report import CorpusReport
+from workflows_dagster.lib.cleaning import copies
+from workflows_dagster.lib.cleaning.corpus import CorpusReport, CorpusSettings, build_corpus
 from workflows_dagster.lib.errors import NotEnoughDataError
 from workflows_dagster.lib.hashing import digest_folder, digest_text
 from workflows_dagster.lib.schema import CLEAN_REVIEW
@@ -127,7 +125,7 @@ def test_corpus_settles_labels_of_one_text_that_came_without_ids(
 
 
 @pytest.mark.parametrize(
-    ("copies", "best"),
+    ("given", "best"),
     [
         ([{"stars": None}, {"stars": 4}], "b"),  # a label before none
         ([{"stars": 4}, {"label": "positive"}], "b"),  # a given label before stars
@@ -137,8 +135,8 @@ def test_corpus_settles_labels_of_one_text_that_came_without_ids(
         ([{}, {}], "a"),  # the smaller id
     ],
 )
-def test_corpus_keeps_best_of_exact_copies(tmp_path: Path, copies: list[Row], best: str) -> None:
-    rows = [{"review_id": "ab"[index], "text": "good  SHOES", **copy} for index, copy in enumerate(copies)]
+def test_corpus_keeps_best_of_exact_copies(tmp_path: Path, given: list[Row], best: str) -> None:
+    rows = [{"review_id": "ab"[index], "text": "good  SHOES", **copy} for index, copy in enumerate(given)]
 
     out, _ = build(tmp_path, [rows])
 
@@ -213,8 +211,8 @@ def test_corpus_leaves_out_sources_that_left_the_catalog(tmp_path: Path) -> None
     out, report = build(tmp_path, [rows])
 
     assert kept(out, "review_id") == [("a",)]
-    assert report.rows_left_out == {"gone": 1}
-    assert json.loads((out / "report.json").read_text())["rows_in"] == 2
+    assert (report.rows_in, report.left_out_sources) == (2, {"gone": 1})
+    assert CorpusReport.read(out) == report
 
 
 def test_corpus_without_reviews_is_refused(tmp_path: Path) -> None:
@@ -302,7 +300,7 @@ def test_corpus_is_the_same_in_chunks_and_its_bytes_in_any_order(
         for number in range(400)
     ]
     whole, report = build(tmp_path, [rows])
-    monkeypatch.setattr(gathering, "ROWS_PER_CHUNK", 50)
+    monkeypatch.setattr(copies, "ROWS_PER_CHUNK", 50)
 
     chunks, _ = build(tmp_path, [rows[:100], rows[100:]])
     reverse, _ = build(tmp_path, [rows[:-301:-1], rows[99::-1]])

@@ -9,8 +9,7 @@ import pytest
 
 from workflows_dagster.checks.cleaning import REVIEW_CORPUS
 from workflows_dagster.lib.artifact import Artifact, write_table
-from workflows_dagster.lib.cleaning.corpus import CorpusSettings, build_corpus
-from workflows_dagster.lib.cleaning.corpus_report import CorpusReport
+from workflows_dagster.lib.cleaning.corpus import CorpusReport, CorpusSettings, build_corpus
 from workflows_dagster.lib.schema import CLEAN_REVIEW
 
 pytestmark = pytest.mark.real_data
