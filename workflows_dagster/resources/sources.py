@@ -9,7 +9,7 @@ from typing import Final, Self
 import dagster as dg
 
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.errors import ConfigurationError, DataContractError
+from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.ingest.catalog import Catalog, load_catalog
 from workflows_dagster.lib.ingest.manifests import Manifest, Manifests
 from workflows_dagster.lib.ingest.plan import (
@@ -36,7 +36,7 @@ class Intake:
 
     Attributes:
         sources: Names of the sources in the catalog; reviews of others are left out.
-        batch_order: Keys of batches, the one that was planned first first.
+        batch_order: Keys of batches, in the order in which they were planned.
     """
 
     sources: frozenset[str]
@@ -50,20 +50,8 @@ class Intake:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> Self:
-        """What `to_metadata` recorded.
-
-        Raises:
-            DataContractError: A version has no such record.
-        """
-        try:
-            sources, order = (json.loads(metadata[f"intake/{name}"]) for name in ("sources", "batch_order"))
-        except KeyError as error:
-            raise DataContractError(
-                "a corpus does not say which sources there were when it was made",
-                given=sorted(metadata),
-                expected="metadata intake/sources and intake/batch_order",
-                remedy="it was made by an older version of the code: run the chain again for a release that says it",
-            ) from error
+        """What `to_metadata` recorded."""
+        sources, order = (json.loads(metadata[f"intake/{name}"]) for name in ("sources", "batch_order"))
         return cls(frozenset(sources), tuple(order))
 
 
@@ -110,7 +98,7 @@ class SourcesResource(dg.ConfigurableResource["SourcesResource"]):
         return [batch for batch in batches if batch.partition and self.record().read(batch.partition).source in names]
 
     def collect(self, instance: dg.DagsterInstance) -> Plan:
-        """Puts all files that are there into batches at once, settled or not, and registers their partitions.
+        """Puts all files that are there into batches at once, however new they are, and registers their partitions.
 
         The same files in the same state give the same batches, however often this is called.
         """

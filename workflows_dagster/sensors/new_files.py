@@ -51,6 +51,6 @@ def _idle(plan: Plan) -> str:
         raise next(iter(plan.failures.values()))
     failed = f"; passed over: {'; '.join(map(str, plan.failures.values()))}" if plan.failures else ""
     if plan.waiting:
-        return f"{len(plan.waiting):,} files are waited for until they stop growing{failed}"
+        return f"waiting until {len(plan.waiting):,} files stop growing{failed}"
     nothing = f"; none at all in {', '.join(plan.empty)}" if plan.empty else ""
     return f"no new files in {plan.listed} sources{nothing}{failed}"

@@ -119,7 +119,7 @@ def test_sensor_requests_a_settled_file_once(deployment: Deployment) -> None:
 def test_sensor_skips_with_the_why(deployment: Deployment) -> None:
     assert deployment.why() == "no new files in 1 sources; none at all in shop"
     deployment.put("a.csv")
-    assert "1 files are waited for" in deployment.why()
+    assert "waiting until 1 files stop growing" in deployment.why()
 
 
 def test_sensor_waits_for_a_growing_file(deployment: Deployment) -> None:

@@ -5,7 +5,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -87,45 +87,19 @@ class CleaningReport(Record):
         )
 
 
-@dataclass
-class Counts:
-    """What cleaning found in some rows."""
-
-    rows_in: int = 0
-    reasons: Counter[str] = field(default_factory=Counter[str])
-    languages: Counter[str] = field(default_factory=Counter[str])
-    masked: Counter[str] = field(default_factory=Counter[str])
-    repaired: Counter[str] = field(default_factory=Counter[str])
-
-    def add(self, other: "Counts") -> None:
-        """Adds what was found in other rows."""
-        self.rows_in += other.rows_in
-        self.reasons += other.reasons
-        self.languages += other.languages
-        self.masked += other.masked
-        self.repaired += other.repaired
-
-    def report(self) -> CleaningReport:
-        """The report of a whole batch."""
-        rejected = self.reasons.total()
-        return CleaningReport(
-            rows_in=self.rows_in,
-            rows_kept=self.rows_in - rejected,
-            rows_rejected=rejected,
-            reasons={reason.value: self.reasons[reason.value] for reason in RejectReason},
-            languages=self.languages,
-            masked=self.masked,
-            repaired=self.repaired,
-        )
-
-
 @dataclass(frozen=True)
 class CleanSlice:
-    """One slice after cleaning: kept rows (CLEAN_REVIEW), rejected rows (REJECT), and counts."""
+    """One slice after cleaning.
+
+    Attributes:
+        kept: CLEAN_REVIEW.
+        rejected: REJECT.
+        found: What was counted, by the field of the report that holds it.
+    """
 
     kept: pa.Table
     rejected: pa.Table
-    counts: Counts
+    found: dict[str, Counter[str]]
 
 
 def clean_batch(raw: Artifact, settings: CleaningSettings, folder: Path) -> CleaningReport:
@@ -145,7 +119,7 @@ def clean_batch(raw: Artifact, settings: CleaningSettings, folder: Path) -> Clea
         workers = min(settings.workers, rows // (_WORTH_A_WORKER * SLICE_ROWS))
         # A run configuration is a subclass that would drag Dagster into every worker.
         plain = CleaningSettings.model_validate(settings.model_dump())
-        counts = Counts()
+        found = {name: Counter[str]() for name in ("reasons", "languages", "masked", "repaired")}
         with (
             pq.ParquetWriter(folder / "reviews.parquet", CLEAN_REVIEW, compression="zstd") as reviews,
             pq.ParquetWriter(folder / "rejects.parquet", REJECT, compression="zstd") as rejects,
@@ -154,9 +128,19 @@ def clean_batch(raw: Artifact, settings: CleaningSettings, folder: Path) -> Clea
             for cleaned in in_order(partial(clean_slice, settings=plain), read_batches(source, rows=SLICE_ROWS)):
                 reviews.write_table(cleaned.kept)
                 rejects.write_table(cleaned.rejected)
-                counts.add(cleaned.counts)
-                progress.at(counts.rows_in)
-    report = counts.report()
+                for name, counts in found.items():
+                    counts += cleaned.found[name]  # in place; what was counted zero times is left out
+                progress.advance(cleaned.kept.num_rows + cleaned.rejected.num_rows)
+    reasons = {reason.value: found["reasons"][reason.value] for reason in RejectReason}
+    report = CleaningReport(
+        rows_in=rows,
+        rows_kept=rows - found["reasons"].total(),
+        rows_rejected=found["reasons"].total(),
+        reasons=reasons,
+        languages=found["languages"],
+        masked=found["masked"],
+        repaired=found["repaired"],
+    )
     report.write(folder)
     return report
 
@@ -206,14 +190,13 @@ def clean_slice(batch: pa.RecordBatch, settings: CleaningSettings) -> CleanSlice
     rejected = rows.filter(pl.col("reason").is_not_null()).with_columns(
         line=pl.lit(None, pl.Int64), excerpt=pl.col("text").str.slice(0, EXCERPT_CHARACTERS)
     )
-    counts = Counts(
-        rows.height,
-        Counter(rejected["reason"].to_list()),
-        Counter(dict(kept["language"].value_counts().iter_rows())),
-        rewritten.masks,
-        rewritten.repaired,
-    )
-    return CleanSlice(to_table(kept, CLEAN_REVIEW), to_table(rejected, REJECT), counts)
+    counted = {
+        "reasons": Counter(rejected["reason"].to_list()),
+        "languages": Counter(kept["language"].to_list()),
+        "masked": rewritten.masks,
+        "repaired": rewritten.repaired,
+    }
+    return CleanSlice(to_table(kept, CLEAN_REVIEW), to_table(rejected, REJECT), counted)
 
 
 def _refuse_oversize(raw: pl.Series, limit: int, found: pl.DataFrame) -> pl.DataFrame:

@@ -178,13 +178,9 @@ def gather_reviews(
     with copies:
         for chunk in range(chunks):
             starts.append(table.rows)
-            versions = newest_first(arrived.read(chunk), batch_order).with_columns(label_columns(labels))
-            newest, older, disputed = _newest(versions.with_row_index("place"), table.rows)
-            table.put(newest, chunk)
-            old_versions.put(older, chunk)
-            without_id.put(disputed, chunk)
-            hashed = newest.with_columns(pl.col("key").hash(seed).alias(name) for seed, name in enumerate(TEXT_HASH, 1))
-            copies.append(hashed, (hashed[TEXT_HASH[0]] % chunks).cast(pl.Int64).to_numpy())
+            versions = newest_first(arrived.read(chunk), batch_order)
+            _keep_newest(versions.with_columns(label_columns(labels)), chunk, table, old_versions, without_id, copies)
+            del versions  # before the next chunk is read
             arrived.drop(chunk)
 
     dropped = Spill(scratch / "exact", _DROPPED, chunks)
@@ -243,25 +239,32 @@ def newest_first(frame: pl.DataFrame, batch_order: Sequence[str] = ()) -> pl.Dat
     return frame.sort(by, descending=[False, True, True, True, *[False] * len(tie_breakers)], nulls_last=True)
 
 
-def _newest(versions: pl.DataFrame, first_row: int) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """The newest versions (`REVIEW`, numbered from `first_row`), the older ones, and conflicts of rows without an id.
+def _keep_newest(
+    versions: pl.DataFrame, chunk: int, table: Spill, old_versions: Spill, without_id: Spill, copies: Spill
+) -> None:
+    """Writes the newest versions of one chunk, numbered, and beside them the older ones and what copies tell.
 
     Args:
-        versions: All versions of some ids, sorted by `newest_first`, numbered by `place`.
-        first_row: Number of the first review.
+        versions: All versions of the ids of the chunk, sorted by `newest_first`.
+        chunk: Its number.
+        table: Gets the newest versions.
+        old_versions: Gets the others.
+        without_id: Gets the conflicts of rows that came without an id.
+        copies: Gets the newest versions without their text, by the hash of it.
     """
-    without_id = pl.col("review_id").str.contains(_ID_OF_TEXT)
-    copies = versions.filter(without_id).with_columns(
+    versions = versions.with_row_index("place")
+    has_no_id = pl.col("review_id").str.contains(_ID_OF_TEXT)
+    of_one_text = versions.filter(has_no_id).with_columns(
         row="place",
         length=pl.col("text").str.len_chars(),
         trust=trust_of(pl.col("label_source")),
         text_hash_a=pl.col("review_id").hash(1),
         text_hash_b=pl.col("review_id").hash(2),
     )
-    settled = settle_copies(copies)
+    settled = settle_copies(of_one_text)
     tied = pl.col("place").is_in(settled.conflicts.filter(pl.col("rule") == "tie")["row"].implode())
     is_newest = (
-        pl.when(without_id)
+        pl.when(has_no_id)
         .then(~pl.col("place").is_in(settled.dropped["row"].implode()))
         .otherwise(pl.col("review_id").is_first_distinct())
     )
@@ -270,12 +273,16 @@ def _newest(versions: pl.DataFrame, first_row: int) -> tuple[pl.DataFrame, pl.Da
     )
     newest = (
         versions.filter("is_newest")
-        .with_row_index("row", offset=first_row)
+        .with_row_index("row", offset=table.rows)
         .with_columns(key=text_key(pl.col("text")), length=pl.col("text").str.len_chars())
         .with_columns(trust=trust_of(pl.col("label_source")))
     )
-    disputed = settled.conflicts.rename({"row": "place"}).join(newest.select("place", "row"), on="place").sort("row")
-    return newest, versions.filter(~pl.col("is_newest")), disputed
+    table.put(newest, chunk)
+    old_versions.put(versions.filter(~pl.col("is_newest")), chunk)
+    numbers = newest.select("place", "row")
+    without_id.put(settled.conflicts.rename({"row": "place"}).join(numbers, on="place").sort("row"), chunk)
+    hashed = newest.with_columns(pl.col("key").hash(seed).alias(name) for seed, name in enumerate(TEXT_HASH, 1))
+    copies.append(hashed, (hashed[TEXT_HASH[0]] % copies.buckets).cast(pl.Int64).to_numpy())
 
 
 def trust_of(label_source: pl.Expr) -> pl.Expr:

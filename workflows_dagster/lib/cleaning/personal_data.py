@@ -10,9 +10,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import polars as pl
-
-from workflows_dagster.lib.cleaning.rules import TEXT, Rule, RuleGroup, by_row
+from workflows_dagster.lib.cleaning.rules import TEXT, Rule, RuleGroup, by_row, substitute
 
 if TYPE_CHECKING:
     from workflows_dagster.lib.cleaning.settings import CleaningSettings
@@ -82,11 +80,21 @@ def personal_data_rules(settings: "CleaningSettings") -> Sequence[Rule | RuleGro
     """Masking rules, the most certain shapes first: a URL may hold an @, an order number a card's digits."""
     return (
         _url_rule(settings),
-        Rule(Mask.EMAIL.kind, TEXT.str.contains_any(["@", "(at)", "[at]", "( at )", "(AT)"]), _mask_emails, Mask.EMAIL),
+        Rule(
+            Mask.EMAIL.kind,
+            TEXT.str.contains_any(["@", "(at)", "[at]", "( at )", "(AT)"]),
+            substitute((_EMAIL, Mask.EMAIL.value), (_SPELLED_EMAIL, Mask.EMAIL.value)),
+            Mask.EMAIL,
+        ),
         Rule(
             Mask.ORDER.kind,
             TEXT.str.contains(r"[0-9]{4}"),
-            partial(_mask_orders, patterns=settings.order_patterns),
+            substitute(
+                *(
+                    (pattern, ("${keep}" if "(?P<keep>" in pattern else "") + Mask.ORDER.value)
+                    for pattern in settings.order_patterns
+                )
+            ),
             Mask.ORDER,
         ),
         Rule(Mask.CARD.kind, TEXT.str.contains(_CARD_GUARD), by_row(_mask_cards), Mask.CARD),
@@ -101,41 +109,30 @@ def personal_data_rules(settings: "CleaningSettings") -> Sequence[Rule | RuleGro
                 ),
             ),
         ),
-        Rule(Mask.HANDLE.kind, TEXT.str.contains("@", literal=True), _mask_handles, Mask.HANDLE),
+        Rule(
+            Mask.HANDLE.kind,
+            TEXT.str.contains("@", literal=True),
+            substitute((_HANDLE, "${1}" + Mask.HANDLE.value)),
+            Mask.HANDLE,
+        ),
     )
 
 
 def _url_rule(settings: "CleaningSettings") -> Rule:
     match settings.urls:
         case "mask":
-            return Rule(Mask.URL.kind, _URL_GUARD, lambda texts: texts.str.replace_all(_URL, Mask.URL.value), Mask.URL)
+            return Rule(Mask.URL.kind, _URL_GUARD, substitute((_URL, Mask.URL.value)), Mask.URL)
         case "remove":
-            return Rule("urls_removed", _URL_GUARD, lambda texts: texts.str.replace_all(_URL, " "))
+            return Rule("urls_removed", _URL_GUARD, substitute((_URL, " ")))
         case "keep":
             return Rule(Mask.URL.kind, _URL_GUARD, by_row(_mask_credential_urls), Mask.URL)
 
 
 def _mask_credential_urls(text: str) -> str:
-    return re.sub(_URL.replace("(?i)", ""), _mask_if_credential, text, flags=re.IGNORECASE)
+    def mask(url: re.Match[str]) -> str:
+        return Mask.URL.value if re.search(_CREDENTIAL, url[0]) else url[0]
 
-
-def _mask_if_credential(url: re.Match[str]) -> str:
-    return Mask.URL.value if re.search(_CREDENTIAL, url[0]) else url[0]
-
-
-def _mask_emails(texts: pl.Series) -> pl.Series:
-    return texts.str.replace_all(_EMAIL, Mask.EMAIL.value).str.replace_all(_SPELLED_EMAIL, Mask.EMAIL.value)
-
-
-def _mask_handles(texts: pl.Series) -> pl.Series:
-    return texts.str.replace_all(_HANDLE, "${1}" + Mask.HANDLE.value)
-
-
-def _mask_orders(texts: pl.Series, *, patterns: Sequence[str]) -> pl.Series:
-    for pattern in patterns:
-        kept = "${keep}" if "(?P<keep>" in pattern else ""
-        texts = texts.str.replace_all(pattern, kept + Mask.ORDER.value)
-    return texts
+    return re.sub(_URL.replace("(?i)", ""), mask, text, flags=re.IGNORECASE)
 
 
 def _mask_cards(text: str) -> str:

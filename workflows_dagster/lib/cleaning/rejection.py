@@ -1,4 +1,4 @@
-"""Says of cleaned texts which are no reviews: empty, too short, too long, or gibberish.
+"""Which cleaned texts are no reviews: empty, too short, too long, or gibberish.
 
 Gibberish is measured, in any script, by two shares:
 

@@ -1,4 +1,4 @@
-"""Rewrites texts by guarded rules: a cheap columnar guard picks the rows, and only those pay for the change.
+"""Rules that rewrite texts: a cheap columnar guard picks the rows, and only those pay for the change.
 
 polars evaluates both branches of `when` on every row, so a conditional expression saves nothing. Here the rows
 that pass the guard are taken out, changed and put back.
@@ -104,6 +104,21 @@ def spread(values: pl.Series, rows: pl.Series, otherwise: pl.Series) -> pl.Serie
         return otherwise
     position = (rows.cast(pl.UInt32).cum_sum().cast(pl.Int64) - 1).clip(lower_bound=0)
     return values.gather(position).zip_with(rows, otherwise)
+
+
+def substitute(*pairs: tuple[str, str]) -> Callable[[pl.Series], pl.Series]:
+    """A change that replaces what each pattern matches, one pattern after the other.
+
+    Args:
+        pairs: A regular expression in Rust syntax and what is put in place of its matches; ${1} stands for a group.
+    """
+
+    def change(texts: pl.Series) -> pl.Series:
+        for pattern, replacement in pairs:
+            texts = texts.str.replace_all(pattern, replacement)
+        return texts
+
+    return change
 
 
 def by_row(function: Callable[[str], str]) -> Callable[[pl.Series], pl.Series]:

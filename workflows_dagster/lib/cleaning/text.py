@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from workflows_dagster.lib.cleaning.rules import TEXT, Rule, RuleGroup, by_row, replace_distinct
+from workflows_dagster.lib.cleaning.rules import TEXT, Rule, RuleGroup, by_row, replace_distinct, substitute
 
 if TYPE_CHECKING:
     from workflows_dagster.lib.cleaning.settings import CleaningSettings
@@ -79,34 +79,67 @@ _SIGNS: Final = frozenset("©®™")
 
 def form_rules() -> Sequence[Rule | RuleGroup]:
     """Rules that undo what exports do to texts; personal data is looked for after them."""
+    from ftfy import fix_encoding
+
     return (
-        Rule("html_entities", TEXT.str.contains("&", literal=True), _decode_entities),
+        Rule(
+            "html_entities",
+            TEXT.str.contains("&", literal=True),
+            lambda texts: replace_distinct(texts, _ENTITY, _decode_entity),
+        ),
         RuleGroup(
             TEXT.str.contains("<", literal=True),
             (
-                Rule("html_tags", TEXT.str.contains_any(["<!", "<s", "<S"]), _strip_unseen),
-                Rule("html_tags", TEXT.str.contains(">", literal=True), _strip_tags),
+                Rule("html_tags", TEXT.str.contains_any(["<!", "<s", "<S"]), substitute((_UNSEEN, " "))),
+                Rule("html_tags", TEXT.str.contains(">", literal=True), substitute((_BLOCK, "\n"), (_INLINE, ""))),
             ),
         ),
-        Rule("control_characters", TEXT.str.contains_any(_CONTROLS), _strip_controls),
+        Rule("control_characters", TEXT.str.contains_any(_CONTROLS), substitute((_LINE_BREAK, "\n"), (_CONTROL, ""))),
         RuleGroup(
             NON_ASCII,
             (
-                Rule("mojibake", TEXT.str.contains(mojibake_pattern()) & ~_LONG_WORD, _repair_words),
-                Rule("mojibake", TEXT.str.contains(mojibake_pattern()), _repair_whole),
+                # Each distinct garbled word once; a word is repaired even where an emoji beside it is sound.
+                Rule(
+                    "mojibake",
+                    TEXT.str.contains(mojibake_pattern()) & ~_LONG_WORD,
+                    lambda texts: replace_distinct(texts, r"\S*[^\x00-\x7F]\S*", fix_encoding),
+                ),
+                # What only shows across words, such as an "à" that lost its second byte to a blank.
+                Rule("mojibake", TEXT.str.contains(mojibake_pattern()), by_row(fix_encoding)),
                 Rule("styled_letters", TEXT.str.contains(_FOLDED), _fold_styled),
-                Rule("invisible_characters", TEXT.str.contains(rf"{_INVISIBLE}|{_JOINER}"), _strip_invisible),
-                Rule("unicode_spaces", TEXT.str.contains(rf"{_SPACE}|{_LINE_BREAK}"), _plain_spaces),
-                Rule("quotes", TEXT.str.contains_any(list(_QUOTES)), _straighten_quotes),
+                Rule(
+                    "invisible_characters",
+                    TEXT.str.contains(rf"{_INVISIBLE}|{_JOINER}"),
+                    substitute(
+                        (_INVISIBLE, ""),
+                        (rf"({_JOINS_NOTHING}){_JOINER}", "${1}"),
+                        (rf"{_JOINER}({_JOINS_NOTHING}|$)", "${1}"),
+                        (rf"^{_JOINER}", ""),
+                    ),
+                ),
+                Rule(
+                    "unicode_spaces",
+                    TEXT.str.contains(rf"{_SPACE}|{_LINE_BREAK}"),
+                    substitute((_LINE_BREAK, "\n"), (_SPACE, " ")),
+                ),
+                Rule(
+                    "quotes",
+                    TEXT.str.contains_any(list(_QUOTES)),
+                    lambda texts: texts.str.replace_many(list(_QUOTES), list(_QUOTES.values())),
+                ),
                 Rule(
                     "lost_apostrophes",
                     TEXT.str.contains("\N{REPLACEMENT CHARACTER}", literal=True),
-                    _restore_apostrophes,
+                    substitute((r"([A-Za-z])\x{FFFD}(m|s|t|d|re|ve|ll)\b", "${1}'${2}")),
                 ),
                 Rule("composition", pl.lit(value=True), lambda texts: texts.str.normalize("NFC")),
             ),
         ),
-        Rule("backtick_apostrophes", TEXT.str.contains("`", literal=True), _backticks_to_apostrophes),
+        Rule(
+            "backtick_apostrophes",
+            TEXT.str.contains("`", literal=True),
+            substitute((r"([A-Za-z])[`]([A-Za-z])", "${1}'${2}")),
+        ),
     )
 
 
@@ -119,7 +152,11 @@ def surface_rules(settings: "CleaningSettings") -> Sequence[Rule | RuleGroup]:
         else []
     )
     return (
-        Rule("repeated_characters", TEXT.str.contains(_ascii_runs(cap)), lambda texts: _cap_ascii_runs(texts, cap)),
+        Rule(
+            "repeated_characters",
+            TEXT.str.contains(_ascii_runs(cap)),
+            lambda texts: replace_distinct(texts, _ascii_runs(cap), lambda run: run[:cap]),
+        ),
         RuleGroup(
             NON_ASCII,
             (
@@ -135,10 +172,6 @@ def surface_rules(settings: "CleaningSettings") -> Sequence[Rule | RuleGroup]:
     )
 
 
-def _decode_entities(texts: pl.Series) -> pl.Series:
-    return replace_distinct(texts, _ENTITY, _decode_entity)
-
-
 def _decode_entity(entity: str) -> str:
     """One entity as its character; a name that HTML does not know is text and stays."""
     from html import unescape
@@ -148,43 +181,6 @@ def _decode_entity(entity: str) -> str:
     if name.startswith("#") or name in html5:
         return unescape(entity)
     return html5.get(name.lower(), entity)
-
-
-def _strip_unseen(texts: pl.Series) -> pl.Series:
-    return texts.str.replace_all(_UNSEEN, " ")
-
-
-def _strip_tags(texts: pl.Series) -> pl.Series:
-    return texts.str.replace_all(_BLOCK, "\n").str.replace_all(_INLINE, "")
-
-
-def _strip_controls(texts: pl.Series) -> pl.Series:
-    return texts.str.replace_all(_LINE_BREAK, "\n").str.replace_all(_CONTROL, "")
-
-
-def _strip_invisible(texts: pl.Series) -> pl.Series:
-    return (
-        texts.str.replace_all(_INVISIBLE, "")
-        .str.replace_all(rf"({_JOINS_NOTHING}){_JOINER}", "${1}")
-        .str.replace_all(rf"{_JOINER}({_JOINS_NOTHING}|$)", "${1}")
-        .str.replace_all(rf"^{_JOINER}", "")
-    )
-
-
-def _plain_spaces(texts: pl.Series) -> pl.Series:
-    return texts.str.replace_all(_LINE_BREAK, "\n").str.replace_all(_SPACE, " ")
-
-
-def _straighten_quotes(texts: pl.Series) -> pl.Series:
-    return texts.str.replace_many(list(_QUOTES), list(_QUOTES.values()))
-
-
-def _restore_apostrophes(texts: pl.Series) -> pl.Series:
-    return texts.str.replace_all(r"([A-Za-z])\x{FFFD}(m|s|t|d|re|ve|ll)\b", "${1}'${2}")
-
-
-def _backticks_to_apostrophes(texts: pl.Series) -> pl.Series:
-    return texts.str.replace_all(r"([A-Za-z])[`]([A-Za-z])", "${1}'${2}")
 
 
 @cache
@@ -198,20 +194,6 @@ def mojibake_pattern() -> str:
 
     parts = re.split(r"(\[[^\]]*\])", re.sub(r"(?m)#.*$", "", BADNESS_RE.pattern))
     return "".join(part if part.startswith("[") else re.sub(r"\s+", "", part) for part in parts)
-
-
-def _repair_words(texts: pl.Series) -> pl.Series:
-    """Repairs each distinct garbled word once; a word is repaired even where an emoji beside it is sound."""
-    from ftfy import fix_encoding
-
-    return replace_distinct(texts, r"\S*[^\x00-\x7F]\S*", fix_encoding)
-
-
-def _repair_whole(texts: pl.Series) -> pl.Series:
-    """Repairs what only shows across words, such as an "à" that lost its second byte to a blank."""
-    from ftfy import fix_encoding
-
-    return by_row(fix_encoding)(texts)
 
 
 @cache
@@ -228,10 +210,6 @@ def _fold_styled(texts: pl.Series) -> pl.Series:
 def _ascii_runs(cap: int) -> str:
     characters = [chr(code) for code in range(0x21, 0x7F) if not chr(code).isdigit()]
     return "|".join(rf"\x{{{ord(character):X}}}{{{cap + 1},{_LONGEST_RUN}}}" for character in characters)
-
-
-def _cap_ascii_runs(texts: pl.Series, cap: int) -> pl.Series:
-    return replace_distinct(texts, _ascii_runs(cap), lambda run: run[:cap])
 
 
 @cache

@@ -122,7 +122,7 @@ def open_file(source: Source, uri: str) -> Generator[BinaryIO]:
     """
     fs, path = _filesystem(source, uri)
     with fs.open(path, "rb") as stored:
-        content = _decompressed(stored, source, label(source, uri))
+        content = _decompressed(stored, source, short_name(source, uri))
         if content is stored or not source.SEEKS:
             yield content
             return
@@ -159,7 +159,7 @@ def _archive_kind(stored: BinaryIO, source: Source, file: str) -> str:
     return found
 
 
-def label(source: Source, uri: str) -> str:
+def short_name(source: Source, uri: str) -> str:
     """Short name of a file: its path below the part of the location that has no wildcards."""
     root = str(PurePosixPath(without_ref(source.location).split("://")[-1]))
     parts = PurePosixPath(root).parts

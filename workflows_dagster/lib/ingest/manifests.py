@@ -78,7 +78,7 @@ class Manifests:
             self._replace(f"{manifest.key}.json", planned.model_dump_json().encode())
 
     def by_age(self) -> list[str]:
-        """Keys of all batches, the one that was planned first first: a changed file is in a later one."""
+        """Keys of all batches in the order in which they were planned: a changed file is in a later one."""
         return [manifest.key for manifest in sorted(self._all(), key=lambda one: (one.planned_s, one.key))]
 
     def all(self) -> list[Manifest]:

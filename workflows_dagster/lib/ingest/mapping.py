@@ -22,7 +22,7 @@ _REJECT_SCHEMA: Final = {name: pl.Int64 if name in ("row", "line") else pl.Strin
 
 @dataclass(frozen=True)
 class Mapped:
-    """What became of some records.
+    """What became of some rows.
 
     Attributes:
         reviews: Accepted rows, with the columns of RAW_REVIEW.

@@ -23,12 +23,6 @@ class Options:
     def __repr__(self) -> str:
         return f"Options({', '.join(sorted(self._values))})"
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Options) and self.reveal() == other.reveal()
-
-    def __hash__(self) -> int:
-        return hash(tuple(sorted(self._values)))
-
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(cls._validate)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import TypeVar
 
 from workflows_dagster.lib.errors import WorkflowError
 from workflows_dagster.lib.ingest.catalog import Batching, Catalog
@@ -9,6 +10,8 @@ from workflows_dagster.lib.ingest.lakefs_locations import is_in_lakefs
 from workflows_dagster.lib.ingest.locations import FileVersion, Identity, last_commit, list_files
 from workflows_dagster.lib.ingest.manifests import Manifest, Manifests
 from workflows_dagster.lib.ingest.source import Source
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -26,14 +29,21 @@ class Discovery:
 
 def discover(catalog: Catalog) -> Discovery:
     """Lists every source; one that cannot be listed does not keep the others from it."""
-    files: dict[str, list[FileVersion]] = {}
+    return Discovery(*_ask(catalog.sources, list_files))
+
+
+def _ask(
+    sources: Iterable[Source], question: Callable[[Source], _Answer]
+) -> tuple[dict[str, _Answer], dict[str, WorkflowError]]:
+    """The answer of each source, and the errors of those that failed, by source."""
+    answers: dict[str, _Answer] = {}
     failures: dict[str, WorkflowError] = {}
-    for source in catalog.sources:
+    for source in sources:
         try:
-            files[source.name] = list_files(source)
+            answers[source.name] = question(source)
         except WorkflowError as error:
             failures[source.name] = error
-    return Discovery(files, failures)
+    return answers, failures
 
 
 @dataclass(frozen=True)
@@ -165,16 +175,8 @@ class Commits:
 
 def look_for_commits(catalog: Catalog) -> Commits:
     """Asks for the newest commit of every location in lakeFS; a server that fails does not hide the others."""
-    newest: dict[str, str] = {}
-    failures: dict[str, WorkflowError] = {}
-    for source in in_lakefs(catalog).sources:
-        try:
-            commit = last_commit(source)
-        except WorkflowError as error:
-            failures[source.name] = error
-        else:
-            newest |= {source.name: commit} if commit else {}
-    return Commits(newest, failures)
+    found, failures = _ask(in_lakefs(catalog).sources, last_commit)
+    return Commits({source: commit for source, commit in found.items() if commit}, failures)
 
 
 def in_lakefs(catalog: Catalog) -> Catalog:

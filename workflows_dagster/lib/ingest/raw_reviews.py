@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
 from workflows_dagster.lib.errors import SourceUnreadableError
-from workflows_dagster.lib.ingest.locations import FileVersion, label, open_file, reaching, stat_file
+from workflows_dagster.lib.ingest.locations import FileVersion, open_file, reaching, short_name, stat_file
 from workflows_dagster.lib.ingest.manifests import Manifest
 from workflows_dagster.lib.ingest.mapping import map_rows
 from workflows_dagster.lib.ingest.rows import BrokenRow, Row
@@ -106,7 +106,7 @@ def read_batch(manifest: Manifest, source: Source, settings: IngestSettings, fol
         pq.ParquetWriter(folder / REJECTS_FILE, REJECT, compression="zstd") as rejects,
     ):
         for file in manifest.files:
-            name, counts = label(source, file.uri), Counter[str]()
+            name, counts = short_name(source, file.uri), Counter[str]()
             rows = read_file(source, file)
             while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
                 left = None if settings.limit is None else max(0, settings.limit - counts["rows_in"])
@@ -141,7 +141,7 @@ def read_file(source: Source, file: FileVersion) -> Iterator[Row | BrokenRow]:
         SourceUnreadableError: It is missing, has changed, is cut, is of another format or lacks a column.
     """
     _require_unchanged(source, file)
-    name = label(source, file.uri)
+    name = short_name(source, file.uri)
     with reaching(source, name), open_file(source, file.uri) as content:
         if file.size:
             yield from source.rows(content, name)

@@ -64,18 +64,8 @@ class Columns(Described):
 
     def names(self) -> list[str]:
         """Names of all mapped columns, each once, in a fixed order."""
-        single = [
-            self.text,
-            self.id,
-            self.title,
-            self.stars,
-            self.label,
-            self.language,
-            self.product,
-            self.author,
-            self.created_at,
-        ]
-        return list(dict.fromkeys([name for name in single if name is not None] + list(self.group)))
+        single = [name for field, name in self if field != "group" and name is not None]
+        return list(dict.fromkeys([*single, *self.group]))
 
 
 class Thresholds(Described):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from workflows_dagster.lib.errors import ConfigurationError, SourceUnreadableError
-from workflows_dagster.lib.ingest.locations import label, list_files, stat_file
+from workflows_dagster.lib.ingest.locations import list_files, short_name, stat_file
 from workflows_dagster.lib.ingest.manifests import Manifest
 from workflows_dagster.lib.ingest.options import Options
 from workflows_dagster.lib.ingest.raw_reviews import IngestSettings, read_batch
@@ -20,7 +20,7 @@ def source(location: object, **fields: Any) -> Source:
 
 
 def names(described: Source) -> list[str]:
-    return [label(described, file.uri) for file in list_files(described)]
+    return [short_name(described, file.uri) for file in list_files(described)]
 
 
 @pytest.fixture
