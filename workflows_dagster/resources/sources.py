@@ -107,7 +107,7 @@ class SourcesResource(dg.ConfigurableResource["SourcesResource"]):
             instance.add_dynamic_partitions(request.partitions_def_name, list(request.partition_keys))
         return plan
 
-    def look(self, instance: dg.DagsterInstance, now_s: float) -> Plan:
+    def plan_settled(self, instance: dg.DagsterInstance, now_s: float) -> Plan:
         """Puts the files that have stopped growing into batches; their partitions are not registered yet.
 
         Sources in lakeFS are left to `take`.

@@ -24,7 +24,7 @@ def ingest_new_files_sensor(
 
     What was seen is recorded by the manifests, what was started by the instance; the cursor only says how it stands.
     """
-    plan = sources.look(context.instance, time.time())
+    plan = sources.plan_settled(context.instance, time.time())
     for source, error in plan.failures.items():
         context.log.error("source %s was passed over: %s", source, error)
     keys = unstarted(context.instance, [batch.key for batch in plan.batches])

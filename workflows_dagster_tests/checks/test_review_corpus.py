@@ -13,7 +13,7 @@ from workflows_dagster.lib.cleaning.corpus import CorpusReport
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 
 Row = dict[str, Any]
-JUDGES = {audit.name.removeprefix("review_corpus_"): audit.judge for audit in REVIEW_CORPUS}
+JUDGES = {audit.name: audit.judge for audit in REVIEW_CORPUS}
 NOTHING: Row = {
     **dict.fromkeys(("rows_in", "rows_kept", "rows_left_out", "relabelled_near_duplicates"), 0),
     **{name: {} for name in ("rows_duplicate", "left_out_sources", "sources", "labels", "label_sources", "languages")},

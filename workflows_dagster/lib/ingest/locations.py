@@ -182,7 +182,7 @@ def reaching(source: Source, what: str, *also: type[Exception]) -> Generator[Non
         yield
     except (SourceUnreadableError, MissingExtraError):
         raise
-    except (*transport_errors(), *also) as error:
+    except (*_transport_errors(), *also) as error:
         raise SourceUnreadableError(
             f"{what} of source {source.name} cannot be read",
             given=f"{type(error).__name__}: {error}",
@@ -191,7 +191,7 @@ def reaching(source: Source, what: str, *also: type[Exception]) -> Generator[Non
         ) from error
 
 
-def transport_errors() -> tuple[type[Exception], ...]:
+def _transport_errors() -> tuple[type[Exception], ...]:
     """What file systems and decompressors raise where bytes cannot be read; not all of it is an OSError."""
     kinds: list[type[Exception]] = [OSError, EOFError, zlib.error, pa.ArrowException]
     # Only a client that was imported can have raised.
