@@ -33,7 +33,7 @@ class Batching(Described):
 class Catalog(Described):
     """All sources, and how their files are batched."""
 
-    sources: tuple[AnySource, ...] = Field(min_length=1, description="The sources.")
+    sources: tuple[AnySource, ...] = Field(description="The sources.")
     batching: Batching = Field(default_factory=Batching, description="How files are grouped into batches.")
 
     @model_validator(mode="after")
@@ -91,7 +91,7 @@ def _parse(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise _refused(path, "the file", type(document).__name__, "a mapping with the key sources")
     sources = document.get("sources")
-    if not isinstance(sources, list) or not all(isinstance(source, dict) for source in sources):
+    if not isinstance(sources, list) or not sources or not all(isinstance(source, dict) for source in sources):
         raise _refused(path, "sources", type(sources).__name__, "a list of mappings, one for each source")
     return document
 
@@ -132,8 +132,8 @@ def _explain(path: Path, document: dict[str, Any], error: ValidationError) -> Co
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         where.append("format")
         given, expected = context.get("tag"), f"one of {', '.join(FORMATS)}"
-    elif not isinstance(given, str | int | float | bool | None):
-        # A whole source or its options may hold secrets; a single field's value does not.
+    elif "storage_options" in where or not isinstance(given, str | int | float | bool | None):
+        # A whole source or its storage options may hold secrets; the value of any other field does not.
         given = context.get("given", "(see the file)")
     more = f" ({len(others)} more problems in this file)" if others else ""
     subject, field = where[0] if where else "the file", ".".join(where[1:])

@@ -75,6 +75,7 @@ def test_format_decides_the_defaults(tmp_path: Path) -> None:
         (SOURCE, "[1]", r"a mapping with the key sources"),
         (SOURCE, "sources: []", r"sources"),
         (SOURCE, "sources: [", r"cannot be read"),
+        ("{text: text}", "{text: text}\n    storage_options: hunter2", r"source shop: storage_options.*a mapping"),
         ("format: csv", "format: csv\n    delimiter: ab", r"source shop: delimiter.*'ab'"),
     ],
 )
@@ -82,6 +83,7 @@ def test_mistake_is_explained_with_source_and_field(tmp_path: Path, change: str,
     with pytest.raises(ConfigurationError, match=message) as caught:
         load_catalog(write(tmp_path, SOURCE.replace(change, to)))
     assert "hunter2" not in str(caught.value)
+    assert "more problems" not in str(caught.value)
 
 
 def test_field_that_is_left_blank_is_unset(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from workflows_dagster.lib.ingest.manifests import Manifest
 from workflows_dagster.lib.ingest.options import Options
 from workflows_dagster.lib.ingest.raw_reviews import IngestSettings, read_batch
 from workflows_dagster.lib.ingest.source import Source
-from workflows_dagster_tests.lib.ingest import described as a
+from workflows_dagster_tests.lib.ingest.described import source as shop
 
 
 def source(location: object, **fields: Any) -> Source:
-    return a.source(location=str(location), columns={"text": "text"}, **fields)
+    return shop(location=str(location), columns={"text": "text"}, **fields)
 
 
 def names(described: Source) -> list[str]:

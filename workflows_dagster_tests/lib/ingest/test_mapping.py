@@ -10,11 +10,11 @@ import pytest
 from workflows_dagster.lib.ingest.mapping import Mapped, map_rows
 from workflows_dagster.lib.ingest.rows import BrokenRow, RejectReason, Row
 from workflows_dagster.lib.ingest.source import Source
-from workflows_dagster_tests.lib.ingest import described as a
+from workflows_dagster_tests.lib.ingest.described import source as shop
 
 
 def source(columns: dict[str, str], **fields: Any) -> Source:
-    return a.source(columns={"text": "text"} | columns, **fields)
+    return shop(columns={"text": "text"} | columns, **fields)
 
 
 def mapped(described: Source, *cells: Mapping[str, str | None], broken: tuple[BrokenRow, ...] = ()) -> Mapped:

@@ -20,7 +20,7 @@ from workflows_dagster.lib.ingest.manifests import Manifest
 from workflows_dagster.lib.ingest.raw_reviews import IngestSettings, read_batch
 from workflows_dagster.lib.ingest.rows import Row
 from workflows_dagster.lib.ingest.source import Source
-from workflows_dagster_tests.lib.ingest import described as a
+from workflows_dagster_tests.lib.ingest.described import source as shop
 
 STORABLE = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 ONE_LINE = st.characters(exclude_categories=["Cs"], exclude_characters="\0\t\r\n")
@@ -33,7 +33,7 @@ def tables(cell: st.SearchStrategy[str]) -> st.SearchStrategy[list[list[str]]]:
 
 
 def source(**fields: Any) -> Source:
-    return a.source(columns={"text": "b", "id": "a", "title": "c"}, **fields)
+    return shop(columns={"text": "b", "id": "a", "title": "c"}, **fields)
 
 
 def cells_of(content: bytes, described: Source) -> list[list[str | None]]:

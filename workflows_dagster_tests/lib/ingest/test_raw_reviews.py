@@ -21,7 +21,7 @@ from workflows_dagster.lib.ingest.raw_reviews import IngestReport, IngestSetting
 from workflows_dagster.lib.ingest.rows import BrokenRow, Row
 from workflows_dagster.lib.ingest.source import Source
 from workflows_dagster.lib.schema import RAW_REVIEW, REJECT
-from workflows_dagster_tests.lib.ingest import described as a
+from workflows_dagster_tests.lib.ingest.described import source as shop
 
 ROWS = [("1", "good"), ("2", "not, good"), ("3", "né\u2028e")]
 SUFFIX = {"gzip": ".gz", "zstd": ".zst", "none": ""}
@@ -51,7 +51,7 @@ def write(path: Path, kind: str, compression: str) -> None:
 
 
 def source(location: Path, **fields: Any) -> Source:
-    return a.source(location=str(location), **fields)
+    return shop(location=str(location), **fields)
 
 
 def ingest(described: Source, folder: Path, limit: int | None = None) -> IngestReport:
