@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError, model_validator
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.ingest.formats import FORMATS, AnySource
 from workflows_dagster.lib.ingest.lakefs_locations import is_in_lakefs, with_defaults
-from workflows_dagster.lib.ingest.options import resolve_references
 from workflows_dagster.lib.ingest.source import Described, Source
+from workflows_dagster.lib.ingest.storage_options import resolve_references
 
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
 

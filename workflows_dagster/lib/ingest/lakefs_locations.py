@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from glob import has_magic
 from typing import Any, Final
 
-from workflows_dagster.lib.ingest.options import Options
+from workflows_dagster.lib.ingest.storage_options import Options
 
 SCHEME: Final = "lakefs://"
 TIMEOUT_S: Final = 60.0

@@ -8,8 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic_core import PydanticCustomError
 
 from workflows_dagster.lib.errors import SourceUnreadableError
-from workflows_dagster.lib.ingest.options import Options
 from workflows_dagster.lib.ingest.rows import BrokenRow, Row
+from workflows_dagster.lib.ingest.storage_options import Options
 
 _NAMES, _NAME_CHARS = 50, 40
 """What an error shows of a header: in a file that has none, it is a row of data."""

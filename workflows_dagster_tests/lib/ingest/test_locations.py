@@ -9,9 +9,9 @@ import pytest
 from workflows_dagster.lib.errors import ConfigurationError, SourceUnreadableError
 from workflows_dagster.lib.ingest.locations import list_files, short_name, stat_file
 from workflows_dagster.lib.ingest.manifests import Manifest
-from workflows_dagster.lib.ingest.options import Options
 from workflows_dagster.lib.ingest.raw_reviews import IngestSettings, read_batch
 from workflows_dagster.lib.ingest.source import Source
+from workflows_dagster.lib.ingest.storage_options import Options
 from workflows_dagster_tests.lib.ingest.described import source as shop
 
 
