@@ -23,9 +23,8 @@ from typing import Any
 
 import pytest
 
-from workflows_dagster.lib.annotation.local_argilla.environment import prepare_interpreter
-from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla, local_argilla
 from workflows_dagster.lib.errors import ConfigurationError, WorkerFailedError
+from workflows_dagster.local_argilla.launch import LocalArgilla, local_argilla, prepare_interpreter
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from workflows_dagster.cli.opening import open_settings
 from workflows_dagster.cli.screen import console, refusing
-from workflows_dagster.lib.annotation.local_argilla.launch import DEFAULT_PORT, run_argilla
+from workflows_dagster.local_argilla.launch import DEFAULT_PORT, run_argilla
 
 
 def argilla(

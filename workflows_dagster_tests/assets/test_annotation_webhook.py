@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from workflows_dagster.cli import app
-from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla
+from workflows_dagster.local_argilla.launch import LocalArgilla
 from workflows_dagster_tests.lib.annotation.argilla_bench import ArgillaBench
 from workflows_dagster_tests.lib.annotation.desk_contract import make_round
 

@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 from workflows_dagster.definitions import build_definitions
-from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla
 from workflows_dagster.lib.sample.settings import SampleSettings
 from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
 from workflows_dagster.lib.schema import LABELS
+from workflows_dagster.local_argilla.launch import LocalArgilla
 from workflows_dagster.resources.annotation import ArgillaAnnotation
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import COMMIT_KEY, EmbeddedStore

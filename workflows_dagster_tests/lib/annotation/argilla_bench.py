@@ -8,7 +8,7 @@ from workflows_dagster.lib.annotation.argilla.desk import ArgillaDesk
 from workflows_dagster.lib.annotation.argilla.rounds import dataset_name
 from workflows_dagster.lib.annotation.argilla.server import ArgillaServer
 from workflows_dagster.lib.annotation.desk import FEELING
-from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla
+from workflows_dagster.local_argilla.launch import LocalArgilla
 from workflows_dagster_tests.argilla_server_fixture import Api, api
 from workflows_dagster_tests.lib.annotation.desk_contract import SOUNDNESS
 

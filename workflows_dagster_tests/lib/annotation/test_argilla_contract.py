@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla
+from workflows_dagster.local_argilla.launch import LocalArgilla
 from workflows_dagster_tests.lib.annotation import desk_contract as contract
 from workflows_dagster_tests.lib.annotation.argilla_bench import ArgillaBench
 

@@ -9,13 +9,13 @@ from workflows_dagster.lib.annotation.argilla import records
 from workflows_dagster.lib.annotation.argilla.desk import ArgillaDesk
 from workflows_dagster.lib.annotation.argilla.rounds import dataset_name
 from workflows_dagster.lib.annotation.desk import RoundState
-from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla, local_argilla
 from workflows_dagster.lib.errors import (
     AnnotationPermissionError,
     AnnotationUnavailableError,
     ConfigurationError,
     RoundUnknownError,
 )
+from workflows_dagster.local_argilla.launch import LocalArgilla, local_argilla
 from workflows_dagster_tests.lib.annotation.argilla_bench import ArgillaBench
 from workflows_dagster_tests.lib.annotation.desk_contract import TEXT, make_round
 from workflows_dagster_tests.lib.annotation.flaky_proxy import FlakyProxy, Trouble, flaky_proxy

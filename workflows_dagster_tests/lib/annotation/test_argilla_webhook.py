@@ -17,8 +17,8 @@ from workflows_dagster.lib.annotation.argilla.webhook import (
     listening,
     registered,
 )
-from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla
 from workflows_dagster.lib.errors import AnnotationPermissionError, ConfigurationError
+from workflows_dagster.local_argilla.launch import LocalArgilla
 from workflows_dagster_tests.lib.annotation.argilla_bench import ArgillaBench
 from workflows_dagster_tests.lib.annotation.desk_contract import make_round
 

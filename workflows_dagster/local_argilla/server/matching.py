@@ -1,9 +1,12 @@
-"""Text queries of the search box, matched against the fields of a record without a search index."""
+"""What the search needs beyond SQL: text queries of the search box, and cosine similarity of vectors."""
 
 import functools
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 _TOKEN = re.compile(r'([+-]?)"([^"]*)"|(\S+)')
 _OPERATORS = re.compile(r'[|()"]|~\d*$')
@@ -11,7 +14,7 @@ _OPERATORS = re.compile(r'[|()"]|~\d*$')
 
 @dataclass(frozen=True)
 class TextQuery:
-    """Patterns that must all be found in a text, and patterns of which none may be."""
+    """Patterns that must all occur in a text, and patterns that must not."""
 
     required: tuple[re.Pattern[str], ...]
     forbidden: tuple[re.Pattern[str], ...]
@@ -26,12 +29,12 @@ class TextQuery:
 
 @functools.lru_cache(maxsize=64)
 def parse(query: str) -> TextQuery:
-    """The meaning of a query: every word and every "phrase" is contained, no -word and no -"phrase" is.
+    """The patterns of a query: every word and "phrase" must occur, no -word and no -"phrase" may.
 
-    A word is found inside longer words too; word* only at the start of one.
+    A word also matches inside longer words; word* matches only at the start of one.
 
     Raises:
-        ValueError: It uses an operator of Elasticsearch that has no meaning here.
+        ValueError: It uses an operator of Elasticsearch that is not supported here.
     """
     required: list[re.Pattern[str]] = []
     forbidden: list[re.Pattern[str]] = []
@@ -69,7 +72,7 @@ def record_matches(fields: str, names: str, query: str) -> bool:
 
 
 def _text(value: object) -> str:
-    """What can be read in a field: the text itself, or every text within a chat or a custom field."""
+    """The text of a field, or all texts within a chat or a custom field."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict):
@@ -77,3 +80,37 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return "\n".join(map(_text, value))
     return "" if value is None else str(value)
+
+
+def most_similar(
+    rows: Sequence[tuple[object, str]], target: Sequence[float], *, limit: int, threshold: float | None = None
+) -> list[tuple[object, float]]:
+    """The records closest to a vector, with Elasticsearch's score for it: (1 + cosine) / 2.
+
+    Args:
+        rows: Id and vector, a JSON list, of each candidate. Vectors of length zero have no direction: left out.
+        target: The vector; the negated one finds the least similar.
+        limit: How many at most.
+        threshold: Least score.
+
+    Returns:
+        Id and score, best first; equals in the order given.
+
+    Raises:
+        ValueError: The target has another number of dimensions than the candidates, or no direction.
+    """
+    wanted = np.asarray(target, dtype=np.float64)
+    if not np.linalg.norm(wanted):
+        raise ValueError("a vector of zeros has no direction. Expected: at least one number other than 0.")
+    if not rows:
+        return []
+    vectors = np.asarray([json.loads(vector) for _, vector in rows], dtype=np.float64)
+    if vectors.shape[1] != wanted.size:
+        raise ValueError(f"the vector has {wanted.size} dimensions. Expected: {vectors.shape[1]}.")
+    lengths = np.linalg.norm(vectors, axis=1)
+    scores = np.full(len(rows), -np.inf)
+    pointing = lengths > 0
+    scores[pointing] = (1 + vectors[pointing] @ wanted / (lengths[pointing] * np.linalg.norm(wanted))) / 2
+    least = -np.inf if threshold is None else threshold
+    best = np.argsort(-scores, kind="stable")[:limit]
+    return [(rows[at][0], float(scores[at])) for at in best if pointing[at] and scores[at] >= least]

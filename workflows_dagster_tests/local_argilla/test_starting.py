@@ -5,12 +5,17 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from workflows_dagster.lib.annotation.local_argilla import environment
-from workflows_dagster.lib.annotation.local_argilla.credentials import prepare_credentials
-from workflows_dagster.lib.annotation.local_argilla.environment import find_uv, prepare_interpreter
-from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla, describe, local_argilla
 from workflows_dagster.lib.errors import AlreadyRunningError, ConfigurationError, WorkerFailedError
 from workflows_dagster.lib.process_guard import exclusive
+from workflows_dagster.local_argilla.credentials import prepare_credentials
+from workflows_dagster.local_argilla.launch import (
+    LocalArgilla,
+    clean_environment,
+    describe,
+    find_uv,
+    local_argilla,
+    prepare_interpreter,
+)
 
 if TYPE_CHECKING:
     import subprocess
@@ -70,12 +75,12 @@ def test_an_installation_that_fails_says_why(tmp_path: Path, monkeypatch: pytest
     assert len(said) == 1
 
 
-def test_variables_that_would_lead_the_server_astray_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_configure_argilla_or_python_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARGILLA_DATABASE_URL", "sqlite:///elsewhere.db")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     monkeypatch.setenv("LANG", "C.UTF-8")
 
-    found = environment.clean_environment()
+    found = clean_environment()
 
     assert found["LANG"] == "C.UTF-8"
     assert not [name for name in found if name.startswith(("ARGILLA_", "PYTHON"))]
@@ -90,5 +95,5 @@ def test_passwords_are_shown_only_for_accounts_made_just_now(tmp_path: Path) -> 
     assert credentials.annotators[0].password in "\n".join(describe(first))
     assert "Passwords are shown this once" in "\n".join(describe(first))
     assert credentials.owner.password not in "\n".join(describe(later))
-    assert "Mended 2 records" in "\n".join(describe(later))
+    assert "Repaired the state of 2 records" in "\n".join(describe(later))
     assert not [line for line in describe(first) if credentials.owner.api_key in line]

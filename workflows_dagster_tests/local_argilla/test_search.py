@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla
+from workflows_dagster.local_argilla.launch import LocalArgilla
 from workflows_dagster_tests.argilla_server_fixture import Api, ApiError, api
-from workflows_dagster_tests.lib.annotation.local_argilla.pilot import (
+from workflows_dagster_tests.local_argilla.pilot import (
     Item,
     Pilot,
     between,

@@ -18,7 +18,7 @@ class ThreadWorker(SimpleWorker):
 
 
 def start_worker() -> threading.Thread:
-    """Starts the thread; it ends with the process, and with it what waits in the queues, which are in memory."""
+    """Starts the thread. It ends with the process, and the queues with it: they are in memory."""
     worker = threading.Thread(target=_work, name="jobs", daemon=True)
     worker.start()
     return worker

@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workflows_dagster.lib.annotation.local_argilla.credentials import read_credentials
-from workflows_dagster.lib.annotation.local_argilla.launch import local_argilla
 from workflows_dagster.lib.errors import AlreadyRunningError, WorkerFailedError
+from workflows_dagster.local_argilla.credentials import read_credentials
+from workflows_dagster.local_argilla.launch import local_argilla
 from workflows_dagster_tests.argilla_server_fixture import Api, api
-from workflows_dagster_tests.lib.annotation.local_argilla.pilot import make_pilot
+from workflows_dagster_tests.local_argilla.pilot import make_pilot
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("argilla_environment")]
 
@@ -172,10 +172,10 @@ def test_a_kill_in_the_middle_of_a_push_loses_and_doubles_nothing(tmp_path: Path
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def test_states_left_behind_by_a_kill_are_mended_at_the_next_start(tmp_path: Path) -> None:
+def test_states_left_behind_by_a_kill_are_repaired_at_the_next_start(tmp_path: Path) -> None:
     with local_argilla(tmp_path, port=0, annotators=2) as server:
         owner = api(server, "owner")
-        pilot = make_pilot(owner, "mended", min_submitted=2)
+        pilot = make_pilot(owner, "repaired", min_submitted=2)
         ids = pilot.push(owner, [pilot.item(f"r{number}", "text") for number in range(3)])
         for name in ("annotator_1", "annotator_2"):
             api(server, name).answer(ids[0], {"label": "positive"})

@@ -1,5 +1,5 @@
 # pyright: reportMissingImports=false
-"""The SQLite database of the local server: made in one piece, opened so that a kill never harms it, mended at start."""
+"""The SQLite database of the local server: created, opened and repaired so that a kill at any time is safe."""
 
 import json
 import sqlite3
@@ -15,13 +15,13 @@ from argilla_server.database import ALEMBIC_CONFIG_FILE, AsyncSessionLocal
 from argilla_server.models import Record, User, UserRole, Vector, Workspace, WorkspaceUser
 from argilla_server.settings import settings
 from files import DATABASE, UNFINISHED
-from sql_search import register_sql_functions
+from search import register_sql_functions
 from sqlalchemy import Connection, Select, event
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import ORMExecuteState, Session, defaultload
 from sqlalchemy.pool import NullPool
 
-_MEND = """
+_REPAIR = """
 WITH due AS (
     SELECT records.id, CASE WHEN count(responses.id) >= json_extract(datasets.distribution, '$.min_submitted')
            THEN 'completed' ELSE 'pending' END AS status
@@ -33,7 +33,7 @@ UPDATE records SET status = due.status FROM due WHERE due.id = records.id AND du
 
 
 def migrate(home: Path) -> bool:
-    """Makes the tables where there are none; whether it did.
+    """Creates the tables if there are none; returns whether it did.
 
     Raises:
         SystemExit: The database was made by another version of Argilla.
@@ -59,20 +59,20 @@ def migrate(home: Path) -> bool:
     return False
 
 
-def mend(home: Path) -> int:
-    """Sets the states of records that a kill left behind their responses; how many it were.
+def repair(home: Path) -> int:
+    """Corrects the states of records that do not match their responses; returns how many were wrong.
 
-    The server commits a response first and the state of its record after that.
+    The server commits a response before the state of its record: a kill between the two leaves the old state.
     """
     with closing(sqlite3.connect(home / DATABASE)) as connection, connection:
-        connection.execute(_MEND)
+        connection.execute(_REPAIR)
         return connection.total_changes
 
 
 def keep_open(home: Path) -> sqlite3.Connection:
-    """Switches the write-ahead log on, in which readers never wait for a writer, and holds it.
+    """Turns on the write-ahead log, so that readers never wait for a writer; returns a connection to keep open.
 
-    Without a connection that stays, each request would be the last to close and would merge the log into the database.
+    Without it, each request would close the last connection, and SQLite would merge the log into the database.
     """
     connection = sqlite3.connect(home / DATABASE)
     connection.execute("PRAGMA journal_mode=WAL")
@@ -81,7 +81,7 @@ def keep_open(home: Path) -> sqlite3.Connection:
 
 
 def configure_sessions() -> None:
-    """Has every session open its own connection, so that the jobs' thread and the server never share one."""
+    """Gives every session a connection of its own, so that the thread of the jobs and the server never share one."""
     engine = create_async_engine(settings.database_url, poolclass=NullPool, **settings.database_engine_args)
     event.listen(engine.sync_engine, "connect", register_sql_functions)
     event.listen(engine.sync_engine, "begin", _begin)
@@ -90,18 +90,18 @@ def configure_sessions() -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Takes the lock for writing at once where a handler asks for SERIALIZABLE, which SQLite's driver ignores.
+    """Takes the write lock at once where a handler asks for SERIALIZABLE, which SQLite's driver ignores.
 
-    The server counts a record's responses and then writes its state: two of these must not run into each other.
+    The server counts the responses of a record and then writes its state; no two handlers may interleave in this.
     """
     if connection.get_execution_options().get("isolation_level") == "SERIALIZABLE":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _load_names_of_vectors(execution: ORMExecuteState) -> None:
-    """Loads what a vector is called wherever vectors are loaded.
+    """Loads the settings of vectors, which hold their names, wherever vectors are loaded.
 
-    Without it argilla-server 2.8.0 answers `GET /records/{id}` with 500 where a record has vectors: it forgets them.
+    argilla-server 2.8.0 forgets to, and answers `GET /records/{id}` with 500 for a record with vectors.
     """
     found = execution.statement
     if isinstance(found, Select) and any(entity["expr"] is Record for entity in found.column_descriptions):
@@ -109,7 +109,7 @@ def _load_names_of_vectors(execution: ORMExecuteState) -> None:
 
 
 async def ensure_accounts(credentials: Path, home: Path) -> list[str]:
-    """Creates the workspace and the users that the file names and the database lacks; the names of new users."""
+    """Creates the workspace and the users of the file that the database lacks; returns the names of the new users."""
     wanted: dict[str, Any] = json.loads(credentials.read_text("utf-8"))
     async with AsyncSessionLocal() as db:
         workspace = await Workspace.get_by(db, name=wanted["workspace"])

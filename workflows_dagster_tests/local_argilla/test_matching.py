@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows_dagster.lib.annotation.local_argilla.server.similarity import most_similar
-from workflows_dagster.lib.annotation.local_argilla.server.text_query import parse, record_matches
+from workflows_dagster.local_argilla.server.matching import most_similar, parse, record_matches
 
 WORDS = st.text("abcäßéЖ1", min_size=1, max_size=5)
 

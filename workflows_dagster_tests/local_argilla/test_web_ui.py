@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla
+from workflows_dagster.local_argilla.launch import LocalArgilla
 from workflows_dagster_tests.argilla_server_fixture import api
 from workflows_dagster_tests.headless_browser import Page, browser
-from workflows_dagster_tests.lib.annotation.local_argilla.pilot import make_pilot
+from workflows_dagster_tests.local_argilla.pilot import make_pilot
 
 pytestmark = pytest.mark.slow
 

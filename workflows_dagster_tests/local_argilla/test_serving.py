@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from workflows_dagster.lib.annotation.local_argilla.launch import LocalArgilla
+from workflows_dagster.local_argilla.launch import LocalArgilla
 from workflows_dagster_tests.argilla_server_fixture import Api, ApiError, api
-from workflows_dagster_tests.lib.annotation.local_argilla.pilot import make_pilot, terms, where
+from workflows_dagster_tests.local_argilla.pilot import make_pilot, terms, where
 
 pytestmark = pytest.mark.slow
 

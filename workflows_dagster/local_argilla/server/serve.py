@@ -8,9 +8,9 @@
 # ]
 # ///
 # pyright: reportMissingImports=false
-"""Serves the real argilla-server on loopback with SQLite alone; runs in an environment of its own.
+"""Serves the real argilla-server on loopback with SQLite alone, in the environment that the block above declares.
 
-The environment is the one that the block above names, locked in serve.py.lock. `local_argilla/launch.py` starts this.
+serve.py.lock locks that environment. `local_argilla/launch.py` starts this script.
 """
 
 import argparse
@@ -31,11 +31,11 @@ App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], A
 BUSY_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 3
 CONTENT_POLICY = "style-src 'self' 'unsafe-inline'; font-src 'self' data:"
-"""Keeps the UI from asking Google for its fonts: who annotates here is nobody else's business. The system's will do."""
+"""Keeps the UI from loading fonts from Google, which would tell Google who annotates; the system's fonts are used."""
 
 
 def main() -> None:
-    """Prepares the database, says so in a file, and serves until it is told to end."""
+    """Prepares the database, writes a report file, and serves until it is told to end."""
     asked = _arguments()
     os.chdir(asked.home)
     credentials = Path(CREDENTIALS)
@@ -51,7 +51,7 @@ def main() -> None:
 
     home = Path()
     first = database.migrate(home)
-    repaired = database.mend(home)
+    repaired = database.repair(home)
     kept = database.keep_open(home)
     database.configure_sessions()
     created = asyncio.run(database.ensure_accounts(credentials, home)) if first or asked.ensure_accounts else []

@@ -6,8 +6,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -16,10 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from workflows_dagster.lib.annotation.local_argilla.credentials import Credentials, prepare_credentials
-from workflows_dagster.lib.annotation.local_argilla.environment import SCRIPT, clean_environment, prepare_interpreter
 from workflows_dagster.lib.errors import ConfigurationError, WorkerFailedError
 from workflows_dagster.lib.process_guard import die_with_parent, exclusive
+from workflows_dagster.local_argilla.credentials import Credentials, prepare_credentials
 
 HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 6900
@@ -27,7 +26,10 @@ LOG_FILE: Final = "argilla.log"
 START_TIMEOUT_S: Final = 180.0
 STOP_TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.1
-_LOG_LINES: Final = 15
+_LINES_SHOWN: Final = 15
+_SCRIPT: Final = Path(__file__).parent / "server" / "serve.py"
+_FOREIGN: Final = ("ARGILLA_", "PYTHON", "VIRTUAL_ENV", "UV_PROJECT")
+"""Prefixes of variables that would configure the server, or uv, otherwise than is meant here."""
 
 Say = Callable[[str], None]
 
@@ -36,12 +38,12 @@ Say = Callable[[str], None]
 class LocalArgilla:
     """A server that answers.
 
-    Args:
-        url: Where.
+    Attributes:
+        url: Its address.
         home: Folder of its database, credentials and log.
         credentials: What opens it.
-        created: Names of the accounts that this start has made.
-        repaired_records: Records whose state a kill had left behind their responses, mended by this start.
+        created: Names of the accounts that this start created.
+        repaired_records: Records whose state this start corrected, after a kill between an answer and the state.
         process: The server.
     """
 
@@ -56,49 +58,10 @@ class LocalArgilla:
         """Waits as long as the server runs.
 
         Raises:
-            WorkerFailedError: It ended, which nobody had asked for.
+            WorkerFailedError: It ended by itself.
         """
         self.process.wait()
         raise _died(self.process, self.home)
-
-
-@contextmanager
-def local_argilla(
-    home: Path,
-    *,
-    port: int = DEFAULT_PORT,
-    annotators: int | None = None,
-    workspace: str | None = None,
-    say: Say = lambda _line: None,
-) -> Generator[LocalArgilla]:
-    """Runs the real argilla-server on loopback for as long as the context lasts.
-
-    Args:
-        home: Folder of everything it keeps; made where it is missing, readable by its owner only.
-        port: Port on 127.0.0.1; 0 takes a free one.
-        annotators: Makes sure of so many. Without it, the first start makes three and later ones none.
-        workspace: Name of the workspace, made where it is missing. Without it, the one of last time.
-        say: Told what takes long.
-
-    Raises:
-        ConfigurationError: No uv, the port is taken, or the credentials in the folder cannot be read.
-        AlreadyRunningError: Another server works on this folder.
-        WorkerFailedError: The environment could not be installed, or the server did not come up.
-    """
-    home = home.absolute()
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with exclusive(home), _scratch(home) as scratch, _listening(port) as listening:
-        interpreter = prepare_interpreter(say)
-        credentials = prepare_credentials(home, annotators=annotators, workspace=workspace)
-        url = f"http://{HOST}:{listening.getsockname()[1]}"
-        report = scratch / "report.json"
-        arguments = ["--home", str(home), "--url", url, "--report", str(report), "--socket", str(listening.fileno())]
-        if annotators is not None or workspace is not None:
-            arguments.append("--ensure-accounts")
-        with _running(interpreter, arguments, listening, home, scratch) as process:
-            _await_answer(process, url, home)
-            told = json.loads(report.read_text("utf-8"))
-            yield LocalArgilla(url, home, credentials, tuple(told["created"]), told["repaired_records"], process)
 
 
 def run_argilla(
@@ -121,7 +84,7 @@ def run_argilla(
 
 
 def describe(server: LocalArgilla) -> list[str]:
-    """What a person must know once the server answers; passwords only of accounts made just now."""
+    """What a person must know once the server answers; passwords only of accounts that were just created."""
     made = [account for account in server.credentials.accounts if account.username in server.created]
     lines = [f"Argilla answers at {server.url} (workspace {server.credentials.workspace}, data in {server.home})"]
     if made:
@@ -129,14 +92,114 @@ def describe(server: LocalArgilla) -> list[str]:
         lines += [f"  {account.username:<{width}}  password {account.password}" for account in made]
         lines.append("Passwords are shown this once; they are kept, with the API keys, in credentials.json there.")
     if server.repaired_records:
-        lines.append(f"Mended {server.repaired_records} records whose state the last end had left behind.")
+        lines.append(f"Repaired the state of {server.repaired_records} records after an unclean end.")
     lines.append("Good for pilots of a few thousand records on this machine; production uses a full Argilla.")
     return [*lines, "Ctrl-C ends it."]
 
 
 @contextmanager
+def local_argilla(
+    home: Path,
+    *,
+    port: int = DEFAULT_PORT,
+    annotators: int | None = None,
+    workspace: str | None = None,
+    say: Say = lambda _line: None,
+) -> Generator[LocalArgilla]:
+    """Runs the real argilla-server on loopback for as long as the context lasts.
+
+    Args:
+        home: Folder of everything it keeps; created if it is missing, readable by its owner only.
+        port: Port on 127.0.0.1; 0 takes a free one.
+        annotators: The least number of annotators. None: three at the first start, later those that there are.
+        workspace: Name of the workspace, created if it is missing. None: the one of the last start.
+        say: Is told what takes long.
+
+    Raises:
+        ConfigurationError: No uv, the port is taken, or the credentials in the folder cannot be read.
+        AlreadyRunningError: Another server works on this folder.
+        WorkerFailedError: The environment could not be installed, or the server did not come up.
+    """
+    home = home.absolute()
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with exclusive(home), _scratch(home) as scratch, _listening(port) as listening:
+        interpreter = prepare_interpreter(say)
+        credentials = prepare_credentials(home, annotators=annotators, workspace=workspace)
+        url = f"http://{HOST}:{listening.getsockname()[1]}"
+        report = scratch / "report.json"
+        arguments = ["--home", str(home), "--url", url, "--report", str(report), "--socket", str(listening.fileno())]
+        if annotators is not None or workspace is not None:
+            arguments.append("--ensure-accounts")
+        with _running(interpreter, arguments, listening, home, scratch) as process:
+            _await_answer(process, url, home)
+            told = json.loads(report.read_text("utf-8"))
+            yield LocalArgilla(url, home, credentials, tuple(told["created"]), told["repaired_records"], process)
+
+
+def prepare_interpreter(say: Say) -> Path:
+    """The interpreter of the server's environment, which is installed first if it is missing.
+
+    Only the installation needs PyPI (or a filled cache of uv); serve.py.lock fixes what is installed.
+
+    Raises:
+        ConfigurationError: There is no uv.
+        WorkerFailedError: The installation failed; with the end of uv's output.
+    """
+    uv = find_uv()
+    sync = ["sync", "--script", str(_SCRIPT), "--frozen", "--python", sys.executable, "--compile-bytecode"]
+    if _run(uv, *sync, "--offline").returncode:
+        say("Installing the Argilla server into an environment of its own: once, about 450 MB, from PyPI ...")
+        _check(_run(uv, *sync), "the environment of the Argilla server could not be installed")
+    found = _run(uv, "python", "find", "--script", str(_SCRIPT))
+    _check(found, "uv does not find the environment that it has just made")
+    return Path(found.stdout.strip())
+
+
+def find_uv() -> Path:
+    """The uv to use: the one that runs this, beside this interpreter, on PATH, or where the Makefile puts it.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    beside = Path(sys.executable).parent / "uv"
+    of_makefile = Path(sys.prefix).parent / ".uv" / "bin" / "uv"
+    candidates = [os.environ.get("UV"), beside, shutil.which("uv"), of_makefile]
+    for candidate in candidates:
+        if candidate and os.access(candidate, os.X_OK):
+            return Path(candidate)
+    raise ConfigurationError(
+        "uv was not found; it makes the environment of the Argilla server",
+        given=[str(candidate) for candidate in candidates if candidate],
+        expected="uv on PATH or beside Python",
+        remedy="run `make setup`, which brings it along, or `pip install uv`",
+    )
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment of this process without variables that would configure the server or uv."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    return {**kept, "UV_PYTHON_DOWNLOADS": "never"}
+
+
+def _run(uv: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [uv, *arguments], capture_output=True, text=True, check=False, env=clean_environment(), stdin=subprocess.DEVNULL
+    )
+
+
+def _check(process: "subprocess.CompletedProcess[str]", problem: str) -> None:
+    if process.returncode:
+        raise WorkerFailedError(
+            problem,
+            given="uv ended with: " + "\n".join(process.stderr.splitlines()[-_LINES_SHOWN:]),
+            expected="PyPI, or a mirror that uv knows, within reach the first time",
+            remedy="correct what uv names and start again; once installed, it needs no network",
+        )
+
+
+@contextmanager
 def _scratch(home: Path) -> Generator[Path]:
-    """An empty folder for temporary files, gone afterwards; what a kill left there goes first."""
+    """An empty folder for temporary files, removed afterwards; leftovers of a kill are removed first."""
     scratch = home / "tmp"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
@@ -148,7 +211,7 @@ def _scratch(home: Path) -> Generator[Path]:
 
 @contextmanager
 def _listening(port: int) -> Generator[socket.socket]:
-    """The listening socket, which the server inherits: a port that is taken shows at once, and no other can slip in."""
+    """The listening socket, which the server inherits: a taken port shows at once, and nobody can take it meanwhile."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -172,7 +235,7 @@ def _running(
     """The server's process, which ends with this context, and with this process however that ends."""
     with (home / LOG_FILE).open("ab") as log:
         process = subprocess.Popen(
-            [interpreter, "-s", SCRIPT, *arguments],
+            [interpreter, "-s", _SCRIPT, *arguments],
             cwd=home,
             env={**clean_environment(), "TMPDIR": str(scratch)},
             stdin=subprocess.DEVNULL,
@@ -183,7 +246,7 @@ def _running(
             start_new_session=True,
             preexec_fn=partial(die_with_parent, os.getpid()),
         )
-    # From here on the port is the server's: when it dies, callers are refused instead of left waiting.
+    # From here on only the server holds the port: when it dies, callers are refused instead of left waiting.
     listening.close()
     try:
         yield process
@@ -203,11 +266,11 @@ def _await_answer(process: "subprocess.Popen[bytes]", url: str, home: Path) -> N
         if process.poll() is not None:
             raise _died(process, home)
         try:
-            with urllib.request.urlopen(f"{url}/api/v1/status", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
+            urllib.request.urlopen(f"{url}/api/v1/status", timeout=5).close()
+        except OSError:
             time.sleep(_POLL_S)
+        else:
+            return
     raise WorkerFailedError(
         "the local Argilla did not come up",
         given=f"no answer within {START_TIMEOUT_S:g} s; its log ends: {_log_end(home)}",
@@ -226,14 +289,14 @@ def _died(process: "subprocess.Popen[bytes]", home: Path) -> WorkerFailedError:
 
 
 def _log_end(home: Path) -> str:
-    return "\n".join((home / LOG_FILE).read_text("utf-8", "replace").splitlines()[-_LOG_LINES:]) or "(empty)"
+    return "\n".join((home / LOG_FILE).read_text("utf-8", "replace").splitlines()[-_LINES_SHOWN:]) or "(empty)"
 
 
 @contextmanager
 def _signals_as_interrupt() -> Generator[None]:
-    """Has SIGTERM and SIGHUP do what Ctrl-C does, and Ctrl-C that for certain, whatever a library made of it.
+    """Makes SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, whatever handler a library has installed.
 
-    What this process was started to ignore stays ignored, as SIGHUP under nohup.
+    Signals that this process was started to ignore stay ignored, as SIGHUP under nohup.
     """
 
     def interrupt(_number: int, _frame: object) -> None:

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from workflows_dagster.lib.annotation.local_argilla.credentials import prepare_credentials, read_credentials
 from workflows_dagster.lib.errors import ConfigurationError
+from workflows_dagster.local_argilla.credentials import prepare_credentials, read_credentials
 
 
 def test_a_new_home_gets_an_owner_and_three_annotators_in_a_private_file(tmp_path: Path) -> None:

@@ -27,9 +27,7 @@ def test_argilla_keeps_its_data_in_the_folder_of_the_deployment(
     (tmp_path / "argilla").mkdir()
     (tmp_path / "argilla" / "credentials.json").write_text("broken", "utf-8")
     # Refused before anything starts, by the file that it found there.
-    monkeypatch.setattr(
-        "workflows_dagster.lib.annotation.local_argilla.launch.prepare_interpreter", lambda _say: Path("unused")
-    )
+    monkeypatch.setattr("workflows_dagster.local_argilla.launch.prepare_interpreter", lambda _say: Path("unused"))
 
     ended = CliRunner().invoke(app, ["argilla", "--port", "0"])
 
