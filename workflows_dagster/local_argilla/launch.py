@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from workflows_dagster.lib.errors import ConfigurationError, WorkerFailedError
 from workflows_dagster.lib.process_guard import die_with_parent, exclusive
@@ -261,22 +262,26 @@ def _running(
 
 
 def _await_answer(process: "subprocess.Popen[bytes]", url: str, home: Path) -> None:
-    give_up = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < give_up:
+    def ask() -> None:
         if process.poll() is not None:
             raise _died(process, home)
-        try:
-            urllib.request.urlopen(f"{url}/api/v1/status", timeout=5).close()
-        except OSError:
-            time.sleep(_POLL_S)
-        else:
-            return
-    raise WorkerFailedError(
-        "the local Argilla did not come up",
-        given=f"no answer within {START_TIMEOUT_S:g} s; its log ends: {_log_end(home)}",
-        expected=f"an answer at {url}/api/v1/status",
-        remedy=f"look into {home / LOG_FILE}, then start again",
+        urllib.request.urlopen(f"{url}/api/v1/status", timeout=5).close()
+
+    patiently = Retrying(
+        retry=retry_if_exception_type(OSError),
+        stop=stop_after_delay(START_TIMEOUT_S),
+        wait=wait_fixed(_POLL_S),
+        reraise=True,
     )
+    try:
+        patiently(ask)
+    except OSError as error:
+        raise WorkerFailedError(
+            "the local Argilla did not come up",
+            given=f"no answer within {START_TIMEOUT_S:g} s; its log ends: {_log_end(home)}",
+            expected=f"an answer at {url}/api/v1/status",
+            remedy=f"look into {home / LOG_FILE}, then start again",
+        ) from error
 
 
 def _died(process: "subprocess.Popen[bytes]", home: Path) -> WorkerFailedError:

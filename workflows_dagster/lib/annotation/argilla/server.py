@@ -1,12 +1,13 @@
-"""The way to an Argilla server: one connection for one piece of work, and errors that say what to do."""
+"""The connection to an Argilla server, and its failures as errors that say what to do."""
 
-import time
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from workflows_dagster.lib.annotation.libraries import load
 from workflows_dagster.lib.errors import (
@@ -23,26 +24,26 @@ NEXT_MAJOR: Final = 3
 _FEATURE: Final = "annotation with Argilla"
 _PAUSE_S: Final = 0.5
 _UNREACHED: Final = frozenset({502, 503, 504})
-"""What a proxy answers for a server that it does not reach."""
+"""What a proxy answers when it does not reach the server."""
 
 _Found = TypeVar("_Found")
 
 
 class AnnotationMissingError(AnnotationError, LookupError):
-    """Something that is not, or no longer, on the annotation server."""
+    """The annotation server does not have, or no longer has, what was asked for."""
 
 
 @dataclass(frozen=True)
 class ArgillaServer:
-    """Where an Argilla server is and how it is asked.
+    """An Argilla server, and how it is asked.
 
     Attributes:
         url: Its address.
-        api_key: Opens it; never shown.
-        workspace: Name of the workspace that rounds are put into.
-        create: Whether a missing workspace is made.
+        api_key: The key of its user; never shown.
+        workspace: Name of the workspace of the rounds.
+        create: Whether a missing workspace is created.
         timeout_s: Longest wait for one answer.
-        attempts: How often a request is made that gets no answer; refusals are not repeated.
+        attempts: How often a request is made that gets no answer, at least 1; refused requests are not repeated.
     """
 
     url: str
@@ -53,7 +54,7 @@ class ArgillaServer:
     attempts: int = 4
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be an address, without ever showing what could be a password in it."""
+        """Refuses what is no address of a server, without showing a password that it may hold."""
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
             raise ConfigurationError(
@@ -71,7 +72,7 @@ class ArgillaServer:
             AnnotationUnavailableError: No answer.
             AnnotationPermissionError: The key is refused.
             AnnotationVersionError: Something else answers, or another version.
-            ConfigurationError: The workspace is missing and not to be made.
+            ConfigurationError: The workspace is missing and not to be created.
             MissingExtraError: The client is not installed.
         """
         with warnings.catch_warnings():
@@ -79,7 +80,7 @@ class ArgillaServer:
             warnings.simplefilter("ignore", DeprecationWarning)
             argilla = load("argilla", _FEATURE)
         self.patiently(self._check_version)
-        # The client asks the same, and leaves its socket open where the key is refused.
+        # The client checks it too, but leaves its socket open where the key is refused.
         self.patiently(self._check_key)
         client = self.patiently(
             lambda: argilla.Argilla(api_url=self.url, api_key=self.api_key, timeout=self.timeout_s, retries=0)
@@ -90,23 +91,21 @@ class ArgillaServer:
             client.http_client.close()
 
     def patiently(self, action: Callable[[], _Found]) -> _Found:
-        """What the action returns, repeated while no answer comes.
+        """The result of an action, which is repeated while the server does not answer.
 
         Args:
             action: Asks the server; asking twice must do no more than asking once.
         """
-        failure: WorkflowError | None = None
-        for attempt in range(self.attempts):
-            if attempt:
-                time.sleep(_PAUSE_S * 2 ** (attempt - 1))
-            try:
-                return self._translated(action)
-            except AnnotationUnavailableError as error:
-                failure = error
-        raise failure or ValueError("attempts must be at least 1")
+        attempts = Retrying(
+            retry=retry_if_exception_type(AnnotationUnavailableError),
+            stop=stop_after_attempt(self.attempts),
+            wait=wait_exponential(multiplier=_PAUSE_S),
+            reraise=True,
+        )
+        return attempts(self._translated, action)
 
     def _translated(self, action: Callable[[], _Found]) -> _Found:
-        """What the action returns; what goes wrong is raised as an error of this project."""
+        """The result of an action; its failures are raised as errors of this project."""
         httpx = load("httpx", _FEATURE)
         client_error = load("argilla._exceptions._base", _FEATURE).ArgillaError
         try:
@@ -115,7 +114,7 @@ class ArgillaServer:
             raise self._error(error, httpx) from None
 
     def _error(self, error: BaseException, httpx: Any) -> WorkflowError:
-        """Without its cause on purpose: the frames of the client hold the key."""
+        """The error of this project; it is raised without a cause, because the frames of the client hold the key."""
         # The client wraps what httpx raises in several ways, and loses the status in some.
         found = _first(error, (httpx.TransportError, httpx.HTTPStatusError))
         if isinstance(found, httpx.HTTPStatusError):
@@ -209,7 +208,7 @@ class Connection:
     """An open connection.
 
     Attributes:
-        server: What it leads to.
+        server: The server.
         argilla: The client's module.
         client: The client.
         workspace: The workspace of the rounds.
@@ -221,11 +220,11 @@ class Connection:
     workspace: Any
 
     def ask(self, action: Callable[[], _Found]) -> _Found:
-        """What an action of the client returns; see `ArgillaServer.patiently`."""
+        """The result of an action of the client; see `ArgillaServer.patiently`."""
         return self.server.patiently(action)
 
     def call(self, method: str, path: str, body: object = None, **query: object) -> Any:
-        """The JSON of a call that the client has no method for, or whose answer it cuts short."""
+        """The JSON answer to a call that the client has no method for, or whose answer it shortens."""
 
         def call() -> Any:
             answer = self.client.http_client.request(method, f"/api/v1{path}", json=body, params=query)
@@ -236,7 +235,7 @@ class Connection:
 
 
 def _version(answer: Any) -> tuple[int, ...] | None:
-    """Major and minor version, or None where the answer tells none."""
+    """Major and minor version, or None if the answer has none."""
     try:
         return tuple(int(part) for part in str(answer.json()["version"]).split(".")[:2])
     except (ValueError, KeyError, TypeError):
@@ -244,7 +243,7 @@ def _version(answer: Any) -> tuple[int, ...] | None:
 
 
 def _first(error: BaseException | None, kinds: tuple[type[BaseException], ...]) -> Any:
-    """The first error of some kinds among an error and what it was raised from, or None."""
+    """The first error of these kinds in the chain of an error and its causes, or None."""
     while error is not None and not isinstance(error, kinds):
         error = error.__cause__ or error.__context__
     return error
