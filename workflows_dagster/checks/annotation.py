@@ -1,18 +1,15 @@
 """What must hold of the pilot and of the labels before they are published."""
 
-import json
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, LABELS_FILE
-from workflows_dagster.lib.annotation.drawing import DISPUTED, SUSPECT, draw_test
-from workflows_dagster.lib.annotation.gate import Gate, Standing, gate_of
-from workflows_dagster.lib.annotation.informative import RANDOM
-from workflows_dagster.lib.annotation.request import REQUEST_FILE
+from workflows_dagster.lib.annotation.gate import Gate, Standing
+from workflows_dagster.lib.annotation.records import PilotLabels, PilotRequest, PilotSample
 from workflows_dagster.lib.annotation.sample import ANSWERED_FILE, PILOT_FILE, labelled
-from workflows_dagster.lib.artifact import REPORT_FILE
+from workflows_dagster.lib.annotation.strata import DISPUTED, RANDOM, SUSPECT, draw_test
 from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.schema import LABELS
 
@@ -28,7 +25,7 @@ def _pilot_from_train_and_test(folder: Path) -> Verdict:
 
 
 def _pilot_covers_strata(corpus: Path, folder: Path) -> Verdict:
-    """Every stratum of a split was asked about, now or in an earlier round, as far as there are rows to ask."""
+    """Every stratum of a split has been asked about, now or in an earlier round."""
     keys = ["split", "stratum"]
     reviews = _reviews_in_order(corpus, folder)
     strata = reviews.select(keys).unique()
@@ -41,7 +38,7 @@ def _pilot_covers_strata(corpus: Path, folder: Path) -> Verdict:
 
 
 def _test_rows_are_random(corpus: Path, folder: Path) -> Verdict:
-    """They are drawn once more, from ids and strata alone: no text and no model can have had a say."""
+    """Draws them again, from ids and strata alone: neither texts nor a model can have changed the draw."""
     answered = pl.read_parquet(folder / ANSWERED_FILE)
     test = _reviews_in_order(corpus, folder).filter(pl.col("split") == "test")
     pilot = pl.scan_parquet(folder / PILOT_FILE).filter(pl.col("split") == "test").select("review_id", "pick").collect()
@@ -53,7 +50,7 @@ def _test_rows_are_random(corpus: Path, folder: Path) -> Verdict:
 
 
 def _pilot_asks_nothing_settled(folder: Path) -> Verdict:
-    """Only what people disputed, or answered against a model that is sure, is put before them once more."""
+    """Only what people disputed, or what a model is sure they got wrong, is asked again."""
     pilot = pl.scan_parquet(folder / PILOT_FILE).select("review_id", "pick")
     again = pilot.join(pl.scan_parquet(folder / ANSWERED_FILE), on="review_id", how="semi").collect()
     settled = again.filter(~pl.col("pick").is_in([DISPUTED, SUSPECT])).height
@@ -63,12 +60,12 @@ def _pilot_asks_nothing_settled(folder: Path) -> Verdict:
 
 def _reviews_in_order(corpus: Path, folder: Path) -> pl.DataFrame:
     """The reviews that the pilot of a folder was drawn from, in the order of its draw."""
-    report = json.loads((folder / REPORT_FILE).read_text("utf-8"))
-    return labelled(pl.scan_parquet(corpus / _REVIEWS), report["language_ratio"], report["seed"])
+    sample = PilotSample.read(folder)
+    return labelled(pl.scan_parquet(corpus / _REVIEWS), sample.language_ratio, sample.seed)
 
 
 def _request_names_pilot(pilot: Path, folder: Path) -> Verdict:
-    asked = json.loads((folder / REQUEST_FILE).read_text("utf-8"))["rows"]
+    asked = PilotRequest.read(folder).rows
     rows = _count(pl.scan_parquet(pilot / PILOT_FILE))
     return Verdict(asked == rows, f"{asked} questions asked of a pilot of {rows}", {"asked": asked, "rows": rows})
 
@@ -88,23 +85,19 @@ def _every_answer_counts(folder: Path) -> Verdict:
 
 
 def _agreement_suffices(folder: Path) -> Verdict:
-    """Judged where the figures are, whatever is done about it."""
-    gate = _gate(folder)
+    """Judged where the figures are, whatever follows from them."""
+    gate = PilotLabels.read(folder).gate
     return Verdict(gate.standing in {Standing.NO_ANSWERS, Standing.SUFFICIENT}, gate.sentence, _figures(gate))
 
 
 def _rests_on_agreement(labels: Path, folder: Path) -> Verdict:
     """No label that people do not agree on is trained on, and none at all where training is to be held back."""
-    gate = _gate(labels)
+    gate = PilotLabels.read(labels).gate
     earlier = pl.scan_parquet(labels / EARLIER_FILE)
     carried = pl.scan_parquet(folder / _REVIEWS).filter(pl.col("label_source") == "human")
     human = _count(carried.join(earlier, on=["review_id", "label"], how="anti"))
     text = f"{gate.sentence.rstrip('.')}. {human} rows carry a human label"
     return Verdict(not gate.holds_back and (gate.trusted or not human), text, _figures(gate) | {"human_rows": human})
-
-
-def _gate(folder: Path) -> Gate:
-    return gate_of(json.loads((folder / REPORT_FILE).read_text("utf-8")))
 
 
 def _figures(gate: Gate) -> dict[str, str | int | float]:
@@ -116,7 +109,7 @@ def _figures(gate: Gate) -> dict[str, str | int | float]:
 def _same_rows_as_corpus(corpus: Path, folder: Path) -> Verdict:
     """Only label and label_source may differ."""
     kept = [name for name in pl.read_parquet_schema(corpus / _REVIEWS) if name not in {"label", "label_source"}]
-    # Column by column: the texts of a large corpus are never held beside the rest.
+    # Column by column, so that the texts of a large corpus are not in memory together with the rest.
     changed = [name for name in kept if not _column(corpus, name).equals(_column(folder, name), null_equal=True)]
     text = f"columns that differ from the corpus: {changed or 'none'}"
     return Verdict(not changed, text, {"columns_compared": len(kept), "columns_changed": len(changed)})

@@ -22,7 +22,7 @@ from workflows_dagster.settings import Settings, load_settings
 
 DEFAULT_PORT: Final = 6910
 _GATHER_S: Final = 1.0
-"""Messages within so long are one reason to look: a person answers, and so do others."""
+"""Time to wait after a message, so that messages close together cause one look."""
 
 
 def argilla_webhook(
@@ -36,7 +36,7 @@ def argilla_webhook(
     settings = load_settings()
     with refusing():
         annotation = _argilla_of(settings)
-        # A service manager ends it as Ctrl-C does, so that the webhook does not stay registered.
+        # SIGTERM ends it as Ctrl-C does, so that the webhook does not stay registered.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with project_instance(settings) as instance, listening(host, port) as listener:
             server = annotation.server()
@@ -50,7 +50,7 @@ def argilla_webhook(
 
 
 def look_once(people: PeopleAtWork, instance: dg.DagsterInstance, desk: AnnotationDesk) -> str:
-    """What a look at the round found, also where it could not be looked at: the sensor will look again."""
+    """The finding of one look at the round, or why there is none: the sensor looks again later."""
     try:
         found = people.record_closed_round(instance, desk)
     except (AnnotationUnavailableError, RoundUnknownError) as error:
@@ -62,7 +62,7 @@ def _look_whenever_heard(listener: Listener, instance: dg.DagsterInstance, desk:
     while True:
         listener.heard.wait()
         time.sleep(_GATHER_S)
-        # Before the look: what is answered meanwhile is another reason.
+        # Before the look: answers that come during it cause another one.
         listener.heard.clear()
         for people in (ANNOTATORS, REVIEWERS):
             console.print(escape(look_once(people, instance, desk)), highlight=False)

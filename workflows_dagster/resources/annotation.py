@@ -1,4 +1,4 @@
-"""Where people annotate, as a Dagster resource: one key, one class for each kind of desk."""
+"""Where people annotate, as a Dagster resource: one class for each kind of desk, under one key."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic import Field
 from workflows_dagster.lib.annotation.argilla.desk import ArgillaDesk
 from workflows_dagster.lib.annotation.argilla.server import ArgillaServer
 from workflows_dagster.lib.annotation.desk import AnnotationDesk
-from workflows_dagster.lib.annotation.files import FileDesk
+from workflows_dagster.lib.annotation.file_desk import FileDesk
 
 
 class AnnotationResource(dg.ConfigurableResource[AnnotationDesk], ABC):

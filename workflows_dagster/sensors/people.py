@@ -1,4 +1,4 @@
-"""Watches what people answer in the round of an asset, so that no worker waits for them."""
+"""Watches what people answer in a round, so that no worker waits for them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from workflows_dagster.lib.annotation.closing import Closing
-from workflows_dagster.lib.annotation.desk import AnnotationDesk, RoundStatus
+from workflows_dagster.lib.annotation.desk import AnnotationDesk, Deadline, RoundStatus
 from workflows_dagster.lib.errors import AnnotationUnavailableError, RoundUnknownError
 from workflows_dagster.resources.metadata import link_metadata, report_metadata
 
@@ -17,11 +16,11 @@ _DATA_VERSION: Final = "dagster/data_version"
 
 @dataclass(frozen=True)
 class PeopleAtWork:
-    """People whose answers are an asset that no run makes.
+    """People whose answers are an external asset: no run makes it.
 
     Attributes:
-        request: The asset that puts a round before them.
-        responses: The asset that is their answers.
+        request: The asset that requests a round.
+        responses: The asset of their answers.
     """
 
     request: str
@@ -30,49 +29,51 @@ class PeopleAtWork:
     def look(self, context: dg.SensorEvaluationContext, desk: AnnotationDesk) -> dg.SensorResult | dg.SkipReason:
         """Observes progress on the requested round, and materializes the answers once it closes.
 
-        The cursor names the round, what was answered and whether it was closed: each is reported once. A desk that does
-        not answer is asked again at the next tick; a refused key or another version fails the tick.
+        The cursor holds the round, the digest of the answers and whether it was closed, so that each is reported once.
+        A desk that does not answer is asked again at the next tick; a refused key or another version fails the tick.
         """
-        asked = self._asked(context.instance)
+        asked = self._requested(context.instance)
         if asked is None:
             return dg.SkipReason(f"no round was requested yet: materialize {self.request}")
-        round_id, closing = str(asked["annotation/round_id"]), _closing(asked)
+        round_id, deadline = str(asked["annotation/round_id"]), Deadline.from_metadata(asked)
         try:
             status = desk.status(round_id)
         except (RoundUnknownError, AnnotationUnavailableError) as error:
             context.log.warning("%s", error)
             return dg.SkipReason(str(error))
-        closed = closing.closes(status, datetime.now(UTC))
+        closed = deadline.closes(status, datetime.now(UTC))
         cursor = f"{round_id}:{status.digest}:{'closed' if closed else 'open'}"
         if cursor == context.cursor:
-            return dg.SkipReason(f"no new answers: {closing.sentence(status)}")
+            return dg.SkipReason(f"no new answers: {deadline.sentence(status)}")
         if closed and self._is_recorded(context.instance, status):
-            return dg.SensorResult(skip_reason=f"recorded before: {closing.sentence(status)}", cursor=cursor)
+            return dg.SensorResult(skip_reason=f"recorded before: {deadline.sentence(status)}", cursor=cursor)
         done = "materialized" if closed else "observed"
         # A tick that requests no run shows as skipped, so its reason says what the tick did.
         return dg.SensorResult(
-            skip_reason=f"{done}: {closing.sentence(status)}", asset_events=[self._event(status, closed)], cursor=cursor
+            skip_reason=f"{done}: {deadline.sentence(status)}",
+            asset_events=[self._event(status, closed)],
+            cursor=cursor,
         )
 
     def record_closed_round(self, instance: dg.DagsterInstance, desk: AnnotationDesk) -> str:
-        """Materializes the answers at once if the round is closed, and says how far people are.
+        """Materializes the answers at once if the round is closed; returns how far people are, as a sentence.
 
-        For whoever learns sooner than the sensor's next tick that somebody answered; the sensor sees that it was done.
+        For the webhook, which hears of an answer before the sensor's next tick. The sensor then sees that it was done.
 
         Raises:
             RoundUnknownError: The desk does not hold the round that was requested last.
             AnnotationUnavailableError: The desk does not answer.
         """
-        asked = self._asked(instance)
+        asked = self._requested(instance)
         if asked is None:
             return "no round was requested yet"
-        status, closing = desk.status(str(asked["annotation/round_id"])), _closing(asked)
-        if not closing.closes(status, datetime.now(UTC)):
-            return closing.sentence(status)
+        status, deadline = desk.status(str(asked["annotation/round_id"])), Deadline.from_metadata(asked)
+        if not deadline.closes(status, datetime.now(UTC)):
+            return deadline.sentence(status)
         if self._is_recorded(instance, status):
-            return f"recorded before: {closing.sentence(status)}"
+            return f"recorded before: {deadline.sentence(status)}"
         instance.report_runless_asset_event(self._event(status, closed=True))
-        return f"materialized: {closing.sentence(status)}"
+        return f"materialized: {deadline.sentence(status)}"
 
     def _is_recorded(self, instance: dg.DagsterInstance, status: RoundStatus) -> bool:
         """Whether the asset was last materialized with these answers of this round."""
@@ -90,16 +91,10 @@ class PeopleAtWork:
         # The tag makes the answers the data version: downstream wakes for changed answers only.
         return dg.AssetMaterialization(self.responses, metadata=metadata, tags={_DATA_VERSION: status.digest})
 
-    def _asked(self, instance: dg.DagsterInstance) -> Mapping[str, Any] | None:
-        """Metadata of the last request, where it put a round before anybody."""
+    def _requested(self, instance: dg.DagsterInstance) -> Mapping[str, Any] | None:
+        """Metadata of the last request; None where nobody was asked."""
         event = instance.get_latest_materialization_event(dg.AssetKey(self.request))
         if event is None or event.asset_materialization is None:
             return None
         asked = {name: value.value for name, value in event.asset_materialization.metadata.items()}
         return asked if "annotation/round_id" in asked else None
-
-
-def _closing(asked: Mapping[str, Any]) -> Closing:
-    """The terms of a round; a request of before there were deadlines has none."""
-    days, ratio = asked.get("annotation/deadline_days"), asked.get("annotation/deadline_minimum_ratio", 1.0)
-    return Closing(None if days is None else float(days), float(ratio))

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from workflows_dagster.cli import app
+from workflows_dagster.lib.annotation.desk import Deadline
 from workflows_dagster.local_argilla.launch import LocalArgilla
 from workflows_dagster_tests.lib.annotation.argilla_bench import ArgillaBench
 from workflows_dagster_tests.lib.annotation.desk_contract import make_round
@@ -47,7 +48,7 @@ def test_finished_round_is_recorded_when_the_last_answer_comes(
         "PYTHONUNBUFFERED": "1",
     }
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        metadata = {"annotation/round_id": "noticed"}
+        metadata = {"annotation/round_id": "noticed", **Deadline().to_metadata()}
         instance.report_runless_asset_event(dg.AssetMaterialization("pilot_annotation_request", metadata=metadata))
         program = "from workflows_dagster.cli import app; app()"
         command = [sys.executable, "-c", program, "argilla-webhook", "--port", "0"]

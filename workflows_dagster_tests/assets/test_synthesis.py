@@ -17,7 +17,7 @@ from workflows_dagster.checks.synthesis import (
     VALIDATED_SYNTHETIC_REVIEWS,
 )
 from workflows_dagster.io_managers.published import PublishedIOManager
-from workflows_dagster.lib.annotation.shield import unshield
+from workflows_dagster.lib.annotation.file_desk import unescape_formulas
 from workflows_dagster.lib.annotation.training import TRAINING_REVIEW
 from workflows_dagster.lib.artifact import write_report, write_table
 from workflows_dagster.lib.audit import Audit
@@ -215,7 +215,7 @@ def answer(where: str, answers: dict[int, tuple[str, str]], annotator: str = "an
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
         writer.writerows(rows)
-    return {number: unshield(rows[number]["review_id"]) for number in answers}
+    return {number: unescape_formulas(rows[number]["review_id"]) for number in answers}
 
 
 def shown(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.lib.annotation.argilla.desk import ArgillaDesk
-from workflows_dagster.lib.annotation.files import FileDesk
+from workflows_dagster.lib.annotation.file_desk import FileDesk
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.resources.annotation import AnnotationResource, ArgillaAnnotation, FileAnnotation
 from workflows_dagster.resources.registry import build_resources

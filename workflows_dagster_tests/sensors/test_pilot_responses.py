@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from workflows_dagster.lib.annotation.desk import AnnotationRound, Question, Responses, RoundStatus
+from workflows_dagster.lib.annotation.desk import AnnotationRound, Deadline, Question, Responses, RoundStatus
 from workflows_dagster.lib.errors import AnnotationPermissionError, AnnotationUnavailableError, WorkflowError
 from workflows_dagster.resources.annotation import AnnotationResource, FileAnnotation
 from workflows_dagster.sensors.pilot_responses import ANNOTATORS, pilot_responses_sensor
@@ -25,7 +25,7 @@ def tick(
 ) -> object:
     with dg.DagsterInstance.ephemeral() as instance:
         if requested is not None:
-            metadata = {"annotation/round_id": requested, **(terms or {})}
+            metadata = {"annotation/round_id": requested, **(terms or Deadline().to_metadata())}
             instance.report_runless_asset_event(dg.AssetMaterialization("pilot_annotation_request", metadata=metadata))
         context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"annotation_desk": desk})
         return pilot_responses_sensor(context)
@@ -106,7 +106,7 @@ def test_sensor_closes_a_round_after_its_deadline_with_enough_answers(
     assert isinstance(result.asset_events[0], dg.AssetMaterialization) == closes
     said = str(result.skip_reason.skip_message) if result.skip_reason else ""
     assert "1 of 2 reviews" in said
-    assert f"UTC on {ratio:.0%} will do" in said
+    assert f"UTC on, {ratio:.0%} are enough" in said
 
 
 def test_deadline_alone_closes_a_round_that_was_observed_before(desk: FileAnnotation) -> None:
@@ -163,7 +163,7 @@ def test_round_recorded_at_once_is_not_recorded_again_by_the_sensor(
     desk: FileAnnotation, instance: dg.DagsterInstance
 ) -> None:
     desk.desk().request(ROUND)
-    metadata = {"annotation/round_id": "r1"}
+    metadata = {"annotation/round_id": "r1", **Deadline().to_metadata()}
     instance.report_runless_asset_event(dg.AssetMaterialization("pilot_annotation_request", metadata=metadata))
     fill(desk, "a,positive,ann")
     assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("1 of 2 reviews")

@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from workflows_dagster.lib.annotation.desk import AnnotationRound, Question
+from workflows_dagster.lib.annotation.desk import AnnotationRound, Deadline, Question
 from workflows_dagster.lib.synthesis.review_request import REVIEW
 from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.sensors.synthetic_review_responses import REVIEWERS, synthetic_review_responses_sensor
@@ -27,7 +27,8 @@ def fill(desk: FileAnnotation, *rows: str) -> None:
 
 
 def requested(instance: dg.DagsterInstance, **metadata: str) -> None:
-    shown = {f"annotation/{name}": value for name, value in metadata.items()}
+    given = {f"annotation/{name}": value for name, value in metadata.items()}
+    shown = {**Deadline().to_metadata(), **given}
     instance.report_runless_asset_event(dg.AssetMaterialization("synthetic_review_request", metadata=shown))
 
 

@@ -1,10 +1,10 @@
-"""The port to where people annotate: ask once, look as often as you like, read what they answered."""
+"""Where people annotate, as a port: ask a round once, look at its status at any time, read its answers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import polars as pl
 
@@ -24,7 +24,7 @@ UNFINISHED: Final = pl.Schema({"review_id": pl.String(), "annotator": pl.String(
 """One review that a person discarded or left as a draft: status "discarded" or "draft"."""
 
 REASON: Final = pl.Schema({"review_id": pl.String(), "annotator": pl.String(), "reason": pl.String()})
-"""Why a person answered a review as they did: their words, or the words of the review that they marked."""
+"""Why a person gave their answer: in their own words, or by the words of the review that they marked."""
 
 AskedReason = Literal["none", "comment", "span"]
 """Whether people may say why: not at all, in their own words, or by marking words of the review."""
@@ -35,13 +35,13 @@ class Inquiry:
     """What people are asked of each review of a round.
 
     Attributes:
-        name: What forms and datasets are called by.
+        name: Prefix of the names of forms and datasets.
         question: As annotators read it.
-        hint: Below the question.
+        hint: Shown below the question.
         choices: The answers to choose from, in their order.
-        comment: What the free text that may go with an answer is asked by.
-        comment_column: Its column in forms.
-        claim: How the claim of a question is introduced; empty where questions claim nothing.
+        comment: Title of the free text that may go with an answer.
+        comment_column: Column of that text in forms.
+        claim: Title of the claim that each question shows; empty where questions claim nothing.
     """
 
     name: str
@@ -89,13 +89,13 @@ class Question:
     Attributes:
         review_id: Identity of the review.
         text: What the annotator reads; masked text only.
-        suggestion: The answer that is suggested, as the weak label; or an empty string.
-        suggestion_score: How sure whatever suggested it is (0-1), where it says so.
+        suggestion: The suggested answer, such as the weak label; or an empty string.
+        suggestion_score: Confidence of what suggested it (0-1), if known.
         suggestion_agent: What suggested it, or an empty string.
-        metadata: What people may filter by; values that are not known are left out.
-        vector: What the text means, for search by similarity; empty where nobody computed it.
+        metadata: What people may filter by; unknown values are left out.
+        vector: Embedding of the text, for search by similarity; empty if there is none.
         calibration: Whether more people than the minimum answer it, so that they can be compared.
-        claim: What is shown beside the text, for people to judge it by.
+        claim: What is shown beside the text for people to judge.
     """
 
     review_id: str
@@ -118,7 +118,7 @@ class AnnotationRound:
         questions: In the order people see them.
         guidelines: What annotators are told, as markdown.
         minimum_annotators: How many people have to answer a review.
-        calibration_annotators: How many have to answer one that is for calibration.
+        calibration_annotators: How many have to answer a review for calibration.
         asked_reason: Whether people may say why.
         inquiry: What is asked of each.
     """
@@ -142,10 +142,10 @@ class RejectedResponse:
     """An answer that does not count.
 
     Attributes:
-        origin: Where it was given: file name, or the desk's name of the record.
-        row: 1-based data row in it, or None where the whole file is meant.
-        review_id: The review that was answered, as far as it could be read.
-        annotator: Who answered, as far as it could be read.
+        origin: Where it was given: name of the form, or of the dataset and the record.
+        row: 1-based data row of the form, or None for a whole form or a record.
+        review_id: The review that was answered, if it could be read.
+        annotator: Who answered, if it could be read.
         reason: Why it does not count.
         given: What was found.
         expected: What would have counted.
@@ -167,8 +167,8 @@ class Responses:
     Attributes:
         table: Columns of `RESPONSE`, one row for each annotator and review, sorted.
         rejected: The answers that do not count.
-        unfinished: Columns of `UNFINISHED`: no answers, though somebody looked. Empty where a desk knows of no such.
-        reasons: Columns of `REASON`: of the valid answers, those that say why.
+        unfinished: Columns of `UNFINISHED`; empty at a desk that knows neither drafts nor discarded reviews.
+        reasons: Columns of `REASON`, of the valid answers that give one.
     """
 
     table: pl.DataFrame
@@ -191,8 +191,8 @@ class RoundStatus:
         rejected: Answers that do not count.
         annotators: Valid answers by person.
         digest: Digest of everything answered; changes when an answer does.
-        missing: Reviews that were asked and are not before people: a request broke off, or somebody removed them.
-        requested_at: When the round was first put before people, where the desk knows.
+        missing: Reviews of the round that the desk lacks: a request was interrupted, or somebody removed them.
+        requested_at: When the round was first requested.
     """
 
     round_id: str
@@ -230,6 +230,58 @@ class RoundStatus:
         }
 
 
+@dataclass(frozen=True)
+class Deadline:
+    """When a round closes, so that its answers are used, although not everything is answered.
+
+    Attributes:
+        days: Days after the request; None for never.
+        minimum_ratio: Part of the reviews that must be answered for the deadline to close the round.
+    """
+
+    days: float | None = None
+    minimum_ratio: float = 1.0
+
+    def date(self, status: RoundStatus) -> datetime | None:
+        """The deadline of a round, if it has one."""
+        if self.days is None or status.requested_at is None:
+            return None
+        return status.requested_at + timedelta(days=self.days)
+
+    def closes(self, status: RoundStatus, now: datetime) -> bool:
+        """Whether a round is closed: complete, or past its deadline with enough answers.
+
+        Args:
+            status: How far people are.
+            now: The time, with its zone.
+        """
+        if status.state is RoundState.COMPLETE:
+            return True
+        date = self.date(status)
+        enough = status.rows_answered >= self.minimum_ratio * status.rows
+        return date is not None and now >= date and enough
+
+    def sentence(self, status: RoundStatus) -> str:
+        """How far people are, where they work, and until when."""
+        said = f"{status.rows_answered} of {status.rows} reviews are answered in {status.where}"
+        if status.missing:
+            said += f"; {status.missing} are missing there: materialize the request again"
+        date = self.date(status)
+        if date is not None and status.state is not RoundState.COMPLETE:
+            said += f"; from {date:%Y-%m-%d %H:%M} UTC on, {self.minimum_ratio:.0%} are enough"
+        return said
+
+    def to_metadata(self) -> dict[str, float]:
+        """The deadline as flat metadata, which `from_metadata` reads back."""
+        ratio = {"annotation/deadline_minimum_ratio": self.minimum_ratio}
+        return ratio if self.days is None else {**ratio, "annotation/deadline_days": self.days}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> "Deadline":
+        """The deadline of a round by the metadata of its request."""
+        return cls(metadata.get("annotation/deadline_days"), metadata["annotation/deadline_minimum_ratio"])
+
+
 class AnnotationDesk(Protocol):
     """Where people annotate.
 
@@ -240,7 +292,7 @@ class AnnotationDesk(Protocol):
     def request(self, annotation_round: AnnotationRound) -> RoundStatus:
         """Puts the round before people and returns its status.
 
-        Idempotent: asked again for the same round it adds what is missing and never wipes an answer.
+        Idempotent: a second request for the same round adds what is missing and never deletes an answer.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""What came out of a round: consensus labels, agreement, annotators, and what to ask next."""
+"""The result of a round: consensus labels, agreement, annotators, and what to ask next."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -10,8 +10,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from workflows_dagster.lib.annotation.agreement import ballot, measure
-from workflows_dagster.lib.annotation.closing import Closing, closing_of
+from workflows_dagster.lib.annotation.agreement import Level, Resampling, ballot, measure, rate_annotators, share
 from workflows_dagster.lib.annotation.consensus import (
     EARLIER_FILE,
     EARLIER_LABEL,
@@ -20,18 +19,28 @@ from workflows_dagster.lib.annotation.consensus import (
     Method,
     consensus,
 )
-from workflows_dagster.lib.annotation.desk import AnnotationDesk, Responses, RoundStatus
-from workflows_dagster.lib.annotation.gate import WhenInsufficient, WhenUnmeasured, judge
-from workflows_dagster.lib.annotation.labels_report import PilotLabelsReport, count_values, report_record
-from workflows_dagster.lib.annotation.measures import Level, Resampling
-from workflows_dagster.lib.annotation.next_round import NEXT_ROUND, NEXT_ROUND_FILE, candidates
-from workflows_dagster.lib.annotation.raters import rate
-from workflows_dagster.lib.annotation.request import read_request
-from workflows_dagster.lib.annotation.sample import PILOT_FILE
-from workflows_dagster.lib.annotation.suspects import SUSPECT, Suspects, find_suspects
-from workflows_dagster.lib.annotation.weak import compare
-from workflows_dagster.lib.artifact import Artifact, write_report, write_table
+from workflows_dagster.lib.annotation.desk import AnnotationDesk, Deadline, Responses, RoundStatus
+from workflows_dagster.lib.annotation.gate import Gate, WhenInsufficient, WhenUnmeasured
+from workflows_dagster.lib.annotation.next_round import (
+    NEXT_ROUND,
+    NEXT_ROUND_FILE,
+    SUSPECT,
+    Suspects,
+    candidates,
+    find_suspects,
+)
+from workflows_dagster.lib.annotation.records import (
+    PilotLabels,
+    PilotRequest,
+    RoundReport,
+    SuspectCounts,
+    WeakLabelAccuracy,
+)
+from workflows_dagster.lib.annotation.sample import PILOT_FILE, count_values
+from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.errors import RoundUnfinishedError
+from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.schema import LABELS
 
 PILOT_RESPONSE: Final = pa.schema(
     [pa.field(name, pa.string(), nullable=False) for name in ("review_id", "annotator", "label")]
@@ -53,7 +62,7 @@ PILOT_REJECT: Final = pa.schema(
 
 
 class LabelsSettings(BaseModel):
-    """How answers become labels, and what they have to be worth.
+    """How answers become labels, and how well people have to agree.
 
     The defaults follow what 18 trained raters of 3,708 sentences show; docs/annotation_agreement.md has the figures.
     """
@@ -103,48 +112,55 @@ class LabelsSettings(BaseModel):
 
 def build_pilot_labels(
     request: Artifact, pilot: Artifact, corpus: Artifact, desk: AnnotationDesk, settings: LabelsSettings, folder: Path
-) -> PilotLabelsReport:
-    """Writes labels, responses, reasons, rejects and next_round (Parquet) and the report of the requested round.
+) -> RoundReport[PilotLabels]:
+    """Writes labels, responses, reasons, rejects and next_round (Parquet) and the record of the requested round.
 
     A round that nobody has answered gives empty tables and the status waiting, and needs no library of the extra.
 
     Raises:
         RoundUnfinishedError: People have not finished, and `unfinished` is fail.
-        RoundUnknownError: The desk no longer holds the round.
+        RoundUnknownError: The desk no longer has the round.
         MissingExtraError: There are answers, and crowd-kit or cleanlab is not installed.
     """
-    asked = read_request(request)
-    round_id = str(asked["round_id"])
-    status = desk.status(round_id)
+    asked = PilotRequest.read(request.folder)
+    status = desk.status(asked.round_id)
     if settings.unfinished == "fail":
-        _refuse_unfinished(status, closing_of(asked))
-    responses = desk.responses(round_id)
+        _refuse_unfinished(status, asked.deadline)
+    responses = desk.responses(asked.round_id)
     answers = ballot(responses.table)
     labels = consensus(responses.table, settings.consensus, settings.minimum_posterior)
     agreement = measure(answers, settings.resampling)
-    gate = judge(
-        agreement,
-        responses.table.height,
-        settings.level,
-        (settings.minimum_alpha, settings.minimum_rows),
-        (settings.when_unmeasured, settings.when_insufficient),
+    gate = Gate(
+        answers=responses.table.height,
+        rows=agreement.rows,
+        alpha=agreement.alpha[settings.level],
+        level=settings.level,
+        minimum_alpha=settings.minimum_alpha,
+        minimum_rows=settings.minimum_rows,
+        when_unmeasured=settings.when_unmeasured,
+        when_insufficient=settings.when_insufficient,
     )
     suspects = _suspects(corpus, labels, settings, trusted=gate.trusted)
     asked_next = candidates(responses.table, suspects.table)
-    report = PilotLabelsReport(
-        status=status,
-        labels=labels,
+    weak = pilot.scan(PILOT_FILE).select("review_id", "weight", weak="label").collect()
+    record = PilotLabels(
+        round_id=status.round_id,
+        desk=status.desk,
+        status=status.state,
+        rows_requested=status.rows,
+        rows_answered=status.rows_answered,
+        rows_resolved=labels["label"].count(),
+        rows_unresolved=labels["label"].null_count(),
+        resolutions=count_values(labels["resolution"]),
+        answers=status.answers,
+        answers_rejected=status.rejected,
         reasons=dict(sorted(Counter(reject.reason.value for reject in responses.rejected).items())),
-        first_rejects=_sentences(responses),
-        agreement=agreement,
+        labels=count_values(labels["label"].drop_nulls()),
         gate=gate,
-        annotators=rate(answers, responses.table, responses.unfinished, settings.resampling),
-        weak=compare(
-            labels,
-            pilot.scan(PILOT_FILE).select("review_id", "weight", weak="label").collect(),
-            settings.resampling,
-        ),
-        suspects=suspects,
+        agreement=agreement,
+        annotators=tuple(rate_annotators(answers, responses.table, responses.unfinished, settings.resampling)),
+        weak_labels=judge_weak_labels(labels, weak, settings.resampling),
+        suspects=SuspectCounts(suspects.looked_at, suspects.found, suspects.table.height, suspects.note),
         next_round=count_values(asked_next["reason"]),
     )
     write_table(folder / LABELS_FILE, labels, PILOT_LABEL)
@@ -153,16 +169,40 @@ def build_pilot_labels(
     write_table(folder / "reasons.parquet", responses.reasons, PILOT_REASON)
     write_table(folder / "rejects.parquet", _rejects(responses), PILOT_REJECT)
     write_table(folder / NEXT_ROUND_FILE, asked_next, NEXT_ROUND)
-    write_report(folder, report_record(report))
-    return report
+    record.write(folder)
+    return RoundReport(record, status, _first_rejects(responses))
 
 
-def _refuse_unfinished(status: RoundStatus, closing: Closing) -> None:
-    if closing.closes(status, datetime.now(UTC)):
+def judge_weak_labels(labels: pl.DataFrame, weak: pl.DataFrame, resampling: Resampling) -> WeakLabelAccuracy:
+    """The weak labels of the reviews that people resolved, judged by theirs.
+
+    Args:
+        labels: Columns review_id and label, null where unresolved.
+        weak: Columns review_id, weak (the label before) and weight (the rows that a random one stands for, else null).
+        resampling: How intervals are made.
+    """
+
+    def confirmed(rows: pl.DataFrame) -> Estimate | None:
+        return share((rows["label"] == rows["weak"]).to_numpy(), resampling, rows["weight"].to_numpy())
+
+    both = labels.select("review_id", "label").join(weak, on="review_id").drop_nulls(["label", "weak"])
+    changed = Counter(
+        f"{before}->{after}" for before, after in both.select("weak", "label").iter_rows() if before != after
+    )
+    drawn = both.filter(pl.col("weight").is_not_null())
+    return WeakLabelAccuracy(
+        accuracy=confirmed(drawn),
+        by_label={label: confirmed(drawn.filter(pl.col("weak") == label)) for label in LABELS},
+        changes=dict(sorted(changed.items())),
+    )
+
+
+def _refuse_unfinished(status: RoundStatus, deadline: Deadline) -> None:
+    if deadline.closes(status, datetime.now(UTC)):
         return
     raise RoundUnfinishedError(
         "people have not finished the annotation round",
-        given=closing.sentence(status),
+        given=deadline.sentence(status),
         expected="an answer of enough people to every review, or to enough reviews once the deadline has passed",
         remedy="wait: pilot_responses_sensor notices when they have finished; or run pilot_labels with unfinished: "
         "weak to go on with the answers so far and weak labels for the rest",
@@ -170,7 +210,7 @@ def _refuse_unfinished(status: RoundStatus, closing: Closing) -> None:
 
 
 def _suspects(corpus: Artifact, labels: pl.DataFrame, settings: LabelsSettings, *, trusted: bool) -> Suspects:
-    """Looked for once people have answered, among the labels that would be trained on."""
+    """The suspects among the labels that would be trained on; none before people have answered."""
     if labels.is_empty() or not settings.suspect_pool_rows:
         note = "nobody has answered yet" if labels.is_empty() else "suspect_pool_rows is 0"
         return Suspects(SUSPECT.to_frame(), note=note)
@@ -183,8 +223,10 @@ def _rejects(responses: Responses) -> pl.DataFrame:
     return pl.DataFrame([asdict(reject) for reject in responses.rejected], schema=schema)
 
 
-def _sentences(responses: Responses) -> list[str]:
-    return [
+def _first_rejects(responses: Responses) -> dict[str, object]:
+    """The first answers that do not count, as metadata."""
+    sentences = [
         f"{reject.origin} row {reject.row or '-'}: {reject.reason}: given {reject.given!r}, expected {reject.expected}"
         for reject in responses.rejected[:20]
     ]
+    return {"annotation/rejected_answers": sentences} if sentences else {}

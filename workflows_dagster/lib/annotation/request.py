@@ -1,22 +1,20 @@
-"""Puts the pilot before people, and records what was asked."""
+"""Asks people about the pilot, and records what was asked."""
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from workflows_dagster.lib.annotation.closing import Closing
-from workflows_dagster.lib.annotation.desk import AnnotationDesk, AnnotationRound, AskedReason, Question, RoundStatus
+from workflows_dagster.lib.annotation.desk import AnnotationDesk, AnnotationRound, AskedReason, Deadline, Question
+from workflows_dagster.lib.annotation.records import PilotRequest, RoundReport
 from workflows_dagster.lib.annotation.sample import PILOT_FILE, VECTORS_FILE
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.schema import LABELS
 
-REQUEST_FILE: Final = "request.json"
 SHARED_METADATA: Final = ("source", "stars", "language", "batch")
 """What annotators see of a review beside its text, and may filter by."""
 
@@ -55,55 +53,39 @@ class RequestSettings(BaseModel):
     )
 
     @property
-    def closing(self) -> Closing:
-        """When the round is closed."""
-        return Closing(self.deadline_days, self.deadline_minimum_ratio)
+    def deadline(self) -> Deadline:
+        """When the round closes unfinished."""
+        return Deadline(self.deadline_days, self.deadline_minimum_ratio)
 
 
-@dataclass(frozen=True)
-class RequestReport:
-    """The round as the desk holds it.
-
-    Attributes:
-        status: How far people are.
-        closing: When it is closed.
-        calibration_rows: Reviews that more people answer.
-    """
-
-    status: RoundStatus
-    closing: Closing
-    calibration_rows: int = 0
-
-    def to_metadata(self) -> dict[str, object]:
-        """The round's status and terms as flat metadata."""
-        asked = {"annotation/calibration_rows": self.calibration_rows}
-        return {**self.status.to_metadata(), **self.closing.to_metadata(), **asked}
-
-
-def build_request(pilot: Artifact, desk: AnnotationDesk, settings: RequestSettings, folder: Path) -> RequestReport:
-    """Asks the desk for the round and writes request.json, which names it. Nothing answered is ever lost.
+def build_request(
+    pilot: Artifact, desk: AnnotationDesk, settings: RequestSettings, folder: Path
+) -> RoundReport[PilotRequest]:
+    """Requests the round at the desk and writes its record. No answer is ever lost.
 
     Raises:
-        AnnotationUnavailableError: The desk does not answer; asked again, it goes on where it stopped.
+        AnnotationUnavailableError: The desk does not answer; a second request continues where this one stopped.
     """
-    annotation_round = make_round(pilot.scan(PILOT_FILE).collect(), settings, _vectors(pilot))
+    # A text without words has a vector of zeros, which would be equally similar to all.
+    rows = pilot.scan(VECTORS_FILE).collect().iter_rows()
+    vectors = {review_id: vector for review_id, vector in rows if any(vector)}
+    annotation_round = make_round(pilot.scan(PILOT_FILE).collect(), settings, vectors)
     status = desk.request(annotation_round)
     calibration = sum(question.calibration for question in annotation_round.questions)
-    # No progress and no absolute path: the same sample asked again is the same version.
-    record = {
-        "round_id": annotation_round.round_id,
-        "rows": len(annotation_round.questions),
-        "minimum_annotators": settings.minimum_annotators,
-        "calibration_rows": calibration,
-        "calibration_annotators": settings.calibration_annotators if calibration else None,
-        "asked_reason": settings.asked_reason,
-        "closing": settings.closing.to_record(),
-        "desk": status.desk,
-        "labels": list(LABELS),
-        "guidelines": annotation_round.guidelines,
-    }
-    (folder / REQUEST_FILE).write_text(json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False) + "\n", "utf-8")
-    return RequestReport(status, settings.closing, calibration)
+    record = PilotRequest(
+        round_id=annotation_round.round_id,
+        rows=len(annotation_round.questions),
+        minimum_annotators=settings.minimum_annotators,
+        calibration_rows=calibration,
+        calibration_annotators=settings.calibration_annotators if calibration else None,
+        asked_reason=settings.asked_reason,
+        deadline=settings.deadline,
+        desk=status.desk,
+        labels=LABELS,
+        guidelines=annotation_round.guidelines,
+    )
+    record.write(folder)
+    return RoundReport(record, status)
 
 
 def make_round(
@@ -111,18 +93,18 @@ def make_round(
 ) -> AnnotationRound:
     """The round of a pilot, the reviews for calibration first.
 
-    Its id depends on what is asked and of how many people, not on what was suggested.
+    Its id depends on what is asked and on how many people answer, not on what was suggested.
 
     Args:
         pilot: Columns of PILOT_REVIEW.
         settings: What is asked.
-        vectors: What reviews mean, by id, for search by similarity; those of other reviews are ignored.
+        vectors: Embeddings by review id, for search by similarity; those of other reviews are ignored.
     """
     calibration = _calibration(pilot["review_id"].to_list(), settings)
     rows = pilot.sort(~pl.col("review_id").is_in(list(calibration)), "review_id")
-    meant = vectors or {}
+    vectors = vectors or {}
     questions = [
-        _question(row, meant.get(row["review_id"], ()), row["review_id"] in calibration)
+        _question(row, vectors.get(row["review_id"], ()), row["review_id"] in calibration)
         for row in rows.iter_rows(named=True)
     ]
     match settings.suggestions:
@@ -142,23 +124,12 @@ def make_round(
     )
 
 
-def read_request(request: Artifact) -> dict[str, Any]:
-    """The record of what was asked."""
-    return json.loads(request.file(REQUEST_FILE).read_text("utf-8"))
-
-
 def _calibration(review_ids: list[str], settings: RequestSettings) -> frozenset[str]:
-    """The reviews that more people answer: a draw by digest, which is the same whatever else is in the pilot."""
+    """The reviews that more people answer, drawn by digest."""
     if settings.calibration_annotators <= settings.minimum_annotators:
         return frozenset()
     drawn = sorted(review_ids, key=lambda review_id: digest_text("calibration", review_id))
     return frozenset(drawn[: settings.calibration_rows])
-
-
-def _vectors(pilot: Artifact) -> dict[str, list[float]]:
-    """The vectors of a pilot by review; not of texts that say nothing to what made them, which would be like all."""
-    rows = pilot.scan(VECTORS_FILE).collect().iter_rows()
-    return {review_id: vector for review_id, vector in rows if any(vector)}
 
 
 def _question(row: dict[str, Any], vector: Sequence[float], calibration: bool) -> Question:

@@ -1,21 +1,21 @@
-"""Rounds of annotation: which one is under way, what people said in those before it, and which model it is drawn with.
+"""Rounds of annotation: the one under way, the labels of those before it, and the model that its sample is drawn with.
 
 What is asked next follows from what people answered, yet the sample comes before the answers in the graph: an edge back
 would close a circle. A round is therefore drawn from published versions of pilot_labels that are named by commit.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, TypeVar
 
 import polars as pl
 
 from workflows_dagster.lib.annotation.consensus import EARLIER_LABEL, LABELS_FILE
 from workflows_dagster.lib.annotation.desk import RoundState
 from workflows_dagster.lib.annotation.next_round import NEXT_ROUND_FILE
-from workflows_dagster.lib.artifact import REPORT_FILE
+from workflows_dagster.lib.annotation.records import PilotLabels, PilotSample, Scorer, ScorerUsed
 from workflows_dagster.lib.errors import NotPublishedError
+from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.release.deployment import deployed, deployment
 from workflows_dagster.lib.release.releases import Release, release
 from workflows_dagster.lib.store.version import Version
@@ -24,8 +24,7 @@ from workflows_dagster.lib.store.versioned import VersionedStore
 SAMPLE_PATH: Final = "pilot_sample"
 LABELS_PATH: Final = "pilot_labels"
 
-Scorer = Literal["released, else words", "released", "words", "none"]
-"""What judges weak labels: the model of the release in force, one of counted words made on the spot, or nothing."""
+_Read = TypeVar("_Read", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,12 @@ class EarlierRound:
     Attributes:
         number: Its number, from 1.
         labels: The newest version of pilot_labels of that round that has answers.
+        trusted: Whether its labels may be trained on.
     """
 
     number: int
     labels: Version
+    trusted: bool
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,9 @@ class Opening:
 
     @property
     def provenance(self) -> dict[str, str]:
-        """The versions that were read, for the record of the one that is made of them.
+        """The versions that were read, for the metadata of the sample.
 
-        Not as inputs: the chain of a release would lead through the samples of all rounds.
+        They are not inputs: the chain of a release would lead through the samples of all rounds.
         """
         named = {f"earlier_round/{one.number}/{LABELS_PATH}": one.labels.commit for one in self.earlier}
         return named | ({"scorer/model_release": self.released.version.commit} if self.released else {})
@@ -89,18 +90,14 @@ class Opening:
 
     def labels(self) -> pl.DataFrame:
         """Columns of EARLIER_LABEL: the last label that people gave to a review in rounds that may be trained on."""
-        empty = pl.from_arrow(EARLIER_LABEL.empty_table())
+        empty = pl.DataFrame(pl.from_arrow(EARLIER_LABEL.empty_table()))
         tables = [
-            self._table(one, LABELS_FILE).with_columns(round=pl.lit(one.number, pl.Int32)) for one in self._trusted()
+            self._table(one, LABELS_FILE).with_columns(round=pl.lit(one.number, pl.Int32))
+            for one in self.earlier
+            if one.trusted
         ]
-        labels = pl.concat([pl.DataFrame(empty), *tables]).filter(pl.col("label").is_not_null())
+        labels = pl.concat([empty, *tables]).filter(pl.col("label").is_not_null())
         return labels.sort("review_id", "round").unique("review_id", keep="last", maintain_order=True)
-
-    def _trusted(self) -> list[EarlierRound]:
-        if self.store is None:
-            return []
-        reports = [(one, _report(self.store, LABELS_PATH, one.labels.commit) or {}) for one in self.earlier]
-        return [one for one, report in reports if report.get("label_source") == "human"]
 
     def listed(self) -> pl.DataFrame:
         """What the last round asks next: columns of NEXT_ROUND."""
@@ -117,7 +114,7 @@ class Opening:
 def open_round(store: VersionedStore, number: int | None, scorer: Scorer) -> Opening:
     """The round of this number, or the one under way.
 
-    A round keeps the model that it was begun with: drawn again after another release, it is the same sample.
+    A round keeps the model that it began with: drawn again after another release, it is the same sample.
 
     Args:
         store: Where samples, labels and releases are published.
@@ -127,11 +124,11 @@ def open_round(store: VersionedStore, number: int | None, scorer: Scorer) -> Ope
     Raises:
         NotPublishedError: A round before it has no published answers, or the model it needs is not released.
     """
-    last = _report(store, SAMPLE_PATH)
-    current = int(last.get("round", 1)) if last else 1
+    last = _read(store, PilotSample, SAMPLE_PATH) if store.head(SAMPLE_PATH) else None
+    current = last.round if last else 1
     number = number or current
-    began = last.get("scorer") if last and number == current else None
-    return Opening(number, list(_earlier(store, number)), _released(store, scorer, began), store)
+    began_with = last.scorer if last and number == current else None
+    return Opening(number, list(_earlier(store, number)), _released(store, scorer, began_with), store)
 
 
 def _earlier(store: VersionedStore, number: int) -> Iterator[EarlierRound]:
@@ -140,11 +137,15 @@ def _earlier(store: VersionedStore, number: int) -> Iterator[EarlierRound]:
     if not wanted:
         return
     for version in store.log(LABELS_PATH) if store.head(LABELS_PATH) else ():
-        if _round_of(store, version) == wanted and _is_answered(store, version):
-            yield EarlierRound(wanted, version)
-            wanted -= 1
-            if not wanted:
-                return
+        if _round_of(store, version) != wanted:
+            continue
+        labels = _read(store, PilotLabels, LABELS_PATH, version.commit)
+        if labels.status is RoundState.WAITING:
+            continue
+        yield EarlierRound(wanted, version, labels.gate.trusted)
+        wanted -= 1
+        if not wanted:
+            return
     raise NotPublishedError(
         f"round {number} cannot be drawn without what people answered in round {wanted}",
         given=f"no version of {LABELS_PATH} with answers to round {wanted}",
@@ -157,28 +158,20 @@ def _earlier(store: VersionedStore, number: int) -> Iterator[EarlierRound]:
 def _round_of(store: VersionedStore, labels: Version) -> int | None:
     """The round that a version of pilot_labels is of; None where its sample was pruned."""
     try:
-        sample = _report(store, SAMPLE_PATH, labels.metadata.get(f"upstream/{SAMPLE_PATH}"))
+        return _read(store, PilotSample, SAMPLE_PATH, labels.metadata[f"upstream/{SAMPLE_PATH}"]).round
     except NotPublishedError:
         return None
-    return int(sample.get("round", 1)) if sample else None
 
 
-def _is_answered(store: VersionedStore, labels: Version) -> bool:
-    report = _report(store, LABELS_PATH, labels.commit)
-    return bool(report) and report["status"] != RoundState.WAITING
+def _read(store: VersionedStore, kind: type[_Read], path: str, commit: str | None = None) -> _Read:
+    """The record of a version; of the newest if no commit is named."""
+    return kind.read(store.file(path, kind.FILE, commit).parent)
 
 
-def _report(store: VersionedStore, path: str, commit: str | None = None) -> dict[str, Any] | None:
-    """The report of a version; of the newest where no commit is named; None where nothing is published."""
-    if commit is None and store.head(path) is None:
-        return None
-    return json.loads(store.file(path, REPORT_FILE, commit).read_text("utf-8"))
-
-
-def _released(store: VersionedStore, scorer: Scorer, began: dict[str, Any] | None) -> Release | None:
-    """The release that judges, where one is to."""
+def _released(store: VersionedStore, scorer: Scorer, began_with: ScorerUsed | None) -> Release | None:
+    """The release that judges, if one is to."""
     if scorer in {"words", "none"}:
         return None
-    if began and began["asked"] == scorer:
-        return release(store, began["release"]) if began["release"] else None
+    if began_with and began_with.asked == scorer:
+        return release(store, began_with.release) if began_with.release else None
     return deployed(store) if scorer == "released" or deployment(store) else None

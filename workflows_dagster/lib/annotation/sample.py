@@ -1,7 +1,5 @@
-"""Which reviews people are asked about: stratified, in part at random and in part what teaches most."""
+"""The pilot: reviews that people are asked about, stratified, in part at random and in part those that teach most."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,14 +8,25 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from workflows_dagster.lib.annotation.active_learning import pick
 from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, EARLIER_LABEL
-from workflows_dagster.lib.annotation.drawing import Draw, draw_test, draw_train, split_rows
 from workflows_dagster.lib.annotation.embedding import Vectors, embed
-from workflows_dagster.lib.annotation.informative import pick
-from workflows_dagster.lib.annotation.rounds import Opening, Scorer
-from workflows_dagster.lib.annotation.scoring import Judgement, score
-from workflows_dagster.lib.annotation.strata import STRATUM, allocate, first_of_each, in_order, sizes_of, with_stratum
-from workflows_dagster.lib.artifact import Artifact, write_report, write_table
+from workflows_dagster.lib.annotation.records import PilotSample, Scorer, ScorerUsed
+from workflows_dagster.lib.annotation.rounds import Opening
+from workflows_dagster.lib.annotation.scoring import score
+from workflows_dagster.lib.annotation.strata import (
+    STRATUM,
+    TrainDraw,
+    allocate,
+    draw_test,
+    draw_train,
+    first_of_each,
+    in_order,
+    sizes_of,
+    split_rows,
+    with_stratum,
+)
+from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.errors import NotEnoughDataError
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 
@@ -30,11 +39,11 @@ PILOT_REVIEW: Final = pa.schema(
         *CORPUS_REVIEW,
         pa.field("stratum", pa.string(), nullable=False),  # label/source/language
         pa.field("pick", pa.string(), nullable=False),  # random, disputed, suspect, disagrees, uncertain, diverse
-        pa.field("pick_score", pa.float64()),  # what it was picked for, 0-1; null at random; reasons do not compare
+        pa.field("pick_score", pa.float64()),  # 0-1 within its reason; null at random; scores of reasons do not compare
         pa.field("weight", pa.float64()),  # rows of its split and stratum that a random row stands for; else null
         pa.field("suggestion", pa.string()),  # the weak label
-        pa.field("suggestion_score", pa.float64()),  # what the scorer gives it (0-1); null without a scorer
-        pa.field("suggestion_agent", pa.string()),  # where the label is from, and what scored it
+        pa.field("suggestion_score", pa.float64()),  # its probability by the scorer (0-1); null without a scorer
+        pa.field("suggestion_agent", pa.string()),  # source of the label, and what scored it
     ]
 )
 VECTOR: Final = pa.schema(
@@ -57,8 +66,8 @@ _FIRST: Final = Opening()
 class PilotSettings(BaseModel):
     """How the pilot is drawn.
 
-    Human labels serve two ends. In the train split they correct what the model learns from; in the test split they
-    form the gold rows that it is judged on, drawn at random alone. Validation keeps its weak labels: it only picks a
+    Human labels have two uses. In the train split they correct what the model learns from; in the test split they are
+    the gold rows that it is judged on, drawn at random alone. Validation keeps its weak labels: it only picks a
     checkpoint.
     """
 
@@ -80,8 +89,8 @@ class PilotSettings(BaseModel):
     )
     scorer: Scorer = Field(
         default="released, else words",
-        description="What judges weak labels: the model of the release in force when the round begins (released), one "
-        "of counted words made on the spot (words), or nothing (none).",
+        description="What judges weak labels: the model that is deployed when the round begins (released), one of "
+        "counted words fitted on the spot (words), or nothing (none).",
     )
     embedding: str = Field(
         default="words",
@@ -98,72 +107,14 @@ class PilotSettings(BaseModel):
         default=None,
         ge=1,
         description="Number of the round. Unset: the one under way. The next one begins with what people disputed, and "
-        "asks nothing again that they agreed on.",
+        "does not ask again what they agreed on.",
     )
-
-
-@dataclass(frozen=True)
-class PilotReport:
-    """The sample that was drawn.
-
-    Attributes:
-        pilot: Columns of PILOT_REVIEW.
-        available: Labelled reviews of train and test that it was drawn from.
-        scored: Reviews that a model judged.
-        judgement: What judged them.
-        opening: The round.
-        settings: How it was drawn.
-    """
-
-    pilot: pl.DataFrame
-    available: int
-    scored: int
-    judgement: Judgement
-    opening: Opening
-    settings: PilotSettings
-
-    def to_metadata(self) -> dict[str, object]:
-        """The sample as flat metadata."""
-        return {
-            "dagster/row_count": self.pilot.height,
-            "annotation/round": self.opening.number,
-            "annotation/candidate_rows": self.available,
-            "annotation/scored_rows": self.scored,
-            "annotation/scorer": f"{self.judgement.agent or 'none'}: {self.judgement.note}",
-            "annotation/embedding": self.settings.embedding,
-            "annotation/rows_by_split": _counts(self.pilot["split"]),
-            "annotation/rows_by_pick": _counts(self.pilot["pick"]),
-            "annotation/rows_by_stratum": _counts(self.pilot["stratum"]),
-        }
-
-    def to_record(self) -> dict[str, object]:
-        """The sample as a JSON object; its `scorer` is what the round goes on with."""
-        released = self.opening.released
-        return {
-            "round": self.opening.number,
-            "rows": self.pilot.height,
-            "splits": _counts(self.pilot["split"]),
-            "picks": _counts(self.pilot["pick"]),
-            "strata": _counts(self.pilot["stratum"]),
-            "candidates": self.available,
-            "scored": self.scored,
-            "scorer": {
-                "asked": self.settings.scorer,
-                "release": released.tag if released else None,
-                "agent": self.judgement.agent,
-                "note": self.judgement.note,
-            },
-            "embedding": self.settings.embedding,
-            "seed": self.settings.seed,
-            "language_ratio": self.settings.language_ratio,
-            "earlier_rounds": {str(one.number): one.labels.commit for one in self.opening.earlier},
-        }
 
 
 def build_pilot_sample(
     corpus: Artifact, settings: PilotSettings, folder: Path, opening: Opening = _FIRST
-) -> PilotReport:
-    """Writes the pilot, its vectors, what people said before, and the report.
+) -> PilotSample:
+    """Writes the pilot, its vectors, the answers of earlier rounds, and the record.
 
     Raises:
         NotEnoughDataError: No labelled review of train or test is left to ask.
@@ -173,19 +124,42 @@ def build_pilot_sample(
     reviews, answered = labelled(corpus.scan(), settings.language_ratio, settings.seed), opening.answered()
     at_test, train = _drawn(corpus.asset, reviews, answered, opening.listed(), settings)
     drawn = pl.concat([at_test, train.rows])
-    pool = _pool(corpus, reviews, pl.concat([drawn["review_id"], _capped(train, settings.max_candidates)]))
+    # The candidates are drawn by stratum: the texts of a large corpus are never all in memory.
+    seats = allocate(sizes_of(train.candidates), settings.max_candidates)
+    looked_at = first_of_each(train.candidates, seats)["review_id"]
+    pool = _pool(corpus, reviews, pl.concat([drawn["review_id"], looked_at]))
     judgement = score(pool, opening, settings.scorer)
     vectors = embed(pool["text"].to_list(), settings.embedding)
     pool = pl.concat([pool, judgement.table], how="horizontal")
     chosen = pl.concat([drawn, _informative(pool, vectors, drawn, train, settings.diversity)])
     pilot = _described(pool, chosen, judgement.agent)
-    report = PilotReport(pilot, reviews.height, pool.height, judgement, opening, settings)
+    record = PilotSample(
+        round=opening.number,
+        rows=pilot.height,
+        splits=count_values(pilot["split"]),
+        picks=count_values(pilot["pick"]),
+        strata=count_values(pilot["stratum"]),
+        candidates=reviews.height,
+        scored=pool.height,
+        scorer=ScorerUsed(
+            asked=settings.scorer,
+            release=opening.released.tag if opening.released else None,
+            agent=judgement.agent,
+            note=judgement.note,
+        ),
+        embedding=settings.embedding,
+        seed=settings.seed,
+        language_ratio=settings.language_ratio,
+        earlier_rounds={one.number: one.labels.commit for one in opening.earlier},
+    )
+    places = np.flatnonzero(pool["review_id"].is_in(pilot["review_id"].implode()).to_numpy())
+    of_pilot = pl.DataFrame({"review_id": pool["review_id"][places], "vector": vectors[places].tolist()})
     write_table(folder / PILOT_FILE, pilot, PILOT_REVIEW)
-    write_table(folder / VECTORS_FILE, _vectors_of(pilot, pool, vectors), VECTOR)
+    write_table(folder / VECTORS_FILE, of_pilot, VECTOR)
     write_table(folder / ANSWERED_FILE, answered, ANSWERED)
     write_table(folder / EARLIER_FILE, opening.labels(), EARLIER_LABEL)
-    write_report(folder, report.to_record())
-    return report
+    record.write(folder)
+    return record
 
 
 def labelled(corpus: pl.LazyFrame, language_ratio: float, seed: int) -> pl.DataFrame:
@@ -204,13 +178,13 @@ def labelled(corpus: pl.LazyFrame, language_ratio: float, seed: int) -> pl.DataF
 
 def _drawn(
     asset: str, reviews: pl.DataFrame, answered: pl.DataFrame, listed: pl.DataFrame, settings: PilotSettings
-) -> tuple[pl.DataFrame, Draw]:
-    """The test rows, and the draw of the train rows, from what nobody answered and what is to be asked once more."""
+) -> tuple[pl.DataFrame, TrainDraw]:
+    """The test rows, and the draw of the train rows, from reviews that nobody answered and those to ask again."""
     fresh = reviews.join(answered, on="review_id", how="anti", maintain_order="left")
     listed = listed.join(reviews.filter(pl.col("split") == "train"), on="review_id", how="semi")
     if fresh.is_empty() and listed.is_empty():
         raise NotEnoughDataError(
-            "no review can be put before annotators",
+            "there is no review to ask annotators about",
             given=f"{asset} with {reviews.height} labelled rows in train or test, {answered.height} rows answered",
             expected="labelled rows that nobody answered",
             remedy="add a source with stars or labels, or check the label mapping of sources.yaml",
@@ -222,11 +196,6 @@ def _drawn(
     return draw_test(test, sizes["test"]), draw_train(train, listed, sizes["train"], settings.random_ratio)
 
 
-def _capped(train: Draw, most: int) -> pl.Series:
-    """Ids of the candidates that are looked at, drawn by stratum: the texts of a large corpus are never all held."""
-    return first_of_each(train.candidates, allocate(sizes_of(train.candidates), most))["review_id"]
-
-
 def _pool(corpus: Artifact, reviews: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
     """Columns of CORPUS_REVIEW and stratum, sorted by id, so that the corpus' order does not matter."""
     rows = corpus.scan().filter(pl.col("review_id").is_in(ids.implode())).collect()
@@ -234,9 +203,9 @@ def _pool(corpus: Artifact, reviews: pl.DataFrame, ids: pl.Series) -> pl.DataFra
 
 
 def _informative(
-    pool: pl.DataFrame, vectors: Vectors, drawn: pl.DataFrame, train: Draw, diversity: float
+    pool: pl.DataFrame, vectors: Vectors, drawn: pl.DataFrame, train: TrainDraw, diversity: float
 ) -> pl.DataFrame:
-    """Columns of DRAWN of what is picked from the candidates beside what is drawn."""
+    """Columns of DRAWN: the rows that are picked from the candidates beside the drawn ones."""
     is_drawn = pool["review_id"].is_in(drawn["review_id"].implode()).to_numpy()
     picked = pick(pool.filter(~is_drawn), vectors[~is_drawn], vectors[is_drawn], train.seats, diversity)
     return picked.with_columns(weight=pl.lit(None, pl.Float64))
@@ -261,10 +230,6 @@ def _described(pool: pl.DataFrame, chosen: pl.DataFrame, agent: str | None) -> p
     )
 
 
-def _vectors_of(pilot: pl.DataFrame, pool: pl.DataFrame, vectors: Vectors) -> pl.DataFrame:
-    places = np.flatnonzero(pool["review_id"].is_in(pilot["review_id"].implode()).to_numpy())
-    return pl.DataFrame({"review_id": pool["review_id"][places], "vector": vectors[places].tolist()})
-
-
-def _counts(values: pl.Series) -> Mapping[str, int]:
+def count_values(values: pl.Series) -> dict[str, int]:
+    """How often each value occurs, in its order."""
     return {str(value): count for value, count in values.value_counts().sort(values.name).iter_rows()}

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from workflows_dagster.lib.annotation.informative import JUDGED, judge
+from workflows_dagster.lib.annotation.active_learning import JUDGED, judge
 from workflows_dagster.lib.annotation.rounds import Opening, Scorer
 from workflows_dagster.lib.annotation.word_model import folds_of, out_of_fold
 from workflows_dagster.lib.release.predicting import predict

@@ -1,7 +1,7 @@
-"""The corpus as it is trained on: human labels laid over weak ones, every row naming where its label is from."""
+"""The corpus for training: human labels replace weak ones, and every row names where its label is from."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, LABELS_FILE
-from workflows_dagster.lib.annotation.desk import RoundState
-from workflows_dagster.lib.annotation.gate import Gate, gate_of
-from workflows_dagster.lib.artifact import Artifact, conform, write_report
+from workflows_dagster.lib.annotation.gate import Gate
+from workflows_dagster.lib.annotation.records import PilotLabels, TrainingReviews
+from workflows_dagster.lib.artifact import Artifact, conform
 from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 
@@ -24,53 +24,6 @@ TRAINING_REVIEW: Final = CORPUS_REVIEW.append(
 ).append(
     pa.field("agreeing", pa.int32(), nullable=False)  # of these, answers for the label people agreed on most
 )
-
-
-@dataclass(frozen=True)
-class TrainingReport:
-    """Where the labels are from.
-
-    Attributes:
-        status: How far people are with the pilot.
-        gate: Whether they agree well enough.
-        rows: Reviews in all.
-        label_sources: Labelled reviews by where the label is from.
-        human_by_split: Human labels by split.
-        differs: Human labels that are not the weak label they replaced.
-        changes: Such labels by `weak->human`.
-        gold: Human labels of the test split by label: what a model is judged on apart from weak labels.
-    """
-
-    status: RoundState
-    gate: Gate
-    rows: int
-    label_sources: Mapping[str, int]
-    human_by_split: Mapping[str, int]
-    differs: int
-    changes: Mapping[str, int]
-    gold: Mapping[str, int]
-
-    @property
-    def human(self) -> int:
-        """Reviews with a human label."""
-        return sum(self.human_by_split.values())
-
-    def to_metadata(self) -> dict[str, object]:
-        """Where the labels are from, as flat metadata."""
-        metadata: dict[str, object] = {
-            "annotation/status": self.status.value,
-            "annotation/rows_by_label_source": dict(self.label_sources),
-            "annotation/human_rows_by_split": dict(self.human_by_split),
-            "annotation/human_differs_rows": self.differs,
-            "annotation/gold_rows": sum(self.gold.values()),
-            "annotation/gold_rows_by_label": dict(self.gold),
-            "annotation/agreement_standing": self.gate.standing.value,
-        }
-        if self.human:
-            metadata["annotation/human_differs_ratio"] = self.differs / self.human
-        else:
-            metadata["annotation/note"] = f"weak labels only. {self.gate.sentence}"
-        return metadata
 
 
 @dataclass
@@ -94,36 +47,34 @@ class _Tally:
             self.changes[f"{weak}->{label}"] += 1
 
 
-def build_training_reviews(corpus: Artifact, pilot_labels: Artifact, folder: Path) -> TrainingReport:
-    """Writes reviews.parquet (TRAINING_REVIEW) and the report, in the order of the corpus and in bounded memory.
+def build_training_reviews(corpus: Artifact, pilot_labels: Artifact, folder: Path) -> TrainingReviews:
+    """Writes reviews.parquet (TRAINING_REVIEW) and the record, in the order of the corpus and in bounded memory.
 
-    Labels of people whose agreement is not known to suffice stay beside: their votes are counted, the weak label stays.
-    Labels of earlier rounds stand, but for reviews that this round gives another.
-
-    Raises:
-        NotPublishedError: pilot_labels is of a version that measured no agreement, or knew no rounds.
+    Labels whose agreement is not known to suffice are not used: their votes are counted, the weak label stays. Labels
+    of earlier rounds stay, unless this round gives the review another one.
     """
-    found = pilot_labels.report()
-    status, gate = RoundState(str(found["status"])), gate_of(found)
-    human = human_labels(pilot_labels, gate)
+    labels = PilotLabels.read(pilot_labels.folder)
+    human = human_labels(pilot_labels, labels.gate)
     tally = _Tally()
     with pq.ParquetWriter(folder / "reviews.parquet", TRAINING_REVIEW, compression="zstd") as writer:
         for batch in _batches(corpus.file("reviews.parquet")):
             overlaid = overlay(batch, human)
             tally.count(overlaid)
             writer.write_table(conform(overlaid.select(TRAINING_REVIEW.names).to_arrow(), TRAINING_REVIEW))
-    report = TrainingReport(
-        status=status,
-        gate=gate,
+    record = TrainingReviews(
+        status=labels.status,
+        gate=labels.gate,
         rows=tally.rows,
         label_sources=dict(sorted(tally.sources.items())),
+        human_rows=tally.splits.total(),
         human_by_split=dict(sorted(tally.splits.items())),
-        differs=tally.changes.total(),
-        changes=dict(sorted(tally.changes.items())),
-        gold=dict(sorted(tally.gold.items())),
+        human_differs=tally.changes.total(),
+        human_differs_by_change=dict(sorted(tally.changes.items())),
+        gold_rows=tally.gold.total(),
+        gold_by_label=dict(sorted(tally.gold.items())),
     )
-    write_report(folder, _record(report))
-    return report
+    record.write(folder)
+    return record
 
 
 def human_labels(pilot_labels: Artifact, gate: Gate) -> pl.DataFrame:
@@ -158,18 +109,3 @@ def overlay(reviews: pl.DataFrame, human: pl.DataFrame) -> pl.DataFrame:
 def _batches(path: Path) -> Iterator[pl.DataFrame]:
     for batch in read_batches(pq.ParquetFile(path), rows=BATCH_ROWS):
         yield pl.DataFrame(pa.Table.from_batches([batch]))
-
-
-def _record(report: TrainingReport) -> dict[str, object]:
-    return {
-        "status": report.status.value,
-        "agreement": report.gate.standing.value,
-        "rows": report.rows,
-        "label_sources": dict(report.label_sources),
-        "human_rows": report.human,
-        "human_by_split": dict(report.human_by_split),
-        "human_differs": report.differs,
-        "gold_rows": sum(report.gold.values()),
-        "gold_by_label": dict(report.gold),
-        "human_differs_by_change": dict(report.changes),
-    }

@@ -10,10 +10,9 @@ import polars as pl
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from workflows_dagster.lib.annotation.agreement import ballot, measure
+from workflows_dagster.lib.annotation.agreement import Resampling, ballot, measure
 from workflows_dagster.lib.annotation.consensus import majority
 from workflows_dagster.lib.annotation.desk import RESPONSE, AnnotationDesk, Responses, RoundStatus
-from workflows_dagster.lib.annotation.measures import Resampling
 from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.cleaning.clean import clean_texts
 from workflows_dagster.lib.cleaning.settings import CleaningSettings

@@ -7,8 +7,14 @@ from typing import ClassVar, Final
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
-from workflows_dagster.lib.annotation.closing import Closing
-from workflows_dagster.lib.annotation.desk import AnnotationDesk, AnnotationRound, Inquiry, Question, RoundStatus
+from workflows_dagster.lib.annotation.desk import (
+    AnnotationDesk,
+    AnnotationRound,
+    Deadline,
+    Inquiry,
+    Question,
+    RoundStatus,
+)
 from workflows_dagster.lib.annotation.strata import allocate, first_of_each, in_order, sizes_of, with_stratum
 from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.hashing import digest_text
@@ -49,9 +55,9 @@ class ReviewRequestSettings(BaseModel):
     )
 
     @property
-    def closing(self) -> Closing:
+    def deadline(self) -> Deadline:
         """When the round is closed."""
-        return Closing(self.deadline_days, self.deadline_minimum_ratio)
+        return Deadline(self.deadline_days, self.deadline_minimum_ratio)
 
 
 class SyntheticReviewRequest(Record):
@@ -62,7 +68,7 @@ class SyntheticReviewRequest(Record):
         rows: Rows that people are shown.
         rows_by_stratum: The same by label, source and language.
         minimum_annotators: People who have to answer each row.
-        closing: When the round is closed.
+        deadline: When the round closes unfinished.
         desk: Where people answer; None where nobody is asked.
         choices: The answers to choose from.
         guidelines: What people are told; None where nobody is asked.
@@ -75,7 +81,7 @@ class SyntheticReviewRequest(Record):
     rows: int
     rows_by_stratum: Mapping[str, int]
     minimum_annotators: int
-    closing: Closing
+    deadline: Deadline
     desk: str | None
     choices: tuple[str, ...]
     guidelines: str | None
@@ -86,7 +92,7 @@ class SyntheticReviewRequest(Record):
         if self.status is None:
             return {"annotation/status": "nobody is asked", "annotation/requested_rows": 0}
         strata = {"annotation/rows_by_stratum": dict(self.rows_by_stratum)}
-        return {**self.status.to_metadata(), **self.closing.to_metadata(), **strata}
+        return {**self.status.to_metadata(), **self.deadline.to_metadata(), **strata}
 
 
 def build_review_request(
@@ -108,7 +114,7 @@ def build_review_request(
         rows=sample.height,
         rows_by_stratum=sizes_of(with_stratum(sample, _RARE_LANGUAGE_RATIO)),
         minimum_annotators=settings.minimum_annotators,
-        closing=settings.closing,
+        deadline=settings.deadline,
         desk=status.desk if status else None,
         choices=tuple(REVIEW.choices),
         guidelines=review_round.guidelines if review_round else None,

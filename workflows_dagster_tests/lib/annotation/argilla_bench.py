@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from workflows_dagster.lib.annotation.argilla.datasets import dataset_name
 from workflows_dagster.lib.annotation.argilla.desk import ArgillaDesk
-from workflows_dagster.lib.annotation.argilla.rounds import dataset_name
 from workflows_dagster.lib.annotation.argilla.server import ArgillaServer
 from workflows_dagster.lib.annotation.desk import FEELING
 from workflows_dagster.local_argilla.launch import LocalArgilla

@@ -1,11 +1,12 @@
-"""What every desk does, as tables: each kind of desk runs them from a test module of its own.
+"""What every desk does: the test module of each kind of desk subclasses the tests below.
 
-A bench knows how people answer at a desk; the contract knows what must come of it.
+A bench is how people answer at a desk; the contract is what must follow.
 """
 
 from typing import Protocol
 
 import polars as pl
+import pytest
 
 from workflows_dagster.lib.annotation.desk import AnnotationDesk, AnnotationRound, Inquiry, Question, RoundState
 
@@ -100,86 +101,89 @@ CASES: dict[str, tuple[AnnotationRound, Answers, Progress]] = {
 }
 
 
-def check_progress(bench: Bench, name: str) -> None:
-    """The status follows the answers, and says what the answers say."""
-    annotation_round, answers, (state, rows_answered, count, annotators) = CASES[name]
-    waiting = bench.desk.request(annotation_round)
-    bench.answer(annotation_round.round_id, answers)
+class DeskContract:
+    """The tests; a subclass is run with the fixture `bench` of its module."""
 
-    status = bench.desk.status(annotation_round.round_id)
+    @pytest.mark.parametrize("name", CASES)
+    def test_progress_follows_the_answers(self, bench: Bench, name: str) -> None:
+        """The status follows the answers, and says what the answers say."""
+        annotation_round, answers, (state, rows_answered, count, annotators) = CASES[name]
+        waiting = bench.desk.request(annotation_round)
+        bench.answer(annotation_round.round_id, answers)
 
-    assert (waiting.state, waiting.rows, waiting.missing) == (RoundState.WAITING, len(annotation_round.questions), 0)
-    assert (status.state, status.rows_answered, status.answers) == (state, rows_answered, count)
-    assert dict(status.annotators) == annotators
-    assert (status.digest != waiting.digest) == bool(answers)
-    table = bench.desk.responses(annotation_round.round_id).table
-    assert list(table.drop("submitted_at").iter_rows()) == sorted(
-        (review, who, label) for who, review, label in answers
-    )
-    assert table.schema["submitted_at"] == pl.Datetime("us", "UTC")
-    assert status.requested_at == waiting.requested_at is not None
+        status = bench.desk.status(annotation_round.round_id)
 
+        assert (waiting.state, waiting.rows, waiting.missing) == (
+            RoundState.WAITING,
+            len(annotation_round.questions),
+            0,
+        )
+        assert (status.state, status.rows_answered, status.answers) == (state, rows_answered, count)
+        assert dict(status.annotators) == annotators
+        assert (status.digest != waiting.digest) == bool(answers)
+        table = bench.desk.responses(annotation_round.round_id).table
+        assert list(table.drop("submitted_at").iter_rows()) == sorted(
+            (review, who, label) for who, review, label in answers
+        )
+        assert table.schema["submitted_at"] == pl.Datetime("us", "UTC")
+        assert status.requested_at == waiting.requested_at is not None
 
-def check_request_again(bench: Bench, round_id: str) -> None:
-    """Asked again, a round keeps its answers; asked with more suggestions, too."""
-    annotation_round = make_round(round_id, minimum=2, calibration=1)
-    bench.desk.request(annotation_round)
-    bench.answer(round_id, [("annotator_1", "r/0", "positive"), ("annotator_2", "r/1", "negative")], "It squeaks.")
-    before, answers = bench.desk.status(round_id), bench.desk.responses(round_id)
+    def test_request_again_keeps_answers(self, bench: Bench) -> None:
+        """Asked again, a round keeps its answers; asked with more suggestions, too."""
+        annotation_round = make_round("again", minimum=2, calibration=1)
+        bench.desk.request(annotation_round)
+        bench.answer("again", [("annotator_1", "r/0", "positive"), ("annotator_2", "r/1", "negative")], "It squeaks.")
+        before, answers = bench.desk.status("again"), bench.desk.responses("again")
 
-    assert bench.desk.request(annotation_round) == before
-    again = bench.desk.responses(round_id)
-    assert again.table.equals(answers.table)
-    assert again.reasons.equals(answers.reasons)
-    assert answers.reasons["reason"].to_list() == ["It squeaks.", "It squeaks."]
+        assert bench.desk.request(annotation_round) == before
+        again = bench.desk.responses("again")
+        assert again.table.equals(answers.table)
+        assert again.reasons.equals(answers.reasons)
+        assert answers.reasons["reason"].to_list() == ["It squeaks.", "It squeaks."]
 
+    def test_changed_answer_replaces_the_first(self, bench: Bench) -> None:
+        """A changed answer replaces the first one and shows in the digest."""
+        bench.desk.request(make_round("changed"))
+        bench.answer("changed", [("annotator_1", "r/0", "positive")])
+        first = bench.desk.status("changed")
+        bench.answer("changed", [("annotator_1", "r/0", "negative")])
+        second = bench.desk.status("changed")
 
-def check_changed_answer(bench: Bench, round_id: str) -> None:
-    """A changed answer replaces the first one and shows in the digest."""
-    bench.desk.request(make_round(round_id))
-    bench.answer(round_id, [("annotator_1", "r/0", "positive")])
-    first = bench.desk.status(round_id)
-    bench.answer(round_id, [("annotator_1", "r/0", "negative")])
-    second = bench.desk.status(round_id)
+        assert (second.answers, second.rows_answered) == (first.answers, first.rows_answered) == (1, 1)
+        assert second.digest != first.digest
+        assert bench.desk.responses("changed").table["label"].to_list() == ["negative"]
 
-    assert (second.answers, second.rows_answered) == (first.answers, first.rows_answered) == (1, 1)
-    assert second.digest != first.digest
-    assert bench.desk.responses(round_id).table["label"].to_list() == ["negative"]
+    def test_changed_sample_is_another_round(self, bench: Bench) -> None:
+        """Another sample is another round: neither sees the other's answers."""
+        bench.desk.request(make_round("sample", rows=2))
+        bench.answer("sample", [("annotator_1", "r/0", "positive")])
+        other = bench.desk.request(make_round("sample-b", rows=3))
 
+        assert (other.rows, other.answers) == (3, 0)
+        assert bench.desk.status("sample").answers == 1
 
-def check_changed_sample(bench: Bench, round_id: str) -> None:
-    """Another sample is another round: neither sees the other's answers."""
-    bench.desk.request(make_round(round_id, rows=2))
-    bench.answer(round_id, [("annotator_1", "r/0", "positive")])
-    other = bench.desk.request(make_round(f"{round_id}-b", rows=3))
+    def test_answer_to_a_strange_review_does_not_count(self, bench: Bench) -> None:
+        """An answer to a review that was not asked is shown and does not count."""
+        annotation_round = make_round("strange", rows=1)
+        bench.desk.request(annotation_round)
+        bench.add_strange_review("strange")
 
-    assert (other.rows, other.answers) == (3, 0)
-    assert bench.desk.status(round_id).answers == 1
+        status, responses = bench.desk.status("strange"), bench.desk.responses("strange")
 
+        assert (status.rows, status.answers, status.rejected, status.state) == (1, 0, 1, RoundState.WAITING)
+        assert [(reject.reason, reject.review_id) for reject in responses.rejected] == [("unknown_review", "strange")]
 
-def check_strange_review(bench: Bench, round_id: str) -> None:
-    """An answer to a review that was not asked is shown and does not count."""
-    annotation_round = make_round(round_id, rows=1)
-    bench.desk.request(annotation_round)
-    bench.add_strange_review(round_id)
+    def test_round_may_ask_something_else(self, bench: Bench) -> None:
+        """A round may ask something else, show a claim beside the text, and take free text with an answer."""
+        questions = [Question(f"r/{number}", f"{number}: {TEXT}", "", claim="positive") for number in range(2)]
+        bench.desk.request(
+            AnnotationRound("choices", questions, "# What to do\n", 1, asked_reason="comment", inquiry=SOUNDNESS)
+        )
+        bench.answer("choices", [("annotator_1", "r/0", "sound")])
+        bench.answer("choices", [("annotator_1", "r/0", "sound"), ("annotator_2", "r/1", "mend")], "It squeaks.")
 
-    status, responses = bench.desk.status(round_id), bench.desk.responses(round_id)
+        status, responses = bench.desk.status("choices"), bench.desk.responses("choices")
 
-    assert (status.rows, status.answers, status.rejected, status.state) == (1, 0, 1, RoundState.WAITING)
-    assert [(reject.reason, reject.review_id) for reject in responses.rejected] == [("unknown_review", "strange")]
-
-
-def check_other_choices(bench: Bench, round_id: str) -> None:
-    """A round may ask something else, show a claim beside the text, and take free text with an answer."""
-    questions = [Question(f"r/{number}", f"{number}: {TEXT}", "", claim="positive") for number in range(2)]
-    bench.desk.request(
-        AnnotationRound(round_id, questions, "# What to do\n", 1, asked_reason="comment", inquiry=SOUNDNESS)
-    )
-    bench.answer(round_id, [("annotator_1", "r/0", "sound")])
-    bench.answer(round_id, [("annotator_1", "r/0", "sound"), ("annotator_2", "r/1", "mend")], "It squeaks.")
-
-    status, responses = bench.desk.status(round_id), bench.desk.responses(round_id)
-
-    assert (status.state, status.rows, status.rows_answered) == (RoundState.COMPLETE, 2, 2)
-    assert responses.table.select("review_id", "label").rows() == [("r/0", "sound"), ("r/1", "mend")]
-    assert responses.reasons["reason"].to_list() == ["It squeaks.", "It squeaks."]
+        assert (status.state, status.rows, status.rows_answered) == (RoundState.COMPLETE, 2, 2)
+        assert responses.table.select("review_id", "label").rows() == [("r/0", "sound"), ("r/1", "mend")]
+        assert responses.reasons["reason"].to_list() == ["It squeaks.", "It squeaks."]

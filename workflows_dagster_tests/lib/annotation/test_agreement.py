@@ -1,7 +1,11 @@
-"""Agreement against published worked examples, against other libraries, and what must hold of any answers."""
+"""Agreement against published worked examples, against other libraries, and what must hold of any answers.
+
+Each annotator beside the others, and their pace, worked out by hand.
+"""
 
 import random
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import permutations
 
 import numpy as np
@@ -13,22 +17,29 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import fleiss_kappa
 
-from workflows_dagster.lib.annotation.agreement import Agreement, ballot, measure
-from workflows_dagster.lib.annotation.measures import (
+from workflows_dagster.lib.annotation.agreement import (
+    Agreement,
+    Annotator,
     Counts,
     Level,
     Resampling,
     Values,
     agreeing_pairs,
     alpha_of,
+    ballot,
     cohen_kappa_of,
     coincidences,
     fleiss_kappa_of,
     fleiss_sums,
+    measure,
+    rate_annotators,
     resample,
+    seconds_per_answer,
 )
+from workflows_dagster.lib.annotation.desk import UNFINISHED
 from workflows_dagster.lib.errors import DataContractError
 from workflows_dagster.lib.schema import LABELS
+from workflows_dagster_tests.lib.annotation.made_up import START, responses
 
 FEW = Resampling(resamples=200)
 
@@ -56,18 +67,6 @@ def votes_of(observers: tuple[str, ...], first: int, classes: int) -> Counts:
     rows = [row.replace(" ", "") for row in observers]
     units = [[int(row[place]) - first for row in rows if row[place] != "."] for place in range(len(rows[0]))]
     return np.array([np.bincount(unit, minlength=classes) for unit in units if len(unit) > 1])
-
-
-def responses(**by_review: str) -> pl.DataFrame:
-    """Answers such as a="pp.n": one letter for each annotator, a dot where there is none."""
-    names = {"p": "positive", "n": "negative", "u": "neutral"}
-    rows = [
-        (review_id, f"annotator{place}", names[letter])
-        for review_id, letters in by_review.items()
-        for place, letter in enumerate(letters)
-        if letter != "."
-    ]
-    return pl.DataFrame(rows, schema=["review_id", "annotator", "label"], orient="row").cast(pl.String)
 
 
 def alpha_by_pairs(units: list[list[int]], level: Level, classes: int) -> float:
@@ -301,3 +300,78 @@ def _answers(votes: Counts) -> list[tuple[int, int, int]]:
         for row, counts in enumerate(votes)
         for person, label in enumerate(np.repeat(np.arange(3), counts).tolist())
     ]
+
+
+def rated(rows: list[str], unfinished: pl.DataFrame | None = None) -> dict[str, Annotator]:
+    """Annotators by the number of their letter in each row, and those who finished nothing by name."""
+    table = responses(**{f"r{number:02}": letters for number, letters in enumerate(rows)})
+    left = UNFINISHED.to_frame() if unfinished is None else unfinished
+    found = rate_annotators(ballot(table), table, left, FEW)
+    return {one.name.removeprefix("annotator"): one for one in found}
+
+
+def test_accuracy_is_against_the_majority_of_the_others() -> None:
+    # 2 against 0 and 1: right in 0 and 1, wrong in 2; in 3 they are split, in 4 they say nothing.
+    found = rated(["ppp", "nnn", "uup", "pnu", "..n"])["2"]
+
+    assert found.answers == 5
+    assert found.accuracy is not None
+    assert (found.accuracy.value, found.accuracy.n) == (pytest.approx(2 / 3), 3)
+    assert dict(found.confused) == {"neutral->positive": 1}
+
+
+def test_the_only_other_is_the_majority() -> None:
+    found = rated(["pp.", "pn.", "nn."])["1"]
+
+    assert found.accuracy is not None
+    assert found.accuracy.value == pytest.approx(2 / 3)
+    # Cohen: observed 2/3, expected (2/3 * 1/3) + (1/3 * 2/3) = 4/9; (6 - 4) / (9 - 4).
+    assert found.kappa is not None
+    assert found.kappa.value == pytest.approx(2 / 5)
+
+
+def test_annotator_without_others_has_no_accuracy() -> None:
+    found = rated(["p..", "n.."])["0"]
+    assert (found.answers, found.accuracy, found.kappa, dict(found.confused)) == (2, None, None, {})
+
+
+def test_confusions_are_counted_most_frequent_first() -> None:
+    found = rated(["ppn", "ppn", "nnp", "uuu"])["2"]
+    assert list(found.confused.items()) == [("positive->negative", 2), ("negative->positive", 1)]
+
+
+def test_discards_and_drafts_are_counted_also_of_those_who_answered_nothing() -> None:
+    left = pl.DataFrame(
+        [("r00", "annotator0", "discarded"), ("r01", "annotator0", "discarded"), ("r00", "dan", "draft")],
+        schema=UNFINISHED,
+        orient="row",
+    )
+    found = rated(["pp."], left)
+
+    assert (found["0"].discarded, found["0"].drafts, found["0"].answers) == (2, 0, 1)
+    assert (found["dan"].discarded, found["dan"].drafts, found["dan"].answers) == (0, 1, 0)
+    assert (found["dan"].accuracy, found["dan"].kappa) == (None, None)
+
+
+def timed(*seconds: float) -> pl.DataFrame:
+    return pl.DataFrame({"annotator": "a", "submitted_at": [START + timedelta(seconds=s) for s in seconds]})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        # Gaps 10, 20, 10, 3600 (lunch), 30: the median is 20.
+        ((0, 10, 30, 40, 3640, 3670), {"a": 20.0}),
+        ((3670, 0, 40, 10, 3640, 30), {"a": 20.0}),
+        # Four gaps are too few to speak of a pace.
+        ((0, 10, 20, 30, 40), {}),
+        # One saved file, one time.
+        ((5,) * 50, {}),
+        # Two saved files: 49 of 50 gaps are none.
+        ((*(5,) * 25, *(9,) * 25), {}),
+    ],
+)
+def test_pace_is_the_median_gap_where_answers_have_times(
+    seconds: tuple[float, ...], expected: dict[str, float]
+) -> None:
+    assert seconds_per_answer(timed(*seconds)) == expected

@@ -16,9 +16,17 @@ import numpy.typing as npt
 import polars as pl
 import pytest
 
-from workflows_dagster.lib.annotation.agreement import Ballot, measure
+from workflows_dagster.lib.annotation.agreement import (
+    Ballot,
+    Level,
+    Resampling,
+    Values,
+    alpha_of,
+    coincidences,
+    measure,
+    resample,
+)
 from workflows_dagster.lib.annotation.consensus import consensus
-from workflows_dagster.lib.annotation.measures import Level, Resampling, Values, alpha_of, coincidences, resample
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.schema import LABELS
 

@@ -9,18 +9,7 @@ from hypothesis import strategies as st
 
 from workflows_dagster.lib.annotation.consensus import PILOT_LABEL, Method, consensus, dawid_skene, majority
 from workflows_dagster.lib.schema import LABELS
-
-
-def responses(**by_review: str) -> pl.DataFrame:
-    """Answers such as a="pp.n": one letter for each annotator, a dot where there is none."""
-    names = {"p": "positive", "n": "negative", "u": "neutral"}
-    rows = [
-        (review_id, f"annotator{place}", names[letter])
-        for review_id, letters in by_review.items()
-        for place, letter in enumerate(letters)
-        if letter != "."
-    ]
-    return pl.DataFrame(rows, schema=["review_id", "annotator", "label"], orient="row").cast(pl.String)
+from workflows_dagster_tests.lib.annotation.made_up import responses
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
 """What follows from the agreement of a round."""
 
-import json
 import re
 
 import pytest
 
-from workflows_dagster.lib.annotation.gate import Gate, Standing, WhenInsufficient, WhenUnmeasured, gate_of
-from workflows_dagster.lib.errors import NotPublishedError
+from workflows_dagster.lib.annotation.gate import Gate, Standing, WhenInsufficient, WhenUnmeasured
 from workflows_dagster.lib.metrics import Estimate
 
 GOOD, POOR = Estimate(0.7, 0.5, 0.8, 60), Estimate(0.7, 0.499, 0.8, 60)
@@ -41,13 +39,3 @@ def gate(
 def test_gate_says_what_follows(given: Gate, standing: Standing, trusted: bool, holds_back: bool, says: str) -> None:
     assert (given.standing, given.trusted, given.holds_back) == (standing, trusted, holds_back)
     assert re.search(says, given.sentence), given.sentence
-
-
-@pytest.mark.parametrize("given", [gate(GOOD), gate(None, 0, 0), gate(POOR, insufficient="weak")])
-def test_gate_is_read_back_from_its_report(given: Gate) -> None:
-    assert gate_of(json.loads(json.dumps({"gate": given.to_record()}))) == given
-
-
-def test_report_without_agreement_is_refused() -> None:
-    with pytest.raises(NotPublishedError, match="materialize pilot_labels again"):
-        gate_of({"status": "complete"})

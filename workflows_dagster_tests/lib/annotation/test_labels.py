@@ -1,6 +1,5 @@
 """The folder of pilot_labels: facts of the round, the same bytes for the same answers."""
 
-import json
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,26 +9,39 @@ import numpy as np
 import polars as pl
 import pytest
 
+from workflows_dagster.lib.annotation.agreement import Resampling
 from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, EARLIER_LABEL
 from workflows_dagster.lib.annotation.desk import (
     REASON,
     RESPONSE,
     UNFINISHED,
     AnnotationRound,
+    Deadline,
     RejectedResponse,
     ResponseReason,
     Responses,
     RoundStatus,
 )
-from workflows_dagster.lib.annotation.labels import LabelsSettings, build_pilot_labels
-from workflows_dagster.lib.annotation.labels_report import PilotLabelsReport
-from workflows_dagster.lib.annotation.request import REQUEST_FILE
+from workflows_dagster.lib.annotation.labels import LabelsSettings, build_pilot_labels, judge_weak_labels
+from workflows_dagster.lib.annotation.records import PilotLabels, PilotRequest, RoundReport
 from workflows_dagster.lib.annotation.sample import PILOT_FILE
 from workflows_dagster.lib.artifact import Artifact, Markdown, write_table
 from workflows_dagster.lib.hashing import digest_folder
 from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+REQUEST = PilotRequest(
+    round_id="r1",
+    rows=6,
+    minimum_annotators=2,
+    calibration_rows=0,
+    calibration_annotators=None,
+    asked_reason="none",
+    deadline=Deadline(),
+    desk="made up",
+    labels=LABELS,
+    guidelines="",
+)
 
 
 class AnsweredDesk:
@@ -37,11 +49,6 @@ class AnsweredDesk:
 
     def __init__(self, rows: int, responses: Responses) -> None:
         self._rows, self._responses = rows, responses
-
-    @property
-    def compares_by_meaning(self) -> bool:
-        """Nothing is compared here."""
-        return False
 
     def request(self, annotation_round: AnnotationRound) -> RoundStatus:
         """Not asked here."""
@@ -92,13 +99,13 @@ def answered(rows: int, people: Sequence[str], right: float, seed: int = 1) -> p
 
 def build(
     tmp_path: Path, rows: int, responses: Responses, name: str = "out", **settings: object
-) -> tuple[Path, PilotLabelsReport]:
+) -> tuple[Path, RoundReport[PilotLabels]]:
     inputs = tmp_path / "inputs"
     inputs.mkdir(exist_ok=True)
     write_table(inputs / "reviews.parquet", reviews(rows), CORPUS_REVIEW)
     reviews(rows).with_columns(weight=pl.lit(1.0)).write_parquet(inputs / PILOT_FILE)
     write_table(inputs / EARLIER_FILE, pl.DataFrame(pl.from_arrow(EARLIER_LABEL.empty_table())), EARLIER_LABEL)
-    (inputs / REQUEST_FILE).write_text(json.dumps({"round_id": "r1", "minimum_annotators": 2}), "utf-8")
+    REQUEST.write(inputs)
     artifact = Artifact("inputs", None, "c" * 40, "d" * 64, inputs)
     folder = tmp_path / name
     folder.mkdir()
@@ -115,9 +122,9 @@ def test_waiting_round_gives_empty_tables_and_says_so(tmp_path: Path) -> None:
     heights = {path.name: pl.read_parquet(path).height for path in folder.glob("*.parquet")}
     names = ["earlier_labels", "labels", "next_round", "reasons", "rejects", "responses"]
     assert heights == {f"{name}.parquet": 0 for name in names}
-    record = json.loads((folder / "report.json").read_text())
-    assert (record["status"], record["label_source"], record["gate"]["standing"]) == ("waiting", "weak", "no answers")
-    assert record["agreement"]["measures"]["Krippendorff's alpha, ordinal"] is None
+    record = PilotLabels.read(folder)
+    assert (record.status, record.gate.trusted, record.gate.standing) == ("waiting", False, "no answers")
+    assert record.agreement.alpha["ordinal"] is None
     assert "annotation/alpha" not in report.to_metadata()
     assert "undefined" in str(report.to_metadata()["annotation/agreement_verdict"])
 
@@ -139,26 +146,23 @@ def test_answered_round_is_measured_and_reported(tmp_path: Path) -> None:
     labels = pl.read_parquet(folder / "labels.parquet")
     assert labels.height == 90
     assert set(labels["votes"]) == {3}
-    record = json.loads((folder / "report.json").read_text())
-    assert (record["label_source"], record["gate"]["standing"], record["agreement"]["pairs"]) == (
-        "human",
-        "sufficient",
-        270,
-    )
+    record = PilotLabels.read(folder)
+    assert record == report.record
+    assert (record.gate.trusted, record.gate.standing, record.agreement.pairs) == (True, "sufficient", 270)
     shown = report.to_metadata()
     assert isinstance(shown["annotation/agreement"], Markdown)
     assert "| Cohen's kappa, ann & bob |" in shown["annotation/agreement"].text
     annotators = shown["annotation/annotators"]
     assert isinstance(annotators, Markdown)
     assert "| dan | 0 | 1 | 0 | undefined" in annotators.text
-    assert [(one.name, one.seconds_per_answer) for one in report.annotators] == [
+    assert [(one.name, one.seconds_per_answer) for one in record.annotators] == [
         *((name, 10.0) for name in ("ann", "bob", "cem")),
         ("dan", None),
     ]
     # The weak labels are the truth here: people confirm them as often as their majority is right.
     majority_right = (labels["label"] == reviews(90)["label"]).sum() / labels["label"].count()
-    assert report.weak.accuracy is not None
-    assert report.weak.accuracy.value == pytest.approx(majority_right)
+    assert record.weak_labels.accuracy is not None
+    assert record.weak_labels.accuracy.value == pytest.approx(majority_right)
     asked_next = pl.read_parquet(folder / "next_round.parquet").filter(pl.col("reason") == "disagreement")
     assert asked_next.height == labels.filter(pl.col("agreeing") < 3).height
 
@@ -179,17 +183,69 @@ def test_same_answers_give_the_same_bytes_in_whatever_order(tmp_path: Path) -> N
 def test_single_answers_leave_agreement_undefined(tmp_path: Path) -> None:
     folder, report = build(tmp_path, 60, Responses(answered(60, ["ann"], 0.5), []))
 
-    record = json.loads((folder / "report.json").read_text())
-    assert (record["gate"]["standing"], record["gate"]["alpha"], record["label_source"]) == ("unmeasured", None, "weak")
-    assert "it is not 0" in report.gate.sentence
+    gate = report.record.gate
+    assert (gate.standing, gate.alpha, gate.trusted) == ("unmeasured", None, False)
+    assert "it is not 0" in gate.sentence
     assert pl.read_parquet(folder / "labels.parquet")["label"].count() == 60
     # They are not trained on, so they are no suspects either: the weak labels are, and here all of them are right.
     assert pl.read_parquet(folder / "next_round.parquet").is_empty()
+
+
+FEW = Resampling(resamples=200)
+
+
+def test_weak_labels_are_judged_where_both_are_known() -> None:
+    labels = pl.DataFrame({"review_id": list("abcde"), "label": ["positive", "negative", "neutral", None, "negative"]})
+    weak = pl.DataFrame(
+        {
+            "review_id": list("abcdf"),
+            "weak": ["positive", "positive", "positive", "negative", "negative"],
+            "weight": 1.0,
+        }
+    )
+
+    found = judge_weak_labels(labels, weak, FEW)
+
+    # a, b and c are known to both: one of three is confirmed.
+    assert found.accuracy is not None
+    assert (found.accuracy.value, found.accuracy.n) == (pytest.approx(1 / 3), 3)
+    assert dict(found.changes) == {"positive->negative": 1, "positive->neutral": 1}
+    assert {label: one and one.n for label, one in found.by_label.items()} == {
+        "negative": None,
+        "neutral": None,
+        "positive": 3,
+    }
+
+
+def test_weak_labels_are_unjudged_without_answers() -> None:
+    nothing = pl.DataFrame(schema={"review_id": pl.String, "label": pl.String})
+    found = judge_weak_labels(nothing, pl.DataFrame({"review_id": ["a"], "weak": ["positive"], "weight": [1.0]}), FEW)
+    assert (found.accuracy, dict(found.changes)) == (None, {})
+
+
+def test_rows_that_were_picked_do_not_count_and_random_ones_count_for_their_stratum() -> None:
+    labels = pl.DataFrame({"review_id": list("abcd"), "label": ["positive", "negative", "negative", "neutral"]})
+    weak = pl.DataFrame(
+        {
+            "review_id": list("abcd"),
+            "weak": ["positive", "positive", "positive", "neutral"],
+            "weight": [6.0, 2.0, None, 2.5],
+        }
+    )
+
+    found = judge_weak_labels(labels, weak, FEW)
+
+    # Confirmed: a and d, which stand for 8.5 of 10.5 rows. c was picked for looking wrong.
+    assert found.accuracy is not None
+    assert (found.accuracy.value, found.accuracy.n) == (pytest.approx(8.5 / 10.5), 3)
+    assert found.by_label["positive"] is not None
+    assert found.by_label["positive"].value == pytest.approx(6 / 8)
+    assert dict(found.changes) == {"positive->negative": 2}
 
 
 @pytest.mark.slow
 def test_five_thousand_reviews_of_three_people_take_seconds(tmp_path: Path) -> None:
     started = time.perf_counter()
     _, report = build(tmp_path, 5_000, Responses(answered(5_000, ["ann", "bob", "cem"], 0.85), []))
-    assert report.agreement.pairs == 15_000
+    assert report.record.agreement.pairs == 15_000
     print(f"{time.perf_counter() - started:.1f} s")

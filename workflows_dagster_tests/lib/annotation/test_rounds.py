@@ -1,6 +1,6 @@
 """Rounds follow each other through the store: what is asked next, what is never asked again, and which model judges."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +9,16 @@ import pytest
 
 from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, LABELS_FILE, PILOT_LABEL
 from workflows_dagster.lib.annotation.next_round import NEXT_ROUND, NEXT_ROUND_FILE
+from workflows_dagster.lib.annotation.records import PilotSample, ScorerUsed
 from workflows_dagster.lib.annotation.rounds import LABELS_PATH, SAMPLE_PATH, Opening, open_round
 from workflows_dagster.lib.annotation.sample import PILOT_FILE, PilotSettings, build_pilot_sample
-from workflows_dagster.lib.artifact import REPORT_FILE, Artifact, write_report, write_table
+from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.errors import NotEnoughDataError, NotPublishedError
 from workflows_dagster.lib.release.deployment import deploy
 from workflows_dagster.lib.release.releases import release_at, tag_release
 from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
 from workflows_dagster.lib.store.version import Version
+from workflows_dagster_tests.lib.annotation.made_up import AGREED, labels_record
 from workflows_dagster_tests.lib.release.made_up import MadeUpChain, reviews
 
 
@@ -49,8 +51,8 @@ def pilot(chain: MadeUpChain, version: Version) -> pl.DataFrame:
     return pl.read_parquet(chain.store.file(SAMPLE_PATH, PILOT_FILE, version.commit))
 
 
-def record(chain: MadeUpChain, version: Version) -> dict[str, Any]:
-    return json.loads(chain.store.file(SAMPLE_PATH, REPORT_FILE, version.commit).read_text("utf-8"))
+def record(chain: MadeUpChain, version: Version) -> PilotSample:
+    return PilotSample.read(chain.store.folder(SAMPLE_PATH, version.commit))
 
 
 def answer(
@@ -58,7 +60,7 @@ def answer(
     asked: Version,
     status: str = "complete",
     listed: list[tuple[str, str, float]] | None = None,
-    label_source: str = "human",
+    trusted: bool = True,
 ) -> Version:
     """Publishes what people said to a sample: an answer to each row, and what to ask next."""
     ids = pilot(chain, asked)["review_id"] if status != "waiting" else pl.Series("review_id", [], pl.String)
@@ -77,7 +79,7 @@ def answer(
         write_table(transaction.folder / LABELS_FILE, labels, PILOT_LABEL)
         next_round = pl.DataFrame(listed or [], schema=NEXT_ROUND.names, orient="row")
         write_table(transaction.folder / NEXT_ROUND_FILE, next_round, NEXT_ROUND)
-        write_report(transaction.folder, {"status": status, "label_source": label_source})
+        labels_record(AGREED if trusted else replace(AGREED, alpha=None), status).write(transaction.folder)
     assert transaction.version is not None
     return transaction.version
 
@@ -106,7 +108,7 @@ def test_second_round_asks_what_was_disputed_and_nothing_that_was_settled(chain:
     assert picks.get(fresh) in {"suspect", "random"}
     assert set(picks) & {*train, *test} == {train[0]}
     assert set(asked.filter(pl.col("split") == "test")["pick"]) == {"random"}
-    assert record(chain, second)["earlier_rounds"] == {"1": labels.commit}
+    assert record(chain, second).earlier_rounds == {1: labels.commit}
     assert second.metadata["earlier_round/1/pilot_labels"] == labels.commit
     # No input: the chain of a release would lead through the samples of all rounds.
     assert not [name for name in second.metadata if name.startswith("upstream/")]
@@ -123,7 +125,7 @@ def test_round_stays_until_the_next_is_asked_for(chain: MadeUpChain, corpus: Art
     answer(chain, second)
     assert sample(chain, corpus).digest == second.digest
     third = sample(chain, corpus, 3)
-    assert record(chain, third)["round"] == 3
+    assert record(chain, third).round == 3
     asked = [set(pilot(chain, version)["review_id"]) for version in (second, third)]
     assert not asked[0] & asked[1]
 
@@ -132,7 +134,7 @@ def test_labels_of_earlier_rounds_go_along_where_they_may_be_trained_on(chain: M
     first = sample(chain, corpus)
     answer(chain, first)
     second = sample(chain, corpus, 2)
-    answer(chain, second, label_source="weak")
+    answer(chain, second, trusted=False)
     third = sample(chain, corpus, 3)
 
     along = pl.read_parquet(chain.store.file(SAMPLE_PATH, EARLIER_FILE, third.commit))
@@ -163,7 +165,7 @@ def test_corpus_that_was_answered_whole_has_nothing_left_to_ask(chain: MadeUpCha
 
 
 def release(chain: MadeUpChain, number: int) -> None:
-    """A release put in force, whose model cannot be run."""
+    """A deployed release whose model cannot be run."""
     table = reviews((f"n{number}", "shop", "positive", f"text {number}"))
     version = chain.record(chain.whole(table, bytes([number]), {f"n{number}": "positive"}))
     found = release_at(chain.store, tag_release(chain.store, version), version.commit)
@@ -186,10 +188,13 @@ def test_round_keeps_the_model_it_was_begun_with(chain: MadeUpChain, corpus: Art
     assert open_round(chain.store, 2, "words").released is None
 
 
-def test_release_that_was_begun_with_stays_after_another(chain: MadeUpChain) -> None:
+def test_release_that_was_begun_with_stays_after_another(chain: MadeUpChain, corpus: Artifact) -> None:
     release(chain, 1)
-    begun = {"round": 1, "scorer": {"asked": "released", "release": "release-1", "agent": "release-1", "note": ""}}
-    chain.publish(SAMPLE_PATH, {REPORT_FILE: json.dumps(begun).encode()})
+    begun = record(chain, sample(chain, corpus)).model_copy(
+        update={"scorer": ScorerUsed("released", "release-1", "release-1", "")}
+    )
+    with chain.store.transaction(SAMPLE_PATH, "m", label=["s"], metadata={}) as transaction:
+        begun.write(transaction.folder)
     release(chain, 2)
 
     tags = [open_round(chain.store, None, scorer).released for scorer in ("released", "released, else words")]

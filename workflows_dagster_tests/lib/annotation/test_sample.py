@@ -1,6 +1,5 @@
 """The pilot as it is published: seeded, independent of the order of the corpus, random where it has to be."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +7,16 @@ import numpy as np
 import polars as pl
 import pytest
 
+from workflows_dagster.lib.annotation.records import PilotSample
 from workflows_dagster.lib.annotation.sample import (
     ANSWERED_FILE,
     PILOT_FILE,
     PILOT_REVIEW,
     VECTORS_FILE,
-    PilotReport,
     PilotSettings,
     build_pilot_sample,
 )
-from workflows_dagster.lib.artifact import REPORT_FILE, Artifact, write_table
+from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.errors import ModelReferenceError, NotEnoughDataError
 from workflows_dagster.lib.hashing import digest_folder
 from workflows_dagster.lib.schema import CORPUS_REVIEW
@@ -63,7 +62,7 @@ def mislabelled(frame: pl.DataFrame, every: int = 20) -> tuple[pl.DataFrame, set
     return wrong, set(frame.filter(hit)["review_id"])
 
 
-def draw(tmp_path: Path, frame: pl.DataFrame, name: str = "out", **settings: Any) -> tuple[pl.DataFrame, PilotReport]:
+def draw(tmp_path: Path, frame: pl.DataFrame, name: str = "out", **settings: Any) -> tuple[pl.DataFrame, PilotSample]:
     corpus, folder = tmp_path / f"{name}-corpus", tmp_path / name
     for made in (corpus, folder):
         made.mkdir(exist_ok=True)
@@ -87,15 +86,15 @@ def test_pilot_says_why_each_row_is_in_it(tmp_path: Path) -> None:
     assert train.filter(pl.col("pick") == "disagrees")["suggestion_score"].max() < 0.5  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
     assert pilot["suggestion"].equals(pilot["label"])
     assert set(pilot["suggestion_agent"]) == {"rating, scored by words"}
-    assert report.to_metadata()["annotation/scorer"] == f"words: {report.judgement.note}"
-    assert "a stand-in" in report.judgement.note
+    assert report.to_metadata()["annotation/scorer"] == f"words: {report.scorer.note}"
+    assert "a stand-in" in report.scorer.note
 
 
 def test_random_rows_stand_for_all_rows(tmp_path: Path) -> None:
     pilot, report = draw(tmp_path, reviews(), rows=80)
 
     at_random = pilot.filter(pl.col("pick") == "random")
-    assert at_random["weight"].sum() == pytest.approx(report.available, abs=1e-3)
+    assert at_random["weight"].sum() == pytest.approx(report.candidates, abs=1e-3)
     assert pilot.filter(pl.col("pick") != "random")["weight"].null_count() == pilot.height - at_random.height
 
 
@@ -144,7 +143,7 @@ def test_labels_without_a_second_class_are_picked_for_variety(tmp_path: Path) ->
     assert set(pilot["pick"]) == {"random", "diverse"}
     assert pilot["suggestion_score"].null_count() == 40
     assert set(pilot["suggestion_agent"]) == {"rating"}
-    assert report.judgement.note.startswith("no model can be fitted to {'positive':")
+    assert report.scorer.note.startswith("no model can be fitted to {'positive':")
 
 
 def test_candidates_are_capped_and_drawn_from_every_stratum(tmp_path: Path) -> None:
@@ -169,12 +168,11 @@ def test_vectors_are_of_the_pilot_and_near_for_alike_texts(tmp_path: Path) -> No
 
 
 def test_report_says_what_the_round_goes_on_with(tmp_path: Path) -> None:
-    draw(tmp_path, reviews(), rows=40)
+    _, report = draw(tmp_path, reviews(), rows=40)
 
-    record = json.loads((tmp_path / "out" / REPORT_FILE).read_text("utf-8"))
-    assert record["round"] == 1
-    assert record["scorer"]["release"] is None
-    assert (record["scorer"]["asked"], record["scorer"]["agent"]) == ("released, else words", "words")
+    assert PilotSample.read(tmp_path / "out") == report
+    assert (report.round, report.rows) == (1, 40)
+    assert (report.scorer.asked, report.scorer.release, report.scorer.agent) == ("released, else words", None, "words")
     assert pl.read_parquet(tmp_path / "out" / ANSWERED_FILE).is_empty()
 
 
@@ -184,7 +182,7 @@ def test_texts_without_words_do_no_harm(tmp_path: Path) -> None:
 
 
 def test_unlabelled_corpus_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NotEnoughDataError, match="no review can be put before annotators"):
+    with pytest.raises(NotEnoughDataError, match="there is no review to ask annotators about"):
         draw(tmp_path, reviews().with_columns(split=pl.lit("none"), label=pl.lit(None, pl.String)))
 
 

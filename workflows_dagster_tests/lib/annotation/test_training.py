@@ -1,6 +1,5 @@
 """Labels of people over weak ones: only where they agree, and with their votes."""
 
-import json
 from pathlib import Path
 
 import polars as pl
@@ -9,13 +8,15 @@ import pytest
 from workflows_dagster.checks.annotation import PILOT_LABELS, TRAINING_REVIEWS
 from workflows_dagster.lib.annotation.consensus import EARLIER_FILE, EARLIER_LABEL, LABELS_FILE, PILOT_LABEL
 from workflows_dagster.lib.annotation.gate import Gate
+from workflows_dagster.lib.annotation.records import TrainingReviews
 from workflows_dagster.lib.annotation.training import TRAINING_REVIEW, build_training_reviews, overlay
-from workflows_dagster.lib.artifact import Artifact, write_report, write_table
+from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.schema import CORPUS_REVIEW
+from workflows_dagster_tests.lib.annotation.made_up import AGREED as GOOD
+from workflows_dagster_tests.lib.annotation.made_up import labels_record
 
-GOOD = Gate(4, 2, Estimate(0.8, 0.6, 0.9, 2), "ordinal", 0.5, 2, "weak", "hold")
 POOR = Gate(4, 2, Estimate(0.4, 0.1, 0.9, 2), "ordinal", 0.5, 2, "weak", "hold")
 POOR_GO_ON = Gate(4, 2, Estimate(0.4, 0.1, 0.9, 2), "ordinal", 0.5, 2, "weak", "weak")
 NO_ANSWERS = Gate(0, 0, None, "ordinal", 0.5, 2, "weak", "hold")
@@ -60,7 +61,7 @@ def pilot_labels(folder: Path, gate: Gate, before: bool = False) -> Artifact:
     # Of an earlier round: b was negative, a is still.
     earlier = labels.with_columns(review_id=pl.Series(["b", "a"]), label=pl.lit("negative"), round=pl.lit(1, pl.Int32))
     write_table(folder / EARLIER_FILE, earlier.head(0) if not before else earlier, EARLIER_LABEL)
-    write_report(folder, {"status": "complete", "gate": gate.to_record()})
+    labels_record(gate).write(folder)
     return Artifact("pilot_labels", None, "c" * 40, "d" * 64, folder)
 
 
@@ -81,9 +82,9 @@ def test_labels_that_people_agree_on_replace_weak_ones(tmp_path: Path) -> None:
         ("c", None, None, 0, 0),
         ("d", "neutral", "rating", 2, 1),
     ]
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert (report["gold_rows"], report["gold_by_label"], report["agreement"]) == (1, {"neutral": 1}, "sufficient")
-    assert report["human_differs_by_change"] == {"negative->neutral": 1}
+    record = TrainingReviews.read(tmp_path / "out")
+    assert (record.gold_rows, record.gold_by_label, record.gate) == (1, {"neutral": 1}, GOOD)
+    assert record.human_differs_by_change == {"negative->neutral": 1}
 
 
 @pytest.mark.parametrize("gate", [POOR_GO_ON, SINGLE, NO_ANSWERS])
@@ -93,8 +94,8 @@ def test_labels_that_people_do_not_agree_on_leave_weak_ones(tmp_path: Path, gate
     assert rows["label"].to_list() == ["positive", "negative", None, "neutral"]
     assert rows["label_source"].to_list() == ["rating", "given", None, "rating"]
     assert rows["votes"].to_list() == [0, 3, 0, 2]
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert (report["gold_rows"], report["human_rows"]) == (0, 0)
+    record = TrainingReviews.read(tmp_path / "out")
+    assert (record.gold_rows, record.human_rows) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def bound_to_labels(folder: Path) -> list[Audit]:
 
 def test_human_label_that_slipped_in_is_caught(tmp_path: Path) -> None:
     build(tmp_path, GOOD)
-    write_report(tmp_path / "labels", {"status": "complete", "gate": SINGLE.to_record()})
+    labels_record(SINGLE).write(tmp_path / "labels")
     [training] = bound_to_labels(tmp_path)
 
     verdict = training.judge(tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Argilla's webhooks: registered for as long as somebody listens, and believed only with their signature."""
+"""Argilla's webhooks: registered while somebody listens, and accepted only with a valid signature."""
 
 import json
 import logging
@@ -14,7 +14,7 @@ from workflows_dagster.lib.annotation.libraries import load
 from workflows_dagster.lib.errors import AnnotationError, ConfigurationError
 
 EVENTS: Final = ("response.created", "response.updated", "response.deleted", "record.deleted", "dataset.deleted")
-"""What may finish a round, or undo that."""
+"""The events that can finish a round, or make it unfinished again."""
 
 LARGEST_BODY_BYTES: Final = 4_000_000
 READ_TIMEOUT_S: Final = 10.0
@@ -29,9 +29,9 @@ class Listener:
     Attributes:
         host: Address that it listens on.
         port: Port that it listens on.
-        secret: What messages must be signed with; none is believed before it is set.
-        heard: Set when a message was believed; whoever acts on it clears it.
-        refused: Messages that were not believed.
+        secret: What messages must be signed with; none is accepted before it is set.
+        heard: Set when a message was accepted; whoever acts on it clears it.
+        refused: Messages that were not accepted.
     """
 
     host: str
@@ -45,7 +45,7 @@ class Listener:
         return f"Listener({self.host!r}, {self.port})"
 
     def take(self, headers: dict[str, str], body: bytes) -> bool:
-        """Whether a message is believed; the content does not matter, as the server is asked what holds."""
+        """Whether a message is accepted; its content is not used, because the server is asked for the status."""
         if not is_signed(self.secret, headers, body):
             self.refused += 1
             _logger.warning("a message without a valid signature was refused; %d so far", self.refused)
@@ -55,12 +55,12 @@ class Listener:
 
 
 def is_signed(secret: str, headers: dict[str, str], body: bytes) -> bool:
-    """Whether a message carries the signature of this secret, at most five minutes old.
+    """Whether a message has a signature by this secret that is at most five minutes old.
 
     Source: https://www.standardwebhooks.com (symmetric signatures, v1).
 
     Raises:
-        MissingExtraError: The library that Argilla's client brings along is not installed.
+        MissingExtraError: standardwebhooks, a dependency of Argilla's client, is not installed.
     """
     webhooks = load("standardwebhooks.webhooks", "checking the signature of webhooks")
     if not secret:
@@ -82,7 +82,7 @@ def listening(host: str, port: int) -> Generator[Listener]:
         port: Port to listen on; 0 takes a free one.
 
     Raises:
-        ConfigurationError: The port cannot be had.
+        ConfigurationError: The port is not free.
     """
     listener = Listener(host, port)
     try:
@@ -110,7 +110,7 @@ def listening(host: str, port: int) -> Generator[Listener]:
 def registered(server: ArgillaServer, url: str) -> Generator[str]:
     """The secret of a webhook that Argilla calls for as long as the context lasts.
 
-    One of that address which a killed listener has left behind is used again.
+    A webhook of the same address, left behind by a killed listener, is used again.
 
     Args:
         server: The Argilla server; needs the key of an owner.

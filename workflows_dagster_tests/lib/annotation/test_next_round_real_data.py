@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from workflows_dagster.lib.annotation.suspects import find_suspects
+from workflows_dagster.lib.annotation.next_round import find_suspects
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.schema import LABELS
 

@@ -1,13 +1,12 @@
-"""What can go wrong between the desk and a real Argilla: nothing is lost, doubled, or taken for finished."""
+"""The desk on a real Argilla: the contract, and what can go wrong; nothing is lost, doubled, or taken for finished."""
 
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
-from workflows_dagster.lib.annotation.argilla import records
+from workflows_dagster.lib.annotation.argilla.datasets import dataset_name
 from workflows_dagster.lib.annotation.argilla.desk import ArgillaDesk
-from workflows_dagster.lib.annotation.argilla.rounds import dataset_name
 from workflows_dagster.lib.annotation.desk import RoundState
 from workflows_dagster.lib.errors import (
     AnnotationPermissionError,
@@ -17,7 +16,7 @@ from workflows_dagster.lib.errors import (
 )
 from workflows_dagster.local_argilla.launch import LocalArgilla, local_argilla
 from workflows_dagster_tests.lib.annotation.argilla_bench import ArgillaBench
-from workflows_dagster_tests.lib.annotation.desk_contract import TEXT, make_round
+from workflows_dagster_tests.lib.annotation.desk_contract import TEXT, DeskContract, make_round
 from workflows_dagster_tests.lib.annotation.flaky_proxy import FlakyProxy, Trouble, flaky_proxy
 
 pytestmark = pytest.mark.slow
@@ -29,14 +28,18 @@ PULL = "/records"
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten records a request, so that small rounds take several."""
-    monkeypatch.setattr(records, "PUSHED_ROWS", 10)
-    monkeypatch.setattr(records, "PULLED_ROWS", 10)
+    monkeypatch.setattr("workflows_dagster.lib.annotation.argilla.desk.PUSHED_ROWS", 10)
+    monkeypatch.setattr("workflows_dagster.lib.annotation.argilla.desk.PULLED_ROWS", 10)
     monkeypatch.setattr("workflows_dagster.lib.annotation.argilla.server._PAUSE_S", 0)
 
 
 @pytest.fixture(scope="module")
 def bench(argilla_server: LocalArgilla) -> ArgillaBench:
     return ArgillaBench(argilla_server)
+
+
+class TestArgillaDesk(DeskContract):
+    """The desk on an Argilla server does what every desk does."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Which reviews teach most: where a model doubts the weak label, where it doubts itself, and what is like no other."""
+"""Active learning: reviews whose label a model doubts, of which it is unsure, or which are unlike all others."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-RANDOM: Final = "random"
 DISAGREES: Final = "disagrees"
 UNCERTAIN: Final = "uncertain"
 DIVERSE: Final = "diverse"
@@ -15,12 +14,15 @@ DIVERSE: Final = "diverse"
 _CYCLE: Final = (DISAGREES, UNCERTAIN, DISAGREES, DIVERSE)
 """Half of the picks look for wrong labels, which is what people correct; docs/pilot_sample.md has the figures."""
 
+_SCORES: Final = {DISAGREES: "disagreement", UNCERTAIN: "uncertainty"}
+_PICKED: Final = pl.Schema({"review_id": pl.String(), "pick": pl.String(), "pick_score": pl.Float64()})
+
 Vectors = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
 
 JUDGED: Final = pl.Schema({"confidence": pl.Float64(), "uncertainty": pl.Float64(), "disagreement": pl.Float64()})
-"""What a model makes of a weak label, all 0-1: what it gives the label, its entropy, and by how much it prefers another
-label, 0 where it does not."""
+"""A model's judgement of a weak label, all 0-1: the probability of the label, the entropy of the prediction, and by how
+much another label is more probable, 0 if none is."""
 
 
 def judge(probabilities: Values, class_ids: npt.NDArray[np.int64]) -> pl.DataFrame:
@@ -47,9 +49,10 @@ def pick(
 ) -> pl.DataFrame:
     """The picks in their order: columns review_id, pick (why) and pick_score.
 
-    One after the other, each among the strata that have seats left: the candidate of the best score, less its
-    similarity to the nearest one that was chosen before (maximal marginal relevance); every fourth is the one farthest
-    from all chosen (k-center). The score is that of its reason: disagreement, uncertainty, or distance (1 - cosine).
+    They are picked one by one, among the strata that have seats left: the candidate of the best score, less its
+    similarity to the nearest row that was chosen before (maximal marginal relevance). Every fourth is the candidate
+    farthest from all chosen rows (k-center). The score is that of its reason: disagreement, uncertainty, or distance
+    (1 - cosine).
 
     Source: Carbonell and Goldstein (1998), The use of MMR; Sener and Savarese (2018), Active learning: a core-set
     approach.
@@ -57,20 +60,21 @@ def pick(
     Args:
         candidates: Columns review_id, stratum and those of JUDGED, null where no model judged; sorted by id.
         vectors: Of the candidates, of length 1 or zero.
-        chosen: Vectors of what is in the sample already.
+        chosen: Vectors of the rows that are in the sample already.
         seats: Rows to pick of each stratum.
         diversity: Weight of dissimilarity against the score (0-1).
     """
     strata = candidates["stratum"].to_numpy()
     left = dict(seats)
     free = np.ones(candidates.height, dtype=bool)
+    similarity = (vectors @ chosen.T).max(axis=1).astype(np.float64) if len(chosen) else np.zeros(len(vectors))
     # A text without words is like nothing, yet teaches nothing: it is never picked for its distance.
-    nearest = np.where(np.any(vectors, axis=1), _similarity(vectors, chosen), 1.0)
-    scores = {name: candidates[column].to_numpy() for name, column in _COLUMNS.items()}
+    nearest = np.where(np.any(vectors, axis=1), similarity, 1.0)
+    scores = {reason: candidates[column].to_numpy() for reason, column in _SCORES.items()}
     picked: list[tuple[str, str, float]] = []
-    for step in range(sum(seats.values())):
+    for turn in range(sum(seats.values())):
         open_ = free & np.isin(strata, [stratum for stratum, rows in left.items() if rows])
-        reason = _reason(step, scores, open_)
+        reason = _reason(turn, scores, open_)
         values = 1 - nearest if reason == DIVERSE else (1 - diversity) * scores[reason] - diversity * nearest
         eligible = open_ & (scores[reason] > 0) if reason == DISAGREES else open_
         place = int(np.argmax(np.where(eligible, np.round(values, 6), -np.inf)))
@@ -82,20 +86,9 @@ def pick(
     return pl.DataFrame(picked, schema=_PICKED, orient="row")
 
 
-_COLUMNS: Final = {DISAGREES: "disagreement", UNCERTAIN: "uncertainty"}
-_PICKED: Final = pl.Schema({"review_id": pl.String(), "pick": pl.String(), "pick_score": pl.Float64()})
-
-
-def _reason(step: int, scores: Mapping[str, Values], open_: npt.NDArray[np.bool_]) -> str:
-    """Why the next one is picked: the cycle's reason, or the next best where nothing has it."""
+def _reason(turn: int, scores: Mapping[str, Values], open_: npt.NDArray[np.bool_]) -> str:
+    """The reason of a turn: that of the cycle, or the next best if no open candidate has it."""
     if np.isnan(scores[UNCERTAIN]).any():
         return DIVERSE
-    reason = _CYCLE[step % len(_CYCLE)]
+    reason = _CYCLE[turn % len(_CYCLE)]
     return UNCERTAIN if reason == DISAGREES and not (open_ & (scores[DISAGREES] > 0)).any() else reason
-
-
-def _similarity(vectors: Vectors, chosen: Vectors) -> Values:
-    """Cosine of each vector with the nearest of the chosen; 0 where nothing is chosen."""
-    if not len(chosen):
-        return np.zeros(len(vectors))
-    return (vectors @ chosen.T).max(axis=1).astype(np.float64)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows_dagster.lib.annotation.informative import DISAGREES, DIVERSE, JUDGED, UNCERTAIN, judge, pick
+from workflows_dagster.lib.annotation.active_learning import DISAGREES, DIVERSE, JUDGED, UNCERTAIN, judge, pick
 
 
 def candidates(*judged: tuple[float | None, float | None, float | None], strata: str = "") -> pl.DataFrame:
