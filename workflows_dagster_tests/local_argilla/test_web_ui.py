@@ -8,7 +8,7 @@ import pytest
 
 from workflows_dagster.local_argilla.launch import LocalArgilla
 from workflows_dagster_tests.argilla_server_fixture import api
-from workflows_dagster_tests.headless_browser import Page, browser
+from workflows_dagster_tests.local_argilla.headless_browser import Page, browser
 from workflows_dagster_tests.local_argilla.pilot import make_pilot
 
 pytestmark = pytest.mark.slow
