@@ -1,1 +1,1 @@
-"""Pilot annotation: what people are asked, how their answers come back, and what they change."""
+"""Pilot annotation: the reviews that people are asked about, their answers, and the labels that follow."""

@@ -1,4 +1,4 @@
-"""What people agree on: one label per review, by majority and by Dawid and Skene next to each other."""
+"""The consensus of the answers to a review: its majority, and the label by the model of Dawid and Skene beside it."""
 
 import warnings
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ PILOT_LABEL: Final = pa.schema(
         pa.field("resolution", pa.string(), nullable=False),  # majority, dawid-skene, tie, uncertain
         pa.field("majority", pa.string()),  # null where the vote is tied
         pa.field("dawid_skene", pa.string(), nullable=False),
-        pa.field("posterior", pa.float64(), nullable=False),  # what Dawid and Skene's model gives its label (0-1)
+        pa.field("posterior", pa.float64(), nullable=False),  # of dawid_skene, by the model (0-1)
     ]
 )
 
 EARLIER_FILE: Final = "earlier_labels.parquet"
-"""Labels of earlier rounds that stand: columns of EARLIER_LABEL. What a later round asks again is not in it twice."""
+"""Labels of earlier rounds, the last one of each review: columns of EARLIER_LABEL."""
 
 EARLIER_LABEL: Final = PILOT_LABEL.append(pa.field("round", pa.int32(), nullable=False))
 
@@ -69,7 +69,7 @@ def consensus(
     decided = both.with_columns(label=label, resolution=resolution)
     counts = responses.group_by("review_id", "label").agg(agreeing_=pl.len().cast(pl.Int32))
     decided = decided.join(counts, on=["review_id", "label"], how="left")
-    # A label that nobody gave: the model may hold that everybody errs.
+    # 0 for a label that nobody gave: by the model, everybody may be wrong.
     agreeing = pl.when(pl.col("label").is_null()).then("agreeing").otherwise(pl.col("agreeing_").fill_null(0))
     return decided.with_columns(agreeing=agreeing).select(PILOT_LABEL.names).sort("review_id")
 
@@ -77,7 +77,7 @@ def consensus(
 def majority(responses: pl.DataFrame) -> pl.DataFrame:
     """Label, votes, agreeing, annotators and resolution (majority or tie) of each answered review, sorted by id.
 
-    The label with the most votes wins; where two labels have as many, there is none.
+    The label with the most votes wins; a tied vote gives none.
 
     Args:
         responses: Columns review_id, annotator, label.
@@ -103,10 +103,10 @@ def majority(responses: pl.DataFrame) -> pl.DataFrame:
 
 
 def dawid_skene(responses: pl.DataFrame, labels: Sequence[str] = LABELS) -> pl.DataFrame:
-    """The likeliest label of each answered review, and its posterior, by a model of how each annotator errs.
+    """The likeliest label of each answered review, and its posterior, by a model of the errors of each annotator.
 
-    Independent of the order of the rows. The posterior is the model's own opinion: it takes errors of two annotators on
-    one review for independent, so it is too sure where a review is hard for everybody.
+    The order of the rows does not matter. The model assumes that the errors of two annotators on one review are
+    independent, so its posterior is too high where a review is hard for everybody.
 
     Source: Dawid and Skene (1979), Maximum likelihood estimation of observer error-rates using the EM algorithm.
 
@@ -126,7 +126,7 @@ def dawid_skene(responses: pl.DataFrame, labels: Sequence[str] = LABELS) -> pl.D
         # crowd-kit 1.4 uses keywords that pandas 4 will drop.
         warnings.simplefilter("ignore", DeprecationWarning)
         fitted: Any = aggregation.DawidSkene().fit(answers.to_pandas())
-    # In the order of the labels, so that equal posteriors fall to the same label whatever was answered first.
+    # In the order of the labels, so that of equal posteriors the same label wins whatever was answered first.
     posteriors = fitted.probas_.reindex(columns=list(labels), fill_value=0.0).sort_index()
     values = posteriors.to_numpy().round(6)
     return pl.DataFrame(

@@ -1,9 +1,8 @@
 """Asks people about the pilot, and records what was asked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,7 +21,7 @@ _GUIDELINES: Final = Path(__file__).with_name("guidelines.md")
 
 
 class RequestSettings(BaseModel):
-    """What is asked of the annotators."""
+    """What annotators are asked, and how many of them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -101,19 +100,24 @@ def make_round(
         vectors: Embeddings by review id, for search by similarity; those of other reviews are ignored.
     """
     calibration = _calibration(pilot["review_id"].to_list(), settings)
-    rows = pilot.sort(~pl.col("review_id").is_in(list(calibration)), "review_id")
     vectors = vectors or {}
-    questions = [
-        _question(row, vectors.get(row["review_id"], ()), row["review_id"] in calibration)
-        for row in rows.iter_rows(named=True)
-    ]
-    match settings.suggestions:
-        case "none":
-            questions = [_unprompted(question) for question in questions]
-        case "not for calibration":
-            questions = [_unprompted(question) if question.calibration else question for question in questions]
-        case "all":
-            pass
+    questions: list[Question] = []
+    for row in pilot.sort(~pl.col("review_id").is_in(list(calibration)), "review_id").iter_rows(named=True):
+        review_id = row["review_id"]
+        calibrates = review_id in calibration
+        suggests = {"all": True, "not for calibration": not calibrates, "none": False}[settings.suggestions]
+        questions.append(
+            Question(
+                review_id=review_id,
+                text=row["text"],
+                suggestion=(row["suggestion"] or "") if suggests else "",
+                suggestion_score=row["suggestion_score"] if suggests else None,
+                suggestion_agent=(row["suggestion_agent"] or "") if suggests else "",
+                metadata={name: row[name] for name in SHARED_METADATA if row[name] is not None},
+                vector=vectors.get(review_id, ()),
+                calibration=calibrates,
+            )
+        )
     return AnnotationRound(
         round_id=_round_id(questions, settings),
         questions=questions,
@@ -132,32 +136,12 @@ def _calibration(review_ids: list[str], settings: RequestSettings) -> frozenset[
     return frozenset(drawn[: settings.calibration_rows])
 
 
-def _question(row: dict[str, Any], vector: Sequence[float], calibration: bool) -> Question:
-    return Question(
-        review_id=row["review_id"],
-        text=row["text"],
-        suggestion=row["suggestion"] or "",
-        suggestion_score=row["suggestion_score"],
-        suggestion_agent=row["suggestion_agent"] or "",
-        metadata={name: row[name] for name in SHARED_METADATA if row[name] is not None},
-        vector=vector,
-        calibration=calibration,
-    )
-
-
-def _unprompted(question: Question) -> Question:
-    return replace(question, suggestion="", suggestion_score=None, suggestion_agent="")
-
-
 def _round_id(questions: list[Question], settings: RequestSettings) -> str:
-    ordered = sorted(questions, key=lambda question: question.review_id)
-    parts = [part for question in ordered for part in (question.review_id, question.text)]
-    asked_more = [question.review_id for question in ordered if question.calibration]
-    terms = [] if settings.asked_reason == "none" else [settings.asked_reason]
-    terms += [] if settings.suggestions == "all" else [settings.suggestions]
-    if asked_more:
-        terms += [str(settings.calibration_annotators), *asked_more]
-    return digest_text(str(settings.minimum_annotators), *parts, *terms)[:16]
+    parts = [settings.asked_reason, settings.suggestions]
+    for question in sorted(questions, key=lambda question: question.review_id):
+        needed = settings.calibration_annotators if question.calibration else settings.minimum_annotators
+        parts += [question.review_id, question.text, str(needed)]
+    return digest_text(*parts)[:16]
 
 
 def _guidelines(rows: int, calibration: int, settings: RequestSettings) -> str:

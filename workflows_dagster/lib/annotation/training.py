@@ -28,7 +28,7 @@ TRAINING_REVIEW: Final = CORPUS_REVIEW.append(
 
 @dataclass
 class _Tally:
-    """Counts gathered while the corpus streams by."""
+    """Counts over the batches of the corpus."""
 
     rows: int = 0
     sources: Counter[str] = field(default_factory=Counter[str])
@@ -78,7 +78,10 @@ def build_training_reviews(corpus: Artifact, pilot_labels: Artifact, folder: Pat
 
 
 def human_labels(pilot_labels: Artifact, gate: Gate) -> pl.DataFrame:
-    """Columns review_id, votes, agreeing and human (the label, null where the weak one stays), a row a review."""
+    """The answers of people, one row for each review: review_id, votes, agreeing and human.
+
+    Human is the label, null where the weak one stays.
+    """
     trusted = pl.col("label") if gate.trusted else pl.lit(None, pl.String)
     columns = ("review_id", "votes", "agreeing")
     now = pilot_labels.scan(LABELS_FILE).select(*columns, human=trusted).collect()
@@ -93,7 +96,7 @@ def overlay(reviews: pl.DataFrame, human: pl.DataFrame) -> pl.DataFrame:
 
     Args:
         reviews: Columns of CORPUS_REVIEW.
-        human: Columns review_id, human (the label, null where the weak one stays), votes and agreeing; a row a review.
+        human: As `human_labels` returns it.
     """
     joined = reviews.join(human, on="review_id", how="left", maintain_order="left")
     answered = pl.col("human").is_not_null()

@@ -1,4 +1,4 @@
-"""Texts as counted words: a cheap classifier that never judges what it has learnt from, and a cheap embedding."""
+"""Texts as counted words: a cheap classifier that judges only rows it was not fitted on, and a cheap embedding."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -25,13 +25,13 @@ def folds_of(groups: Sequence[str]) -> npt.NDArray[np.int8]:
 def out_of_fold(
     texts: Sequence[str], class_ids: npt.NDArray[np.int64], folds: npt.NDArray[np.int8], learn: npt.NDArray[np.bool_]
 ) -> Values:
-    """Probabilities of the classes by models that saw no row of the text's fold, shape (texts, classes).
+    """Out-of-fold probabilities of the classes, shape (texts, classes).
 
     Args:
         texts: Texts.
         class_ids: Class of each.
         folds: Fold of each.
-        learn: Whether a model may learn from it; each class needs such rows in two folds.
+        learn: Whether a model may be fitted on it; each class needs such rows in two folds.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
