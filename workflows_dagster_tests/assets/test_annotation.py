@@ -1,7 +1,6 @@
 """The annotation assets with the file desk, from the sample to the labels that are trained on."""
 
 import csv
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from workflows_dagster.assets import annotation
 from workflows_dagster.checks.annotation import PILOT_SAMPLE, TRAINING_REVIEWS
 from workflows_dagster.io_managers.published import PublishedIOManager
+from workflows_dagster.lib.annotation.records import TrainingReviews
 from workflows_dagster.lib.artifact import write_table
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 from workflows_dagster.resources.annotation import FileAnnotation
@@ -118,9 +118,9 @@ def test_chain_goes_on_with_weak_labels_until_people_answer(materialize: Any, st
     shown = metadata(result, "training_reviews")
     assert shown["annotation/status"] == "waiting"
     assert "weak labels only" in shown["annotation/note"]
-    report = json.loads((published(result, store, "training_reviews") / "report.json").read_text())
-    assert report["label_sources"] == {"rating": 180}
-    assert (report["status"], report["human_rows"]) == ("waiting", 0)
+    record = TrainingReviews.read(published(result, store, "training_reviews"))
+    assert record.label_sources == {"rating": 180}
+    assert (record.status, record.human_rows) == ("waiting", 0)
 
 
 def test_unfinished_round_fails_with_progress_where_the_run_does_not_go_on(materialize: Any) -> None:
@@ -135,21 +135,13 @@ def test_unfinished_round_fails_with_progress_where_the_run_does_not_go_on(mater
     assert not result.asset_materializations_for_node("training_reviews")
 
 
-def test_finished_round_needs_no_word(materialize: Any) -> None:
-    first = materialize(pilot_sample={"rows": 20})
-    answer(Path(metadata(first, "pilot_annotation_request")["annotation/where"]), dict.fromkeys(range(20), "neutral"))
-
-    second = materialize(unfinished="fail", pilot_sample={"rows": 20})
-
-    assert metadata(second, "pilot_labels")["annotation/status"] == "complete"
-
-
 def test_human_labels_outrank_weak_ones(materialize: Any, store: StoreResource) -> None:
     first = materialize(pilot_sample={"rows": 20})
     form = Path(metadata(first, "pilot_annotation_request")["annotation/where"])
     given = answer(form, dict.fromkeys(range(20), "Neutral "))
 
-    second = materialize(pilot_sample={"rows": 20}, pilot_labels={"when_unmeasured": "accept"})
+    # The round is finished: no run has to say that it goes on without answers.
+    second = materialize(unfinished="fail", pilot_sample={"rows": 20}, pilot_labels={"when_unmeasured": "accept"})
 
     rows = pl.read_parquet(published(second, store, "training_reviews") / "reviews.parquet")
     human = rows.filter(pl.col("label_source") == "human")
@@ -191,7 +183,9 @@ def test_people_who_agree_are_trained_on_with_their_votes(materialize: Any, stor
     assert metadata(result, "pilot_labels")["annotation/agreement_standing"] == "sufficient"
 
 
-def test_people_who_disagree_hold_training_back(materialize: Any, store: StoreResource) -> None:
+def test_people_who_disagree_hold_training_back_unless_the_run_says_weak(
+    materialize: Any, store: StoreResource
+) -> None:
     two_people(materialize, "ppnnu", "pnnpp")
 
     result = materialize(raise_on_error=False, pilot_sample={"rows": 20}, pilot_labels={"minimum_rows": 20})
@@ -204,16 +198,12 @@ def test_people_who_disagree_hold_training_back(materialize: Any, store: StoreRe
     assert "Training is held back" in (check.description or "")
     assert not result.asset_materializations_for_node("training_reviews")
 
+    weak = materialize(pilot_sample={"rows": 20}, pilot_labels={"minimum_rows": 20, "when_insufficient": "weak"})
 
-def test_disagreement_goes_on_with_weak_labels_where_the_run_says_so(materialize: Any, store: StoreResource) -> None:
-    two_people(materialize, "ppnnu", "pnnpp")
-
-    result = materialize(pilot_sample={"rows": 20}, pilot_labels={"minimum_rows": 20, "when_insufficient": "weak"})
-
-    rows = pl.read_parquet(published(result, store, "training_reviews") / "reviews.parquet")
+    rows = pl.read_parquet(published(weak, store, "training_reviews") / "reviews.parquet")
     assert "human" not in set(rows["label_source"])
     assert rows.filter(pl.col("votes") == 2).height == 20
-    assert metadata(result, "training_reviews")["annotation/note"].startswith("weak labels only. Krippendorff's alpha")
+    assert metadata(weak, "training_reviews")["annotation/note"].startswith("weak labels only. Krippendorff's alpha")
 
 
 def test_refused_answers_are_published_and_reported(materialize: Any, store: StoreResource) -> None:

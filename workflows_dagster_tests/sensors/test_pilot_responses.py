@@ -159,22 +159,22 @@ def test_sensor_fails_where_the_key_is_refused() -> None:
         tick(BrokenAnnotation(refused=True), "r1")
 
 
-def test_round_recorded_at_once_is_not_recorded_again_by_the_sensor(
-    desk: FileAnnotation, instance: dg.DagsterInstance
-) -> None:
-    desk.desk().request(ROUND)
-    metadata = {"annotation/round_id": "r1", **Deadline().to_metadata()}
-    instance.report_runless_asset_event(dg.AssetMaterialization("pilot_annotation_request", metadata=metadata))
-    fill(desk, "a,positive,ann")
-    assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("1 of 2 reviews")
-    fill(desk, "a,positive,ann", "b,neutral,ann")
+def test_round_recorded_at_once_is_not_recorded_again_by_the_sensor(desk: FileAnnotation) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        desk.desk().request(ROUND)
+        assert ANNOTATORS.record_closed_round(instance, desk.desk()) == "no round was requested yet"
+        metadata = {"annotation/round_id": "r1", **Deadline().to_metadata()}
+        instance.report_runless_asset_event(dg.AssetMaterialization("pilot_annotation_request", metadata=metadata))
+        fill(desk, "a,positive,ann")
+        assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("1 of 2 reviews")
+        fill(desk, "a,positive,ann", "b,neutral,ann")
 
-    assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("materialized: 2 of 2 reviews")
-    assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("recorded before: 2 of 2 reviews")
-    context = dg.build_sensor_context(instance=instance, resources={"annotation_desk": desk})
-    result = pilot_responses_sensor(context)
+        assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("materialized: 2 of 2 reviews")
+        assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("recorded before: 2 of 2 reviews")
+        context = dg.build_sensor_context(instance=instance, resources={"annotation_desk": desk})
+        result = pilot_responses_sensor(context)
 
-    assert isinstance(result, dg.SensorResult)
-    assert (list(result.asset_events), bool(result.cursor)) == ([], True)
-    fill(desk, "a,negative,ann", "b,neutral,ann")
-    assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("materialized")
+        assert isinstance(result, dg.SensorResult)
+        assert (list(result.asset_events), bool(result.cursor)) == ([], True)
+        fill(desk, "a,negative,ann", "b,neutral,ann")
+        assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("materialized")

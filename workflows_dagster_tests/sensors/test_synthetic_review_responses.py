@@ -8,7 +8,7 @@ import pytest
 from workflows_dagster.lib.annotation.desk import AnnotationRound, Deadline, Question
 from workflows_dagster.lib.synthesis.review_request import REVIEW
 from workflows_dagster.resources.annotation import FileAnnotation
-from workflows_dagster.sensors.synthetic_review_responses import REVIEWERS, synthetic_review_responses_sensor
+from workflows_dagster.sensors.synthetic_review_responses import synthetic_review_responses_sensor
 
 QUESTIONS = [Question(f"synthetic:{name}", f"text {name}", "", claim="neutral") for name in ("a", "b")]
 ROUND = AnnotationRound("s1", QUESTIONS, "", 1, asked_reason="comment", inquiry=REVIEW)
@@ -66,21 +66,3 @@ def test_sensor_observes_progress_then_materializes_the_verdicts_once(desk: File
         [made] = second.asset_events
         assert (type(made), made.asset_key.to_user_string()) == (dg.AssetMaterialization, "synthetic_review_responses")
         assert isinstance(tick(desk, instance, second.cursor), dg.SkipReason)
-
-
-def test_finished_round_is_recorded_at_once_and_the_sensor_sees_that(desk: FileAnnotation) -> None:
-    with dg.DagsterInstance.ephemeral() as instance:
-        assert REVIEWERS.record_closed_round(instance, desk.desk()) == "no round was requested yet"
-        requested(instance, round_id="s1")
-        assert REVIEWERS.record_closed_round(instance, desk.desk()).startswith("0 of 2 reviews")
-        fill(desk, "synthetic:a,keep,", "synthetic:b,reject,")
-
-        said = [REVIEWERS.record_closed_round(instance, desk.desk()) for _ in range(2)]
-        result = tick(desk, instance)
-
-    assert [sentence.split(":")[0] for sentence in said] == ["materialized", "recorded before"]
-    assert isinstance(result, dg.SensorResult)
-    assert (result.asset_events, str(result.skip_reason and result.skip_reason.skip_message)[:15]) == (
-        [],
-        "recorded before",
-    )

@@ -106,18 +106,6 @@ def test_request_again_leaves_every_form_as_it_is(tmp_path_factory: pytest.TempP
     assert [(root / "r1" / name).read_bytes() for name in ("pilot.csv", "pilot-ann.csv")] == [content, content]
 
 
-def test_status_follows_the_answers(desk: FileDesk, tmp_path: Path) -> None:
-    waiting = desk.request(ROUND)
-    fill(tmp_path, "pilot.csv", "a,positive,ann", "b,,")
-    partial = desk.status("r1")
-    fill(tmp_path, "pilot.csv", "a,positive,ann", "b,neutral,")
-    complete = desk.status("r1")
-
-    assert [status.state for status in (waiting, partial, complete)] == ["waiting", "partial", "complete"]
-    assert len({status.digest for status in (waiting, partial, complete)}) == 3
-    assert dict(complete.annotators) == {"ann": 2}
-
-
 def test_digest_ignores_a_file_that_was_only_saved_again(desk: FileDesk, tmp_path: Path) -> None:
     desk.request(ROUND)
     path = fill(tmp_path, "pilot.csv", "a,positive,ann")
