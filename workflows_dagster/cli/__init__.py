@@ -2,7 +2,7 @@
 
 import typer
 
-from workflows_dagster.cli import annotating, chain, listening, predicting, releases, upkeep
+from workflows_dagster.cli import argilla, chain, predicting, releases, upkeep
 from workflows_dagster.settings import take_env_file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -19,8 +19,8 @@ for command in (
     chain.demo,
     chain.run,
     chain.sample,
-    annotating.argilla,
-    listening.argilla_webhook,
+    argilla.argilla,
+    argilla.argilla_webhook,
     predicting.predict,
     releases.rollback,
     upkeep.prune,

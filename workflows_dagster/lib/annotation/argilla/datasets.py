@@ -48,30 +48,31 @@ class Part:
     """The questions of a round that need the same number of answers: one dataset.
 
     Attributes:
-        name: Of the dataset.
-        round_id: The round.
+        round: The round.
+        questions: In the order people see them; at least one.
         parts: How many parts the round has.
-        needed: Answers that each question needs.
-        questions: In the order people see them.
-        guidelines: What annotators are told.
-        asked_reason: Whether people may say why.
-        inquiry: What is asked of each.
     """
 
-    name: str
-    round_id: str
-    parts: int
-    needed: int
+    round: AnnotationRound
     questions: Sequence[Question]
-    guidelines: str
-    asked_reason: AskedReason
-    inquiry: Inquiry
+    parts: int
+
+    @property
+    def needed(self) -> int:
+        """Answers that each question needs."""
+        return self.round.needed(self.questions[0])
+
+    @property
+    def name(self) -> str:
+        """The name of the dataset."""
+        calibration = self.needed > self.round.minimum_annotators
+        return dataset_name(self.round.round_id, self.round.inquiry, calibration=calibration)
 
     @property
     def note(self) -> dict[str, Any]:
         """The metadata of the dataset."""
-        choices = tuple(self.inquiry.choices)
-        note = DatasetNote(round_id=self.round_id, rows=len(self.questions), parts=self.parts, choices=choices)
+        choices = tuple(self.round.inquiry.choices)
+        note = DatasetNote(round_id=self.round.round_id, rows=len(self.questions), parts=self.parts, choices=choices)
         return note.model_dump(mode="json")
 
 
@@ -104,19 +105,7 @@ def parts_of(annotation_round: AnnotationRound) -> list[Part]:
     for question in annotation_round.questions:
         more = annotation_round.needed(question) > annotation_round.minimum_annotators
         groups.setdefault(more, []).append(question)
-    return [
-        Part(
-            name=dataset_name(annotation_round.round_id, annotation_round.inquiry, calibration=calibration),
-            round_id=annotation_round.round_id,
-            parts=len(groups),
-            needed=annotation_round.needed(questions[0]),
-            questions=questions,
-            guidelines=annotation_round.guidelines,
-            asked_reason=annotation_round.asked_reason,
-            inquiry=annotation_round.inquiry,
-        )
-        for calibration, questions in sorted(groups.items(), reverse=True)
-    ]
+    return [Part(annotation_round, questions, len(groups)) for _, questions in sorted(groups.items(), reverse=True)]
 
 
 def dataset_name(round_id: str, inquiry: Inquiry = FEELING, *, calibration: bool) -> str:
@@ -131,7 +120,7 @@ def publish_part(connection: Connection, part: Part) -> Any:
         body = {
             "name": part.name,
             "workspace_id": str(connection.workspace.id),
-            "guidelines": part.guidelines,
+            "guidelines": part.round.guidelines,
             "allow_extra_metadata": False,
             "distribution": {"strategy": "overlap", "min_submitted": part.needed},
             "metadata": part.note,
@@ -139,7 +128,9 @@ def publish_part(connection: Connection, part: Part) -> Any:
         # Not by the client: it cannot set a dataset's metadata, and deletes the dataset where a question fails.
         found = connection.call("POST", "/datasets", body)
     else:
-        connection.call("PATCH", f"/datasets/{found['id']}", {"guidelines": part.guidelines, "metadata": part.note})
+        connection.call(
+            "PATCH", f"/datasets/{found['id']}", {"guidelines": part.round.guidelines, "metadata": part.note}
+        )
     dataset = connection.ask(lambda: connection.client.datasets(id=found["id"]).get())
     if found["status"] != _READY:
         _add_settings(connection, dataset, part)
@@ -211,7 +202,7 @@ def _add_settings(connection: Connection, dataset: Any, part: Part) -> None:
 
 def _settings(connection: Connection, part: Part) -> dict[str, list[Any]]:
     """The client's settings of a part's dataset, by kind."""
-    argilla, client, inquiry = connection.argilla, connection.client, part.inquiry
+    argilla, client, inquiry = connection.argilla, connection.client, part.round.inquiry
 
     def terms(name: str, title: str, *, visible: bool = True) -> Any:
         return argilla.TermsMetadataProperty(name=name, title=title, visible_for_annotators=visible, client=client)
@@ -251,7 +242,7 @@ def _settings(connection: Connection, part: Part) -> dict[str, list[Any]]:
     )
     return {
         "fields": fields,
-        "questions": [label, *reason[part.asked_reason]],
+        "questions": [label, *reason[part.round.asked_reason]],
         "metadata": [
             *(terms(name, name.title()) for name in ("source", "language", "batch")),
             argilla.IntegerMetadataProperty(name="stars", title="Stars", min=0, max=10, client=client),

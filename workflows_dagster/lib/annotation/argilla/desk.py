@@ -130,8 +130,8 @@ def _record(connection: Connection, dataset: Any, part: Part, question: Question
     )
     record = argilla.Record(
         id=question.review_id,
-        fields={TEXT: question.text, CLAIM: question.claim} if part.inquiry.claim else {TEXT: question.text},
-        metadata={**question.metadata, ROUND: part.round_id},
+        fields={TEXT: question.text, CLAIM: question.claim} if part.round.inquiry.claim else {TEXT: question.text},
+        metadata={**question.metadata, ROUND: part.round.round_id},
         vectors={MEANING: list(question.vector)} if question.vector else {},
         suggestions=[suggestion] if question.suggestion else [],
     )

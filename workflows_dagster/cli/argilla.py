@@ -1,18 +1,24 @@
-"""`argilla-webhook`: notices within seconds that people have finished a round, instead of at the sensor's next tick."""
+"""`argilla` and `argilla-webhook`: a real Argilla on this machine, and a listener to the webhooks of any Argilla.
+
+The listener notices within seconds that people have finished a round; the sensors would at their next tick.
+"""
 
 import signal
 import time
+from pathlib import Path
 from typing import Annotated, Final
 
 import dagster as dg
 import typer
 from rich.markup import escape
 
+from workflows_dagster.cli.opening import open_settings
 from workflows_dagster.cli.screen import console, refusing
 from workflows_dagster.instance import project_instance
 from workflows_dagster.lib.annotation.argilla.webhook import Listener, listening, registered
 from workflows_dagster.lib.annotation.desk import AnnotationDesk
 from workflows_dagster.lib.errors import AnnotationUnavailableError, ConfigurationError, RoundUnknownError
+from workflows_dagster.local_argilla.launch import DEFAULT_PORT, run_argilla
 from workflows_dagster.resources.annotation import ArgillaAnnotation
 from workflows_dagster.resources.registry import build_resources
 from workflows_dagster.sensors.people import PeopleAtWork
@@ -20,13 +26,37 @@ from workflows_dagster.sensors.pilot_responses import ANNOTATORS
 from workflows_dagster.sensors.synthetic_review_responses import REVIEWERS
 from workflows_dagster.settings import Settings, load_settings
 
-DEFAULT_PORT: Final = 6910
+WEBHOOK_PORT: Final = 6910
 _GATHER_S: Final = 1.0
 """Time to wait after a message, so that messages close together cause one look."""
 
 
+def argilla(
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1; 0 takes a free one.")] = DEFAULT_PORT,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of its data. Default: `argilla` in this deployment's folder.")
+    ] = None,
+    annotators: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Least number of annotators. Default: 3 at first start.")
+    ] = None,
+    workspace: Annotated[
+        str | None, typer.Option(help="Workspace, created if missing. Default: `reviews`, or that of the last start.")
+    ] = None,
+) -> None:
+    """Start a local Argilla with its web UI, for pilots of a few thousand records. Ctrl-C ends it."""
+    folder = home or open_settings().home / "argilla"
+    with refusing():
+        run_argilla(
+            folder,
+            port=port,
+            annotators=annotators,
+            workspace=workspace,
+            say=lambda line: console.print(escape(line), highlight=False),
+        )
+
+
 def argilla_webhook(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")] = DEFAULT_PORT,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 takes a free one.")] = WEBHOOK_PORT,
     host: Annotated[str, typer.Option(help="Address of this machine to listen on.")] = "127.0.0.1",
     url: Annotated[
         str | None, typer.Option(help="Address that Argilla reaches it at. Default: http://<host>:<port>.")
