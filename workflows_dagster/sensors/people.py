@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import dagster as dg
 
 from workflows_dagster.lib.annotation.desk import AnnotationDesk, Deadline, RoundStatus
 from workflows_dagster.lib.errors import AnnotationUnavailableError, RoundUnknownError
 from workflows_dagster.resources.metadata import link_metadata, report_metadata
-
-_DATA_VERSION: Final = "dagster/data_version"
+from workflows_dagster.resources.store import data_version_tag
 
 
 @dataclass(frozen=True)
@@ -82,14 +81,14 @@ class PeopleAtWork:
         if found is None or "annotation/round_id" not in found.metadata:
             return False
         same_round = found.metadata["annotation/round_id"].value == status.round_id
-        return same_round and (found.tags or {}).get(_DATA_VERSION) == status.digest
+        return same_round and data_version_tag(status.digest).items() <= (found.tags or {}).items()
 
     def _event(self, status: RoundStatus, closed: bool) -> dg.AssetObservation | dg.AssetMaterialization:
         metadata = {**report_metadata(status), "annotation/where": link_metadata(status.where)}
         if not closed:
             return dg.AssetObservation(self.responses, metadata=metadata)
         # The tag makes the answers the data version: downstream wakes for changed answers only.
-        return dg.AssetMaterialization(self.responses, metadata=metadata, tags={_DATA_VERSION: status.digest})
+        return dg.AssetMaterialization(self.responses, metadata=metadata, tags=data_version_tag(status.digest))
 
     def _requested(self, instance: dg.DagsterInstance) -> Mapping[str, Any] | None:
         """Metadata of the last request; None where nobody was asked."""
