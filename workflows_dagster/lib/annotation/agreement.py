@@ -286,8 +286,10 @@ def resample(
     if np.isnan(values[0]) or not defined.size:
         return None
     tail = (1 - resampling.confidence) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
-    return Estimate(float(values[0]), float(low), float(high), len(units), resampling.confidence)
+    bounds = np.quantile(defined, [tail, 1 - tail])
+    # Rounded, so that noise of the last bits makes no other data version.
+    point, low, high = (round(float(number), 10) for number in (values[0], *bounds))
+    return Estimate(point, low, high, len(units), resampling.confidence)
 
 
 def share(hits: npt.NDArray[np.integer], resampling: Resampling, weights: Values | None = None) -> Estimate | None:

@@ -139,7 +139,7 @@ def test_alpha_of_three_classes_equals_counting(ratings: Ratings, level: Level, 
     distance = ordinal_distance(answers) if level == "ordinal" else lambda first, second: float(first != second)
 
     assert found is not None
-    assert found.value == pytest.approx(alpha_by_counting(answers, distance), abs=1e-12)
+    assert found.value == pytest.approx(alpha_by_counting(answers, distance), abs=1e-9)
     assert found.value == pytest.approx(expected, abs=5e-4)
     assert found.high - found.low < 0.04
 
