@@ -18,6 +18,7 @@ from workflows_dagster.lib.artifact import write_table
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
+from workflows_dagster_tests.lib.annotation.made_up import with_defaults
 
 ASSETS = [
     annotation.pilot_sample,
@@ -35,21 +36,12 @@ def corpus(rows: int = 200) -> pl.DataFrame:
     frame = pl.DataFrame({"number": range(rows)}).with_columns(
         review_id=pl.format("shop:{}", pl.col("number").cast(pl.String).str.zfill(5)),
         source=pl.when(pl.col("number") % 3 == 0).then(pl.lit("posts")).otherwise(pl.lit("shop")),
-        batch=pl.lit("b1"),
         text=pl.format("=review number {}", "number"),
-        split=pl.col("number").map_elements(lambda n: splits[n % 10], pl.String),
-        label=pl.col("number").map_elements(lambda n: labels[n % 7], pl.String),
-        group_key=pl.format("g{}", "number"),
+        split=pl.Series([splits[number % 10] for number in range(rows)]),
+        label=pl.Series([None if splits[number % 10] == "none" else labels[number % 7] for number in range(rows)]),
     )
-    unlabelled = pl.col("split") == "none"
-    return frame.with_columns(
-        label=pl.when(~unlabelled).then("label"),
-        label_source=pl.when(~unlabelled).then(pl.lit("rating")),
-        stars=pl.lit(None, pl.Int8),
-        language=pl.lit("en"),
-        product_id=pl.lit(None, pl.String),
-        created_at=pl.lit(None, pl.Datetime("us", "UTC")),
-    ).sort("review_id")
+    rated = pl.when(pl.col("label").is_not_null()).then(pl.lit("rating"))
+    return with_defaults(frame.with_columns(label_source=rated)).sort("review_id")
 
 
 @pytest.fixture

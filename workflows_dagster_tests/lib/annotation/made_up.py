@@ -1,6 +1,7 @@
-"""Made-up answers, and records around them."""
+"""Made-up corpora, answers, and records around them."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import polars as pl
 
@@ -8,12 +9,42 @@ from workflows_dagster.lib.annotation.agreement import Resampling, ballot, measu
 from workflows_dagster.lib.annotation.desk import RESPONSE, RoundState
 from workflows_dagster.lib.annotation.gate import Gate
 from workflows_dagster.lib.annotation.records import PilotLabels, SuspectCounts, WeakLabelAccuracy
+from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.schema import CORPUS_REVIEW
 
 NAMES = {"p": "positive", "n": "negative", "u": "neutral"}
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 AGREED = Gate(4, 2, Estimate(0.8, 0.6, 0.9, 2), "ordinal", 0.5, 2, "weak", "hold")
+
+
+def with_defaults(reviews: pl.DataFrame) -> pl.DataFrame:
+    """The reviews with what they lack of the columns of CORPUS_REVIEW; every review is a group of its own."""
+    defaults = {
+        "source": pl.lit("shop"),
+        "batch": pl.lit("b"),
+        "text": pl.lit("text"),
+        "stars": pl.lit(None, pl.Int8),
+        "label_source": pl.lit("rating"),
+        "language": pl.lit("en"),
+        "product_id": pl.lit(None, pl.String),
+        "group_key": pl.col("review_id"),
+        "created_at": pl.lit(None, pl.Datetime("us", "UTC")),
+    }
+    return reviews.with_columns(**{name: made for name, made in defaults.items() if name not in reviews.columns})
+
+
+def corpus_of(folder: Path, reviews: pl.DataFrame) -> Artifact:
+    """A review_corpus of these reviews."""
+    folder.mkdir(exist_ok=True)
+    write_table(folder / "reviews.parquet", with_defaults(reviews), CORPUS_REVIEW)
+    return artifact(folder, "review_corpus")
+
+
+def artifact(folder: Path, asset: str) -> Artifact:
+    """An asset whose content is in a folder."""
+    return Artifact(asset, None, "c" * 40, "d" * 64, folder)
 
 
 def responses(**by_review: str) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,11 @@ from workflows_dagster.lib.annotation.desk import (
 from workflows_dagster.lib.annotation.labels import LabelsSettings, build_pilot_labels, judge_weak_labels
 from workflows_dagster.lib.annotation.records import PilotLabels, PilotRequest, RoundReport
 from workflows_dagster.lib.annotation.sample import PILOT_FILE
-from workflows_dagster.lib.artifact import Artifact, Markdown, write_table
+from workflows_dagster.lib.artifact import Markdown, write_table
 from workflows_dagster.lib.hashing import digest_folder
-from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
+from workflows_dagster.lib.schema import LABELS
+from workflows_dagster_tests.lib.annotation.made_up import START, corpus_of, with_defaults
 
-START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REQUEST = PilotRequest(
     round_id="r1",
     rows=6,
@@ -67,20 +67,14 @@ class AnsweredDesk:
 
 
 def reviews(rows: int) -> pl.DataFrame:
-    return pl.DataFrame({"number": range(rows)}).select(
+    number = pl.int_range(rows, eager=True)
+    frame = pl.DataFrame({"number": number}).select(
         review_id=pl.format("r{}", pl.col("number").cast(pl.String).str.zfill(6)),
-        source=pl.lit("shop"),
-        batch=pl.lit("b"),
         text=pl.format("word{} and word{}", pl.col("number") % 3, pl.col("number") % 50),
-        stars=pl.lit(None, pl.Int8),
-        label=pl.col("number").map_elements(lambda number: LABELS[number % 3], pl.String),
-        label_source=pl.lit("rating"),
-        language=pl.lit("en"),
-        product_id=pl.lit(None, pl.String),
-        group_key=pl.format("g{}", "number"),
-        created_at=pl.lit(None, pl.Datetime("us", "UTC")),
+        label=pl.Series([LABELS[place % 3] for place in number], dtype=pl.String),
         split=pl.when(pl.col("number") % 2 == 0).then(pl.lit("train")).otherwise(pl.lit("test")),
     )
+    return with_defaults(frame)
 
 
 def answered(rows: int, people: Sequence[str], right: float, seed: int = 1) -> pl.DataFrame:
@@ -101,17 +95,20 @@ def build(
     tmp_path: Path, rows: int, responses: Responses, name: str = "out", **settings: object
 ) -> tuple[Path, RoundReport[PilotLabels]]:
     inputs = tmp_path / "inputs"
-    inputs.mkdir(exist_ok=True)
-    write_table(inputs / "reviews.parquet", reviews(rows), CORPUS_REVIEW)
+    inputs_of_all = corpus_of(inputs, reviews(rows))
     reviews(rows).with_columns(weight=pl.lit(1.0)).write_parquet(inputs / PILOT_FILE)
     write_table(inputs / EARLIER_FILE, pl.DataFrame(pl.from_arrow(EARLIER_LABEL.empty_table())), EARLIER_LABEL)
     REQUEST.write(inputs)
-    artifact = Artifact("inputs", None, "c" * 40, "d" * 64, inputs)
     folder = tmp_path / name
     folder.mkdir()
     desk = AnsweredDesk(rows, responses)
     report = build_pilot_labels(
-        artifact, artifact, artifact, desk, LabelsSettings.model_validate({"unfinished": "weak", **settings}), folder
+        inputs_of_all,
+        inputs_of_all,
+        inputs_of_all,
+        desk,
+        LabelsSettings.model_validate({"unfinished": "weak", **settings}),
+        folder,
     )
     return folder, report
 

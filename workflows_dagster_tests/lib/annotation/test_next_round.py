@@ -9,6 +9,7 @@ from workflows_dagster.lib.annotation import libraries
 from workflows_dagster.lib.annotation.next_round import SUSPECT, candidates, find_suspects
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import MissingExtraError
+from workflows_dagster_tests.lib.annotation.made_up import artifact
 
 WORDS = {
     "positive": ["great", "love", "perfect", "comfortable", "recommend"],
@@ -67,7 +68,7 @@ def reviews(rows: int = 240) -> pl.DataFrame:
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Artifact:
-    return Artifact("review_corpus", None, "c" * 40, "d" * 64, tmp_path)
+    return artifact(tmp_path, "review_corpus")
 
 
 def mislabel(frame: pl.DataFrame, **labels: str) -> pl.DataFrame:

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from workflows_dagster.lib.annotation.next_round import find_suspects
-from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.schema import LABELS
+from workflows_dagster_tests.lib.annotation.made_up import artifact
 
 pytestmark = pytest.mark.real_data
 
@@ -30,7 +30,7 @@ def test_most_suspects_among_food_reviews_are_labels_that_were_changed(tmp_path:
             "split": ["train"] * len(truth),
         }
     ).write_parquet(tmp_path / "reviews.parquet")
-    corpus = Artifact("review_corpus", None, "c" * 40, "d" * 64, tmp_path)
+    corpus = artifact(tmp_path, "review_corpus")
     nobody = pl.DataFrame(schema={"review_id": pl.String, "human": pl.String})
 
     found = find_suspects(corpus, nobody, 10_000, 50)

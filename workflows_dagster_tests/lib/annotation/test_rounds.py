@@ -16,9 +16,9 @@ from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.errors import NotEnoughDataError, NotPublishedError
 from workflows_dagster.lib.release.deployment import deploy
 from workflows_dagster.lib.release.releases import release_at, tag_release
-from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
+from workflows_dagster.lib.schema import LABELS
 from workflows_dagster.lib.store.version import Version
-from workflows_dagster_tests.lib.annotation.made_up import AGREED, labels_record
+from workflows_dagster_tests.lib.annotation.made_up import AGREED, corpus_of, labels_record
 from workflows_dagster_tests.lib.release.made_up import MadeUpChain, reviews
 
 
@@ -33,8 +33,7 @@ def corpus(tmp_path: Path) -> Artifact:
     """40 reviews; every other is of the test split."""
     table = reviews(*[(f"r{number:02}", "shop", LABELS[number % 3], f"text {number}") for number in range(40)])
     split = pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.lit("train")).otherwise("split")
-    write_table(tmp_path / "reviews.parquet", table.with_columns(split=split), CORPUS_REVIEW)
-    return Artifact("review_corpus", None, "c" * 40, "d" * 64, tmp_path)
+    return corpus_of(tmp_path, table.with_columns(split=split))
 
 
 def sample(chain: MadeUpChain, corpus: Artifact, number: int | None = None, **settings: Any) -> Version:

@@ -16,10 +16,9 @@ from workflows_dagster.lib.annotation.sample import (
     PilotSettings,
     build_pilot_sample,
 )
-from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.errors import ModelReferenceError, NotEnoughDataError
 from workflows_dagster.lib.hashing import digest_folder
-from workflows_dagster.lib.schema import CORPUS_REVIEW
+from workflows_dagster_tests.lib.annotation.made_up import corpus_of, with_defaults
 
 WORDS = {
     "positive": ["great", "love", "perfect", "comfortable", "recommend", "happy", "soft"],
@@ -32,25 +31,21 @@ def reviews(rows: int = 600) -> pl.DataFrame:
     """Reviews of three words of their class; of ten, seven are of train, two of test, one of validation."""
     labels = ["positive"] * 6 + ["negative"] * 3 + ["neutral"]
     splits = ["train", "test", "train", "train", "validation", "train", "train", "test", "train", "train"]
-    return pl.DataFrame(
-        [
-            {
-                "review_id": f"r{number:04}",
-                "source": "shop" if number % 3 else "posts",
-                "batch": "b",
-                "text": " ".join(WORDS[labels[number % 10]][(number // 10 + step * step) % 7] for step in range(3)),
-                "stars": None,
-                "label": labels[number % 10],
-                "label_source": "rating",
-                "language": "de" if number % 11 == 0 else "en",
-                "product_id": None,
-                "group_key": f"g{number // 2:04}",
-                "created_at": None,
-                "split": splits[number // 7 % 10],
-            }
-            for number in range(rows)
-        ],
-        schema_overrides={"stars": pl.Int8, "product_id": pl.String, "created_at": pl.Datetime("us", "UTC")},
+    return with_defaults(
+        pl.DataFrame(
+            [
+                {
+                    "review_id": f"r{number:04}",
+                    "source": "shop" if number % 3 else "posts",
+                    "text": " ".join(WORDS[labels[number % 10]][(number // 10 + step * step) % 7] for step in range(3)),
+                    "label": labels[number % 10],
+                    "language": "de" if number % 11 == 0 else "en",
+                    "group_key": f"g{number // 2:04}",
+                    "split": splits[number // 7 % 10],
+                }
+                for number in range(rows)
+            ]
+        )
     )
 
 
@@ -63,12 +58,10 @@ def mislabelled(frame: pl.DataFrame, every: int = 20) -> tuple[pl.DataFrame, set
 
 
 def draw(tmp_path: Path, frame: pl.DataFrame, name: str = "out", **settings: Any) -> tuple[pl.DataFrame, PilotSample]:
-    corpus, folder = tmp_path / f"{name}-corpus", tmp_path / name
-    for made in (corpus, folder):
-        made.mkdir(exist_ok=True)
-    write_table(corpus / "reviews.parquet", frame, CORPUS_REVIEW)
-    artifact = Artifact("review_corpus", None, "c" * 40, "d" * 64, corpus)
-    report = build_pilot_sample(artifact, PilotSettings(**settings), folder)
+    folder = tmp_path / name
+    folder.mkdir(exist_ok=True)
+    corpus = corpus_of(tmp_path / f"{name}-corpus", frame)
+    report = build_pilot_sample(corpus, PilotSettings(**settings), folder)
     return pl.read_parquet(folder / PILOT_FILE), report
 
 

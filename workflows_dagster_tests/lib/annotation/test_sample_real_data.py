@@ -18,8 +18,8 @@ import polars as pl
 import pytest
 
 from workflows_dagster.lib.annotation.sample import PILOT_FILE, PilotSettings, build_pilot_sample
-from workflows_dagster.lib.artifact import Artifact, write_table
-from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
+from workflows_dagster.lib.schema import LABELS
+from workflows_dagster_tests.lib.annotation.made_up import corpus_of
 
 pytestmark = pytest.mark.real_data
 
@@ -68,21 +68,13 @@ WEAK = {"flipped": flipped, "modelled": modelled}
 
 def wrong_of(folder: Path, sentences: pl.DataFrame, weak: Sequence[str], **settings: Any) -> pl.DataFrame:
     """The pilot with a column wrong: whether the weak label is."""
-    folder.mkdir(exist_ok=True)
-    empty = {"stars": pl.lit(None, pl.Int8), "product_id": pl.lit(None, pl.String)}
     table = sentences.with_columns(
         label=pl.Series(list(weak)),
-        source=pl.lit("amazon"),
-        batch=pl.lit("b"),
         label_source=pl.lit("given"),
-        language=pl.lit("en"),
         group_key=pl.col("review_id").map_elements(lambda name: re.sub(r"_\d+$", "", name), pl.String),
-        created_at=pl.lit(None, pl.Datetime("us", "UTC")),
         split=pl.when(pl.int_range(pl.len()) % 5 == 0).then(pl.lit("test")).otherwise(pl.lit("train")),
-        **empty,
     )
-    write_table(folder / "reviews.parquet", table, CORPUS_REVIEW)
-    corpus = Artifact("review_corpus", None, "c" * 40, "d" * 64, folder)
+    corpus = corpus_of(folder, table)
     build_pilot_sample(corpus, PilotSettings.model_validate(settings), folder)
     pilot = pl.read_parquet(folder / PILOT_FILE).join(sentences.select("review_id", "truth"), on="review_id")
     return pilot.with_columns(wrong=pl.col("label") != pl.col("truth"))

@@ -13,9 +13,8 @@ from workflows_dagster.lib.annotation.training import TRAINING_REVIEW, build_tra
 from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.metrics import Estimate
-from workflows_dagster.lib.schema import CORPUS_REVIEW
 from workflows_dagster_tests.lib.annotation.made_up import AGREED as GOOD
-from workflows_dagster_tests.lib.annotation.made_up import labels_record
+from workflows_dagster_tests.lib.annotation.made_up import artifact, corpus_of, labels_record
 
 POOR = Gate(4, 2, Estimate(0.4, 0.1, 0.9, 2), "ordinal", 0.5, 2, "weak", "hold")
 POOR_GO_ON = Gate(4, 2, Estimate(0.4, 0.1, 0.9, 2), "ordinal", 0.5, 2, "weak", "weak")
@@ -24,21 +23,13 @@ SINGLE = Gate(2, 0, None, "ordinal", 0.5, 2, "weak", "hold")
 
 
 def corpus(folder: Path) -> Artifact:
-    folder.mkdir()
-    rows = pl.DataFrame(
-        {
-            "review_id": ["a", "b", "c", "d"],
-            "label": ["positive", "negative", None, "neutral"],
-            "label_source": ["rating", "given", None, "rating"],
-            "split": ["train", "test", "none", "test"],
-        }
-    ).with_columns(
-        **{name: pl.lit("x") for name in ("source", "batch", "text", "language", "product_id", "group_key")},
-        stars=pl.lit(None, pl.Int8),
-        created_at=pl.lit(None, pl.Datetime("us", "UTC")),
-    )
-    write_table(folder / "reviews.parquet", rows, CORPUS_REVIEW)
-    return Artifact("review_corpus", None, "c" * 40, "d" * 64, folder)
+    rows = {
+        "review_id": ["a", "b", "c", "d"],
+        "label": ["positive", "negative", None, "neutral"],
+        "label_source": ["rating", "given", None, "rating"],
+        "split": ["train", "test", "none", "test"],
+    }
+    return corpus_of(folder, pl.DataFrame(rows))
 
 
 def pilot_labels(folder: Path, gate: Gate, before: bool = False) -> Artifact:
@@ -62,7 +53,7 @@ def pilot_labels(folder: Path, gate: Gate, before: bool = False) -> Artifact:
     earlier = labels.with_columns(review_id=pl.Series(["b", "a"]), label=pl.lit("negative"), round=pl.lit(1, pl.Int32))
     write_table(folder / EARLIER_FILE, earlier.head(0) if not before else earlier, EARLIER_LABEL)
     labels_record(gate).write(folder)
-    return Artifact("pilot_labels", None, "c" * 40, "d" * 64, folder)
+    return artifact(folder, "pilot_labels")
 
 
 def build(tmp_path: Path, gate: Gate, before: bool = False) -> pl.DataFrame:
