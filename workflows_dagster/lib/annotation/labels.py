@@ -79,7 +79,7 @@ class LabelsSettings(BaseModel):
         default=0.9, ge=0, le=1, description="A label by Dawid and Skene's model below this posterior is none."
     )
     level: Level = Field(
-        default="ordinal", description="Whether negative against positive is a graver difference than against neutral."
+        default="ordinal", description="Whether negative against positive is a greater difference than against neutral."
     )
     minimum_alpha: float = Field(
         default=0.5, ge=-1, le=1, description="What the lower bound of Krippendorff's alpha has to reach."
@@ -99,7 +99,7 @@ class LabelsSettings(BaseModel):
     suspect_pool_rows: int = Field(
         default=10_000, ge=0, description="Labelled reviews among which wrong labels are looked for; 0 for none."
     )
-    suspects: int = Field(default=100, ge=0, description="Of these, the most suspect that the next round may ask.")
+    suspects: int = Field(default=100, ge=0, description="Most suspects that the next round may ask about.")
     resamples: int = Field(default=2000, ge=100, description="Draws of reviews behind each interval.")
     confidence: float = Field(default=0.95, gt=0, lt=1, description="Coverage of each interval.")
     seed: int = Field(default=20, ge=0, description="Seed of the draws.")

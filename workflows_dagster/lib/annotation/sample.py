@@ -82,7 +82,7 @@ class PilotSettings(BaseModel):
         default=0.3,
         ge=0,
         le=1,
-        description="Part of the train rows drawn at random too, at least; the others are those that teach most.",
+        description="Least part of the train rows that is drawn at random; the others are those that teach most.",
     )
     language_ratio: float = Field(
         default=0.02, ge=0, le=1, description="Share of the reviews below which languages form one stratum together."
@@ -98,7 +98,10 @@ class PilotSettings(BaseModel):
         "a local folder, or org/name@revision.",
     )
     diversity: float = Field(
-        default=0.3, ge=0, le=1, description="Weight of being unlike what is chosen already, against the model's doubt."
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Weight of dissimilarity to the chosen rows, against the score of the scorer.",
     )
     max_candidates: int = Field(
         default=5_000, ge=1, description="Train rows, drawn at random, among which informative ones are looked for."
