@@ -103,11 +103,3 @@ class Gate:
                 return f"Training is held back. {ask}, or run pilot_labels with when_unmeasured: weak or accept"
             case "accept":
                 return "The labels of people are trained on all the same, as when_unmeasured: accept asks"
-
-
-def estimate_record(estimate: Estimate | None) -> dict[str, float | int] | None:
-    """An estimate as a JSON object, its floats to six digits."""
-    if estimate is None:
-        return None
-    value, low, high = (round(number, 6) for number in (estimate.value, estimate.low, estimate.high))
-    return {"value": value, "low": low, "high": high, "n": estimate.n, "confidence": estimate.confidence}

@@ -56,7 +56,7 @@ class ReviewRequestSettings(BaseModel):
 
     @property
     def deadline(self) -> Deadline:
-        """When the round is closed."""
+        """When the round closes unfinished."""
         return Deadline(self.deadline_days, self.deadline_minimum_ratio)
 
 
