@@ -19,7 +19,7 @@ from workflows_dagster.checks.synthesis import (
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.annotation.file_desk import unescape_formulas
 from workflows_dagster.lib.annotation.training import TRAINING_REVIEW
-from workflows_dagster.lib.artifact import write_report, write_table
+from workflows_dagster.lib.artifact import write_table
 from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.schema import CORPUS_REVIEW, SYNTHETIC_REVIEW
 from workflows_dagster.lib.synthesis.augmentation import AugmentedReviews
@@ -27,6 +27,7 @@ from workflows_dagster.lib.synthesis.validation import ValidatedSyntheticReviews
 from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.resources.generator import RecombinationResource
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
+from workflows_dagster_tests.lib.annotation.made_up import weak_training_record
 from workflows_dagster_tests.lib.synthesis.made_up import synthetic_rows
 
 ASSETS = [
@@ -83,7 +84,7 @@ class _Empty:
 def _write_training(folder: Path) -> _Empty:
     votes = {name: pl.lit(0, pl.Int32) for name in ("votes", "agreeing")}
     write_table(folder / "reviews.parquet", corpus().with_columns(**votes), TRAINING_REVIEW)
-    write_report(folder, {"status": "waiting", "label_sources": {"rating": 900}})
+    weak_training_record(900).write(folder)
     return _Empty()
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflows_dagster.lib.annotation.records import TrainingReviews
 from workflows_dagster.lib.artifact import Artifact, conform
 from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.record import Record
@@ -66,15 +66,15 @@ def build_augmented_reviews(training: Artifact, reviewed: Artifact, folder: Path
                 writer.write_table(conform(pa.Table.from_batches([batch]), CORPUS_REVIEW))
             counts.append(reviews.metadata.num_rows)
     real, synthetic = counts
-    labels: Any = training.report()
+    labels = TrainingReviews.read(training.folder)
     synthesis = ReviewedSyntheticReviews.read(reviewed.folder)
     record = AugmentedReviews(
         rows=real + synthetic,
         rows_real=real,
         rows_synthetic=synthetic,
         synthetic_by_label=synthesis.kept_by_label,
-        label_sources={**labels["label_sources"], "synthetic": synthetic},
-        status=labels["status"],
+        label_sources={**labels.label_sources, "synthetic": synthetic},
+        status=labels.status,
         validation=synthesis.validation,
         review=synthesis.review,
     )

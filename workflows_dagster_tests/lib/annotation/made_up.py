@@ -8,7 +8,7 @@ import polars as pl
 from workflows_dagster.lib.annotation.agreement import Resampling, ballot, measure
 from workflows_dagster.lib.annotation.desk import RESPONSE, RoundState
 from workflows_dagster.lib.annotation.gate import Gate
-from workflows_dagster.lib.annotation.records import PilotLabels, SuspectCounts, WeakLabelAccuracy
+from workflows_dagster.lib.annotation.records import PilotLabels, SuspectCounts, TrainingReviews, WeakLabelAccuracy
 from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.schema import CORPUS_REVIEW
@@ -16,6 +16,7 @@ from workflows_dagster.lib.schema import CORPUS_REVIEW
 NAMES = {"p": "positive", "n": "negative", "u": "neutral"}
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
+NO_ANSWERS = Gate(0, 0, None, "ordinal", 0.5, 2, "weak", "hold")
 AGREED = Gate(4, 2, Estimate(0.8, 0.6, 0.9, 2), "ordinal", 0.5, 2, "weak", "hold")
 
 
@@ -80,4 +81,20 @@ def labels_record(gate: Gate, status: str = "complete") -> PilotLabels:
         weak_labels=WeakLabelAccuracy(None, {}, {}),
         suspects=SuspectCounts(0, 0, 0, None),
         next_round={},
+    )
+
+
+def weak_training_record(rows: int) -> TrainingReviews:
+    """The record of training_reviews before anybody has answered, all of its labels from ratings."""
+    return TrainingReviews(
+        status=RoundState.WAITING,
+        gate=NO_ANSWERS,
+        rows=rows,
+        label_sources={"rating": rows},
+        human_rows=0,
+        human_by_split={},
+        human_differs=0,
+        human_differs_by_change={},
+        gold_rows=0,
+        gold_by_label={},
     )

@@ -14,11 +14,10 @@ from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster_tests.lib.annotation.made_up import AGREED as GOOD
-from workflows_dagster_tests.lib.annotation.made_up import artifact, corpus_of, labels_record
+from workflows_dagster_tests.lib.annotation.made_up import NO_ANSWERS, artifact, corpus_of, labels_record
 
 POOR = Gate(4, 2, Estimate(0.4, 0.1, 0.9, 2), "ordinal", 0.5, 2, "weak", "hold")
 POOR_GO_ON = Gate(4, 2, Estimate(0.4, 0.1, 0.9, 2), "ordinal", 0.5, 2, "weak", "weak")
-NO_ANSWERS = Gate(0, 0, None, "ordinal", 0.5, 2, "weak", "hold")
 SINGLE = Gate(2, 0, None, "ordinal", 0.5, 2, "weak", "hold")
 
 
