@@ -102,7 +102,7 @@ class ArgillaServer:
             wait=wait_exponential(multiplier=_PAUSE_S),
             reraise=True,
         )
-        return attempts(self._translated, action)
+        return attempts(lambda: self._translated(action))
 
     def _translated(self, action: Callable[[], _Found]) -> _Found:
         """The result of an action; its failures are raised as errors of this project."""
