@@ -1,6 +1,5 @@
 """Fixtures that every part of the tests may use."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,10 @@ import polars as pl
 import pytest
 
 from workflows_dagster.lib.artifact import Artifact, write_table
-from workflows_dagster.lib.hashing import digest_file
+from workflows_dagster.lib.finetuning.adapter import BaseModelReference
+from workflows_dagster.lib.finetuning.merged_model import MergedModelRecord
+from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.model.reference import ModelReference
 from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
 from workflows_dagster.resources.store import EmbeddedStore, LakeFSStore, StoreResource
 from workflows_dagster_tests.lakefs_server.server import LoopbackLakeFS
@@ -122,9 +124,14 @@ def tiny_merged(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
         folder / "model"
     )
     tokenizer.save(str(folder / "model" / "tokenizer.json"))
-    reference = {"path": "model", "format": "safetensors", "max_length": 24}
-    reference["sha256"] = digest_file(folder / "model" / "model.safetensors")
-    (folder / "model.json").write_text(json.dumps(reference), "utf-8")
+    MergedModelRecord(
+        model=ModelReference.to(folder, "model.safetensors", LABELS, max_length=24, pad_id=0),
+        base_model=BaseModelReference("tiny", "0" * 64, "made up"),
+        adapter_commit="c" * 40,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        validation_macro_f1=0.5,
+        test_macro_f1=Estimate(0.5, 0.4, 0.6, 40),
+    ).write(folder)
     return Artifact("merged_model", None, "c" * 40, "d" * 64, folder)
 
 

@@ -1,6 +1,5 @@
 """The whole chain in one process, on the bundled sample made small, and the command line over it."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from workflows_dagster import cli
+from workflows_dagster.lib.benchmark.report import ReportRecord
 from workflows_dagster.lib.sample.settings import SampleSettings
 from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
 
@@ -48,9 +48,10 @@ def test_chain_goes_from_files_to_report_and_passes_over_a_broken_source(
     assert "✓ benchmark_report" in result.output
     report = folder / result.output.rsplit("Report: ", 1)[1].strip()
     assert report.read_text("utf-8").startswith("<!doctype html>")
-    summary = json.loads(report.with_name("summary.json").read_text("utf-8"))
-    assert summary["rows_in"] == summary["rows_kept"] + summary["rows_rejected"] + summary["rows_duplicate"]
-    assert [row["technique"] for row in summary["techniques"]] == ["torch-fp32", "torch-int8", "onnx-fp32", "onnx-int8"]
+    record = ReportRecord.read(report.parent)
+    rejected = record.data.total("rejected_reading") + record.data.total("rejected_cleaning")
+    assert record.data.total("rows_in") == record.data.rows_kept + rejected + record.data.duplicates
+    assert [one.technique for one in record.benchmarks] == ["torch-fp32", "torch-int8", "onnx-fp32", "onnx-int8"]
 
 
 def test_run_without_sources_says_what_to_name(folder: Path) -> None:

@@ -53,7 +53,7 @@ def test_releases_are_listed_and_the_one_in_force_is_marked(two: list[Release]) 
     for output in (call("releases"), call("releases", "list")):
         first, second = (line.split() for line in output.splitlines() if line.startswith(" release-"))
         assert (first[0], second[:2]) == ("release-1", ["release-2", "*"])
-        assert "0.800 [0.700, 0.900] n=4" in output
+        assert "0.700 [0.600, 0.800] n=100" in output
         assert two[0].version.commit[:12] in output
 
 

@@ -7,9 +7,9 @@ import dagster as dg
 from workflows_dagster.automation import ON_NEW_BENCHMARKS, ON_NEW_EXPORT
 from workflows_dagster.checks.benchmark import BENCHMARK_REPORT, TECHNIQUE_BENCHMARKS
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.benchmark.measuring import benchmark_model
-from workflows_dagster.lib.benchmark.reporting import ReportInputs, build_report
+from workflows_dagster.lib.benchmark.report import build_report, gather
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings, ReportSettings
+from workflows_dagster.lib.benchmark.technique_benchmark import benchmark_model
 from workflows_dagster.partitions import TECHNIQUES
 from workflows_dagster.publishing import Build, published_asset
 from workflows_dagster.resources.sources import SourcesResource
@@ -63,14 +63,16 @@ def benchmark_report(
     sources: SourcesResource,
 ) -> Build:
     """One page on the data, the model, its compressed forms and the pick; also as markdown and JSON."""
-    inputs = ReportInputs(
-        benchmarks=technique_benchmarks,
-        adapter=lora_adapter,
-        raw=sources.current(raw_reviews),
-        cleaned=sources.current(cleaned_reviews),
-        corpus=review_corpus,
-        training=training_reviews,
-        synthetic=validated_synthetic_reviews,
-        augmented=augmented_reviews,
+    inputs = gather(
+        {
+            "technique_benchmarks": technique_benchmarks,
+            "lora_adapter": [lora_adapter],
+            "raw_reviews": sources.current(raw_reviews),
+            "cleaned_reviews": sources.current(cleaned_reviews),
+            "review_corpus": [review_corpus],
+            "training_reviews": [training_reviews],
+            "validated_synthetic_reviews": [validated_synthetic_reviews],
+            "augmented_reviews": [augmented_reviews],
+        }
     )
     return partial(build_report, inputs, config)

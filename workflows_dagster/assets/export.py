@@ -7,13 +7,13 @@ import dagster as dg
 from workflows_dagster.automation import ON_NEW_MODEL
 from workflows_dagster.checks.export import EXPORTED_MODELS
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.export.exporting import export_model
-from workflows_dagster.lib.export.settings import ExportSettings
+from workflows_dagster.lib.export.exported_model import export_model
+from workflows_dagster.lib.export.settings import export_settings
 from workflows_dagster.partitions import TECHNIQUES
 from workflows_dagster.publishing import Build, published_asset
 
 
-class ExportConfig(ExportSettings, dg.Config):
+class ExportConfig(export_settings(dg.Config)):
     """Run configuration of exported_models."""
 
 

@@ -9,7 +9,7 @@ import dagster as dg
 from workflows_dagster.checks.finetuning import LORA_ADAPTER, MERGED_MODEL
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.finetuning.adapter import CODE_VERSION, build_adapter, discard_checkpoints
-from workflows_dagster.lib.finetuning.merging import build_merged
+from workflows_dagster.lib.finetuning.merged_model import build_merged
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 from workflows_dagster.publishing import Build, published_asset
 from workflows_dagster.resources.accelerator import AcceleratorResource

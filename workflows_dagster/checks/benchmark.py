@@ -1,16 +1,15 @@
 """What must hold of benchmarks and of their report before they are published."""
 
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from workflows_dagster.lib.audit import Audit, Verdict
-from workflows_dagster.lib.benchmark.measuring import BENCHMARK_FILE, PREDICTIONS_FILE
-from workflows_dagster.lib.benchmark.reporting import HTML_FILE, SUMMARY_FILE
+from workflows_dagster.lib.benchmark.report import HTML_FILE, ReportRecord
+from workflows_dagster.lib.benchmark.technique_benchmark import PREDICTIONS_FILE, BenchmarkRecord
 from workflows_dagster.lib.export.registry import REGISTRY
 
 LOADING: Final = frozenset({"src", "srcset", "poster", "data", "action", "background", "xlink:href"})
@@ -54,13 +53,13 @@ def fetches(page: str) -> list[str]:
 
 def judge_rows(folder: Path) -> Verdict:
     """Every row that was measured has its prediction, once."""
-    record: dict[str, Any] = json.loads((folder / BENCHMARK_FILE).read_text("utf-8"))
+    record = BenchmarkRecord.read(folder)
     ids = pl.read_parquet(folder / PREDICTIONS_FILE, columns=["review_id"])["review_id"]
-    measured = [record["rows"], record["quality"]["macro_f1"]["n"], record["agreement"]["n"]]
+    measured = [record.rows, record.quality.macro_f1.n, record.agreement.n]
     return Verdict(
         set(measured) == {ids.len()} and ids.n_unique() == ids.len(),
         f"{ids.len()} predictions of {ids.n_unique()} rows; metrics over {measured} rows",
-        {"benchmark/predictions": ids.len(), "benchmark/test_rows": record["rows"]},
+        {"benchmark/predictions": ids.len(), "benchmark/test_rows": record.rows},
     )
 
 
@@ -72,7 +71,7 @@ def judge_self_contained(folder: Path) -> Verdict:
 
 def judge_techniques(folder: Path) -> Verdict:
     """Every technique of the registry is in the report."""
-    present = {row["technique"] for row in json.loads((folder / SUMMARY_FILE).read_text("utf-8"))["techniques"]}
+    present = {one.technique for one in ReportRecord.read(folder).benchmarks}
     missing = sorted(REGISTRY.keys() - present)
     text = f"not benchmarked yet: {', '.join(missing)}" if missing else f"all {len(REGISTRY)} techniques are there"
     return Verdict(not missing, text, {"benchmark/techniques": len(present)})

@@ -3,22 +3,27 @@
 import json
 import math
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
 
-from workflows_dagster.lib.accelerator import probe
-from workflows_dagster.lib.artifact import REPORT_FILE
 from workflows_dagster.lib.audit import Audit, Verdict
-from workflows_dagster.lib.finetuning.adapter import BASELINE_PREDICTIONS_FILE, ROWS_FILE, TEST_PREDICTIONS_FILE
-from workflows_dagster.lib.finetuning.classifier import load_classifier
-from workflows_dagster.lib.finetuning.golden import golden_logits, read_golden
-from workflows_dagster.lib.finetuning.merging import MODEL_FOLDER, REFERENCE_FILE, WEIGHTS_FILE
-from workflows_dagster.lib.finetuning.models import resolve_model
-from workflows_dagster.lib.finetuning.quiet import quiet
-from workflows_dagster.lib.finetuning.tokens import load_tokenizer
-from workflows_dagster.lib.hashing import digest_file
+from workflows_dagster.lib.errors import IntegrityError
+from workflows_dagster.lib.finetuning.adapter import (
+    ADAPTER_FOLDER,
+    BASELINE_PREDICTIONS_FILE,
+    ROWS_FILE,
+    TEST_PREDICTIONS_FILE,
+    AdapterRecord,
+)
+from workflows_dagster.lib.finetuning.golden import read_golden
+from workflows_dagster.lib.finetuning.lora import ADAPTER_WEIGHTS
+from workflows_dagster.lib.finetuning.merged_model import MergedModelRecord
+from workflows_dagster.lib.model.inference import Classifier
+from workflows_dagster.lib.model.reference import MODEL_FOLDER
+from workflows_dagster.lib.model.text import TextEncoder
+from workflows_dagster.lib.model.torch_network import TorchNetwork, load_classifier, silenced
 from workflows_dagster.lib.schema import LABELS
 
 PLAIN_SUFFIXES: Final = frozenset({".json", ".safetensors", ".parquet", ".txt", ".jinja"})
@@ -73,11 +78,9 @@ def metrics_finite(folder: Path) -> Verdict:
     """Looks for figures that are not finite numbers, and for weights that are not."""
     from safetensors.numpy import load_file
 
-    report: dict[str, Any] = json.loads((folder / REPORT_FILE).read_text("utf-8"))
-    curve: list[dict[str, float]] = json.loads((folder / "curve.json").read_text("utf-8"))
-    figures = [*_numbers(report), *_numbers(curve)]
+    figures = _numbers(AdapterRecord.read(folder).model_dump())
     broken = sum(not math.isfinite(figure) for figure in figures)
-    weights = load_file(folder / "adapter" / "adapter_model.safetensors")
+    weights = load_file(folder / ADAPTER_FOLDER / ADAPTER_WEIGHTS)
     broken_weights = sum(int((~np.isfinite(weight)).sum()) for weight in weights.values())
     return Verdict(
         broken == 0 and broken_weights == 0,
@@ -88,43 +91,43 @@ def metrics_finite(folder: Path) -> Verdict:
 
 def beats_linear_baseline(folder: Path) -> Verdict:
     """Compares model and baseline in macro-F1 on the same test rows, paired."""
-    report = json.loads((folder / REPORT_FILE).read_text("utf-8"))
-    ours, theirs, gain = report["model"]["macro_f1"], report["baseline"]["macro_f1"], report["macro_f1_gain"]
+    record = AdapterRecord.read(folder)
+    ours, theirs, gain = record.model.macro_f1, record.baseline.macro_f1, record.macro_f1_gain
     return Verdict(
-        gain["low"] > 0,
-        f"macro-F1 {_interval(ours)} against {_interval(theirs)} of {report['baseline']['name']}; "
-        f"gain {_interval(gain)} on {gain['n']:,} test rows",
+        gain.low > 0,
+        f"macro-F1 {ours} against {theirs} of {record.baseline_name}; gain {gain}, paired",
         {
-            "macro_f1": ours["value"],
-            "baseline_macro_f1": theirs["value"],
-            "gain": gain["value"],
-            "gain_low": gain["low"],
+            "macro_f1": ours.value,
+            "baseline_macro_f1": theirs.value,
+            "gain": gain.value,
+            "gain_low": gain.low,
             "threshold": 0,
         },
     )
 
 
 def reference_true(folder: Path) -> Verdict:
-    """Compares the weights with the digest in model.json, and the classes with LABELS."""
-    reference = json.loads((folder / REFERENCE_FILE).read_text("utf-8"))
-    digest = digest_file(folder / MODEL_FOLDER / WEIGHTS_FILE)
+    """Compares the files of the model with their recorded digests, and its classes with LABELS."""
+    model = MergedModelRecord.read(folder).model
+    try:
+        model.verify(folder)
+    except IntegrityError as error:
+        return Verdict(False, str(error))
     classes = json.loads((folder / MODEL_FOLDER / "config.json").read_text("utf-8"))["id2label"]
     right_classes = classes == {str(index): label for index, label in enumerate(LABELS)}
     return Verdict(
-        digest == reference["sha256"] and right_classes,
-        f"weights have sha256 {digest}, model.json says {reference['sha256']}; classes {classes}",
-        {"sha256": digest},
+        right_classes, f"every file has its recorded digest; the classes are {classes}", {"sha256": model.sha256}
     )
 
 
 def repeats_adapter(folder: Path) -> Verdict:
     """Loads the merged model from its folder and compares its scores on the golden rows with the recorded ones."""
-    reference = json.loads((folder / REFERENCE_FILE).read_text("utf-8"))
+    model = MergedModelRecord.read(folder).model
     texts, recorded = read_golden(folder)
-    accelerator = probe("cpu")
-    with quiet():
-        model = load_classifier(resolve_model(str(folder / MODEL_FOLDER)), accelerator, reference["max_length"])
-    scores = golden_logits(model, load_tokenizer(folder / MODEL_FOLDER), texts, reference["max_length"])
+    with silenced():
+        network = TorchNetwork(load_classifier(folder / MODEL_FOLDER))
+        encoder = TextEncoder.open(folder / MODEL_FOLDER, model.max_length, model.pad_id)
+        scores = Classifier(network, encoder, model.labels).logits(texts)
     difference = float(np.abs(scores - recorded).max())
     agreement = float((scores.argmax(1) == recorded.argmax(1)).mean())
     return Verdict(
@@ -142,14 +145,10 @@ def _numbers(value: object) -> list[float]:
             return [float(value)]
         case dict():
             return [number for inner in value.values() for number in _numbers(inner)]
-        case list():
+        case list() | tuple():
             return [number for inner in value for number in _numbers(inner)]
         case _:
             return []
-
-
-def _interval(record: dict[str, float]) -> str:
-    return f"{record['value']:.3f} [{record['low']:.3f}, {record['high']:.3f}]"
 
 
 LORA_ADAPTER: Final = (

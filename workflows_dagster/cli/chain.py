@@ -1,6 +1,5 @@
 """`demo`, `run` and `sample`: the chain without a server, and the bundled sample."""
 
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -15,11 +14,12 @@ from rich.table import Table
 
 from workflows_dagster.chain import Chain, ChainResult
 from workflows_dagster.cli.opening import open_settings
-from workflows_dagster.cli.screen import console, estimate_text, interval_text, refuse, refusing, terminal
+from workflows_dagster.cli.screen import console, refuse, refusing, terminal
 from workflows_dagster.console import TerminalHandler
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.instance import project_instance
 from workflows_dagster.jobs import GO_ON_WITHOUT_PEOPLE
+from workflows_dagster.lib.benchmark.report import HTML_FILE, ReportRecord
 from workflows_dagster.lib.errors import ConfigurationError, WorkflowError
 from workflows_dagster.lib.sample.settings import SampleSettings
 from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
@@ -140,53 +140,48 @@ def _read_config(path: Path) -> dict[str, dict[str, Any]]:
 
 def show(result: ChainResult) -> None:
     """Prints the summary of a chain: data, quality, exports, and where the report is."""
-    summary: dict[str, Any] = json.loads(result.report.file("summary.json").read_text("utf-8"))
-    for table in (_overview(summary), _exports(summary)):
+    report = ReportRecord.read(result.report.folder)
+    for table in (_overview(report), _exports(report)):
         console.print(table)
-    for notice in [*summary["notices"], *summary["missing"]]:
+    for notice in [*report.notices, *report.missing]:
         console.print(f"[yellow]Note:[/] {escape(notice)}", highlight=False)
     for what, why in result.failures.items():
         console.print(f"[red]Failed:[/] {escape(what)}: {escape(why)}", highlight=False)
-    path = os.path.relpath(result.report.file(summary["report"]))
+    path = os.path.relpath(result.report.file(HTML_FILE))
     console.print(f"Report: {escape(path)}", highlight=False)
 
 
-def _overview(summary: dict[str, Any]) -> Table:
+def _overview(report: ReportRecord) -> Table:
+    data, model, baseline = report.data, report.adapter.model, report.adapter.baseline
+    rejected = data.total("rejected_reading") + data.total("rejected_cleaning")
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("rows in", f"{summary['rows_in']:,}")
-    table.add_row(
-        "kept",
-        f"{summary['rows_kept']:,}  (rejected {summary['rows_rejected']:,}, duplicates {summary['rows_duplicate']:,})",
-    )
-    table.add_row("labels", ", ".join(f"{label} {rows:,}" for label, rows in summary["labels"].items()))
-    table.add_row("label sources", ", ".join(f"{name} {rows:,}" for name, rows in summary["label_sources"].items()))
-    table.add_row("macro-F1, model", estimate_text(summary["macro_f1"]))
-    table.add_row(
-        "macro-F1, baseline", f"{estimate_text(summary['baseline']['macro_f1'])}  ({summary['baseline']['name']})"
-    )
-    if gold := summary.get("gold"):
-        baseline = f"(baseline {estimate_text(gold['baseline_macro_f1'])})"
-        table.add_row("macro-F1, people's labels", f"{estimate_text(gold['macro_f1'])}  {baseline}")
+    table.add_row("rows in", f"{data.total('rows_in'):,}")
+    table.add_row("kept", f"{data.rows_kept:,}  (rejected {rejected:,}, duplicates {data.duplicates:,})")
+    table.add_row("labels", ", ".join(f"{label} {rows:,}" for label, rows in data.labels.items()))
+    table.add_row("label sources", ", ".join(f"{name} {rows:,}" for name, rows in report.labels.sources.items()))
+    table.add_row("macro-F1, model", str(model.macro_f1))
+    table.add_row("macro-F1, baseline", f"{baseline.macro_f1}  ({report.adapter.baseline_name})")
+    if model.gold and baseline.gold:
+        table.add_row("macro-F1, people's labels", f"{model.gold}  (baseline {baseline.gold})")
     return table
 
 
-def _exports(summary: dict[str, Any]) -> Table:
-    rows: list[dict[str, Any]] = summary["techniques"]
-    tested = f", n={rows[0]['macro_f1']['n']:,} test rows" if rows else ""
+def _exports(report: ReportRecord) -> Table:
+    tested = f", n={report.benchmarks[0].rows:,} test rows" if report.benchmarks else ""
     table = Table(title=f"Exports{tested} (* the pick)", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("technique", no_wrap=True)
     for heading in ("MB", "rows/s", "speed", "p50 ms", "RAM MB", "macro-F1", "agrees"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        picked = " *" if row["technique"] == summary["pick"] else ""
+    for one in report.benchmarks:
+        picked = " *" if one.technique == report.pick.technique else ""
         table.add_row(
-            row["technique"] + picked,
-            f"{row['size_bytes'] / 1e6:.1f}",
-            f"{row['reviews_per_s']:.0f}",
-            f"{row['speed_ratio']:.2f}x",
-            f"{row['latency_p50_ms']:.1f}",
-            f"{row['peak_memory_bytes'] / 1e6:.0f}",
-            interval_text(row["macro_f1"]),
-            f"{row['agreement']['value']:.3f}",
+            one.technique + picked,
+            f"{one.size_bytes / 1e6:.1f}",
+            f"{one.throughput.median_reviews_per_s:.0f}",
+            f"{one.speed_ratio.value:.2f}x",
+            f"{one.latency.p50_ms:.1f}",
+            f"{one.peak_memory_bytes / 1e6:.0f}",
+            one.quality.macro_f1.interval,
+            f"{one.agreement.value:.3f}",
         )
     return table

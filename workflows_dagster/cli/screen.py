@@ -1,10 +1,10 @@
-"""How commands talk: one console, figures in one form, errors without a traceback."""
+"""How commands talk: one console, errors without a traceback."""
 
 import os
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -42,13 +42,3 @@ def refusing() -> Generator[None]:
         yield
     except WorkflowError as error:
         refuse(error)
-
-
-def estimate_text(estimate: Mapping[str, Any] | None) -> str:
-    """A figure with its interval and the rows it is about."""
-    return f"{interval_text(estimate)} n={estimate['n']:,.0f}" if estimate else "unknown"
-
-
-def interval_text(estimate: Mapping[str, Any]) -> str:
-    """A figure with its interval."""
-    return f"{estimate['value']:.3f} [{estimate['low']:.3f}, {estimate['high']:.3f}]"

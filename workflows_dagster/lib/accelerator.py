@@ -140,17 +140,17 @@ def _cuda(why: str) -> Accelerator:
 def _cpu(why: str) -> Accelerator:
     import torch
 
-    fields = _cpu_fields(_CPU_INFO)
+    fields = cpu_fields()
     dtype = "bfloat16" if _BF16_FLAGS & set(fields.get("flags", "").split()) else "float32"
     name = fields.get("model name", "CPU")
     return Accelerator("cpu", name, why, dtype, "sdpa", torch.get_num_threads(), _free_memory_bytes())
 
 
-def _cpu_fields(cpu_info: Path) -> dict[str, str]:
-    """The fields of the first processor; empty on systems without /proc, where bfloat16 is then not assumed."""
-    if not cpu_info.exists():
+def cpu_fields() -> dict[str, str]:
+    """What /proc/cpuinfo says of the first processor; empty on systems without it, where bfloat16 is not assumed."""
+    if not _CPU_INFO.exists():
         return {}
-    first = cpu_info.read_text("utf-8", "replace").split("\n\n", 1)[0]
+    first = _CPU_INFO.read_text("utf-8", "replace").split("\n\n", 1)[0]
     pairs = (line.partition(":") for line in first.splitlines())
     return {key.strip(): value.strip() for key, _, value in pairs}
 
@@ -200,10 +200,15 @@ def _peak_bytes(accelerator: Accelerator) -> int | None:
         import torch
 
         return torch.cuda.max_memory_allocated()
-    if accelerator.kind == "mps" or not _STATUS.exists():
+    return None if accelerator.kind == "mps" else peak_resident_bytes()
+
+
+def peak_resident_bytes() -> int | None:
+    """Most memory that this process held at once; None on systems without /proc."""
+    if not _STATUS.exists():
         return None
-    high_water = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(high_water.split()[1]) * 1024
+    peak = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(peak.split()[1]) * 1024
 
 
 def with_backoff(run: Callable[[int], _Result], batch_size: int, accelerator: Accelerator) -> tuple[_Result, int]:

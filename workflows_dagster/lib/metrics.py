@@ -1,4 +1,4 @@
-"""Classification metrics with sample size and interval."""
+"""Classification metrics, each with its sample size and interval."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,12 @@ import numpy.typing as npt
 from workflows_dagster.lib.errors import DataContractError, NotEnoughDataError
 
 Classes = npt.NDArray[np.int64]
+Metric = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A measured value with a two-sided bootstrap interval.
+    """A measured value with a two-sided interval.
 
     Attributes:
         value: The point estimate.
@@ -29,8 +30,13 @@ class Estimate:
     n: int
     confidence: float = 0.95
 
+    @property
+    def interval(self) -> str:
+        """The value and its interval as text."""
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] n={self.n:,}"
+        return f"{self.interval} n={self.n:,}"
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -72,7 +78,7 @@ def accuracy_of(matrix: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 def bootstrap(
     truth: Sequence[int] | Classes,
     predicted: Sequence[int] | Classes,
-    metric: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]] = macro_f1_of,
+    metric: Metric = macro_f1_of,
     *,
     classes: int,
     seed: int = 0,
@@ -80,11 +86,6 @@ def bootstrap(
     confidence: float = 0.95,
 ) -> Estimate:
     """A metric of a confusion matrix with its percentile bootstrap interval over rows.
-
-    Resampling n rows with replacement is one multinomial draw over the cells of the confusion matrix, so the cost
-    does not grow with n.
-
-    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
 
     Args:
         truth: Class ids, shape (n,).
@@ -99,39 +100,21 @@ def bootstrap(
         NotEnoughDataError: There is no row, or not one prediction for each label.
         DataContractError: A class id is not below `classes`.
     """
-    truth_ids = np.asarray(truth, dtype=np.int64)
-    predicted_ids = np.asarray(predicted, dtype=np.int64)
-    if truth_ids.size == 0 or truth_ids.shape != predicted_ids.shape:
-        raise NotEnoughDataError(
-            "a metric needs as many predictions as labels, and at least one",
-            given=f"{truth_ids.size} labels, {predicted_ids.size} predictions",
-            expected="equal numbers above 0",
-            remedy="check that the split has labelled rows",
-        )
-    matrix = confusion(truth_ids, predicted_ids, classes)
-    cells = matrix.ravel() / truth_ids.size
-    draws = np.random.default_rng(seed).multinomial(truth_ids.size, cells, size=resamples)
-    values = metric(draws.reshape(resamples, classes, classes))
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(float(metric(matrix)), float(low), float(high), int(truth_ids.size), confidence)
+    return _resampled([truth, predicted], metric, classes, seed, resamples, confidence)
 
 
 def paired_bootstrap(
     truth: Sequence[int] | Classes,
     first: Sequence[int] | Classes,
     second: Sequence[int] | Classes,
-    metric: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]] = macro_f1_of,
+    metric: Metric = macro_f1_of,
     *,
     classes: int,
     seed: int = 0,
     resamples: int = 1000,
     confidence: float = 0.95,
 ) -> Estimate:
-    """A metric of one model minus that of another, with its percentile bootstrap interval over rows.
-
-    Both see the same resampled rows: a resample is one multinomial draw over the cells (truth, first, second).
-
-    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
+    """A metric of one model minus that of another on the same resampled rows, with its percentile bootstrap interval.
 
     Args:
         truth: Class ids, shape (n,).
@@ -147,23 +130,65 @@ def paired_bootstrap(
         NotEnoughDataError: There is no row, or not one prediction of each model for each label.
         DataContractError: A class id is not below `classes`.
     """
-    ids = [np.asarray(given, dtype=np.int64) for given in (truth, first, second)]
-    rows = ids[0].size
-    if rows == 0 or any(one.shape != ids[0].shape for one in ids):
+
+    def difference(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        # Axes of the counts: truth, first, second. Summed over one model, they are the confusion matrix of the other.
+        return metric(counts.sum(-1)) - metric(counts.sum(-2))
+
+    return _resampled([truth, first, second], difference, classes, seed, resamples, confidence)
+
+
+def _resampled(
+    given: Sequence[Sequence[int] | Classes],
+    statistic: Metric,
+    classes: int,
+    seed: int,
+    resamples: int,
+    confidence: float,
+) -> Estimate:
+    """A statistic of how often each combination of truth and predictions occurs, with its percentile interval.
+
+    Resampling n rows with replacement is one multinomial draw over these combinations: the cost does not grow with n.
+
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
+    """
+    truth, *predicted = (np.asarray(ids, dtype=np.int64) for ids in given)
+    if truth.size == 0 or any(ids.shape != truth.shape for ids in predicted):
         raise NotEnoughDataError(
-            "a comparison needs as many predictions of each model as labels, and at least one",
-            given=f"{rows} labels, {ids[1].size} and {ids[2].size} predictions",
+            "a metric needs as many predictions of each model as labels, and at least one",
+            given=f"{truth.size} labels, {' and '.join(str(ids.size) for ids in predicted)} predictions",
             expected="equal numbers above 0",
-            remedy="predict with both models on the same labelled rows",
+            remedy="check that the split has labelled rows, and that every model predicted each of them",
         )
-    for predicted in ids[1:]:
-        _require_classes(ids[0], predicted, classes)
-    cells = np.bincount((ids[0] * classes + ids[1]) * classes + ids[2], minlength=classes**3)
-    draws = np.random.default_rng(seed).multinomial(rows, cells / rows, size=resamples)
-    counts = np.concatenate([cells[None], draws]).reshape(-1, classes, classes, classes)
-    differences = metric(counts.sum(-1)) - metric(counts.sum(-2))
-    low, high = np.quantile(differences[1:], [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(float(differences[0]), float(low), float(high), rows, confidence)
+    for ids in predicted:
+        _require_classes(truth, ids, classes)
+    shape = (classes,) * len(given)
+    cells = np.bincount(np.ravel_multi_index((truth, *predicted), shape), minlength=classes ** len(given))
+    draws = np.random.default_rng(seed).multinomial(truth.size, cells / truth.size, size=resamples)
+    value, *values = statistic(np.concatenate([cells[None], draws]).reshape(-1, *shape))
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Estimate(float(value), float(low), float(high), int(truth.size), confidence)
+
+
+def proportion(successes: int, n: int, confidence: float = 0.95) -> Estimate:
+    """A share of n rows with its Wilson score interval, which unlike a bootstrap has a width at 0 and at 1.
+
+    Source: Wilson (1927), Probable inference, the law of succession, and statistical inference.
+
+    Raises:
+        NotEnoughDataError: There is no row.
+    """
+    from scipy.stats import binomtest
+
+    if n < 1:
+        raise NotEnoughDataError("a share needs rows", given=f"{n} rows", expected="at least 1", remedy="add rows")
+    found = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    return Estimate(successes / n, float(found.low), float(found.high), n, confidence)
+
+
+def agreement(reference: Classes, other: Classes) -> Estimate:
+    """Share of rows on which two classifiers give the same class, shape (n,) each."""
+    return proportion(int((reference == other).sum()), len(reference))
 
 
 def _require_classes(truth: Classes, predicted: Classes, classes: int) -> None:

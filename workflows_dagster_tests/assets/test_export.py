@@ -10,20 +10,21 @@ from workflows_dagster.assets.benchmark import benchmark_report, technique_bench
 from workflows_dagster.assets.export import exported_models
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.export.exported_model import ExportRecord
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
+from workflows_dagster_tests.lib.benchmark.made_up import made_up_chain
 
 TECHNIQUE = "onnx-int8"
 PARTITIONED = {"technique_benchmarks", "raw_reviews", "cleaned_reviews"}
 
 
 class Given(dg.IOManager):
-    """Hands out prepared artifacts; an asset that was not prepared is an empty folder, of which the report says so."""
+    """Hands out prepared artifacts."""
 
-    def __init__(self, store: StoreResource, artifacts: dict[str, Artifact], empty: Path) -> None:
+    def __init__(self, store: StoreResource, artifacts: dict[str, list[Artifact]]) -> None:
         self._store = PublishedIOManager(store=store)
         self._artifacts = artifacts
-        self._empty = empty
 
     def handle_output(self, context: dg.OutputContext, obj: object) -> None:
         self._store.handle_output(context, obj)
@@ -32,8 +33,8 @@ class Given(dg.IOManager):
         asset = context.asset_key.to_python_identifier()
         if asset == "exported_models":
             return self._store.load_input(context)
-        found = self._artifacts.get(asset, Artifact(asset, None, "0" * 40, "0" * 64, self._empty))
-        return [found] if asset in PARTITIONED else found
+        found = self._artifacts[asset]
+        return found if asset in PARTITIONED else found[0]
 
 
 class EveryBatch(SourcesResource):
@@ -56,14 +57,12 @@ def artifact_of(result: dg.ExecuteInProcessResult, store: StoreResource, asset: 
 def test_export_benchmark_and_report_are_published(
     store: StoreResource, tiny_merged: Artifact, tiny_reviews: Artifact, tmp_path: Path
 ) -> None:
-    prepared = {"merged_model": tiny_merged, "augmented_reviews": tiny_reviews}
-    empty = tmp_path / "empty"
-    empty.mkdir()
+    prepared = {"merged_model": [tiny_merged], "augmented_reviews": [tiny_reviews]}
     settings = {"accuracy_rows": 20, "latency_rows": 4, "throughput_rows": 10, "repeats": 1, "threads": 1}
     result = dg.materialize(
         [exported_models, technique_benchmarks, *specs("merged_model", "augmented_reviews")],
         partition_key=TECHNIQUE,
-        resources={"store": store, "io_manager": Given(store, prepared, empty)},
+        resources={"store": store, "io_manager": Given(store, prepared)},
         run_config={
             "ops": {
                 "exported_models": {"config": {"parity_rows": 10, "min_agreement": 0.5, "threads": 1}},
@@ -79,13 +78,14 @@ def test_export_benchmark_and_report_are_published(
         "cover_every_row": True,
     }
     exported = artifact_of(result, store, "exported_models", TECHNIQUE)
-    assert exported.file("parity.json").is_file()
+    assert ExportRecord.read(exported.folder).parity.agreement.n == 10
     measured = artifact_of(result, store, "technique_benchmarks", TECHNIQUE)
+    chain = made_up_chain(tmp_path, [], "nobody was asked")
     report = dg.materialize(
         [benchmark_report, *specs(*(key.to_python_identifier() for key in benchmark_report.dependency_keys))],
         resources={
             "store": store,
-            "io_manager": Given(store, {"technique_benchmarks": measured}, empty),
+            "io_manager": Given(store, chain | {"technique_benchmarks": [measured]}),
             "sources": EveryBatch(path="unused", manifests="unused"),
         },
     )

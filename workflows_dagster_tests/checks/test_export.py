@@ -1,23 +1,20 @@
 """When an exported artefact may be published."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from workflows_dagster.checks.export import judge_agreement
+from workflows_dagster.lib.export.exported_model import ExportRecord, Parity
+from workflows_dagster.lib.export.registry import technique
+from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.model.reference import ModelReference
 
 
-def parity(folder: Path, share: float, difference: float, needed: float, limit: float | None) -> Path:
-    agreement = {"value": share, "low": share - 0.02, "high": 1.0, "n": 100, "confidence": 0.95}
-    record = {
-        "agreement": agreement,
-        "max_logit_difference": difference,
-        "min_agreement": needed,
-        "max_logit_difference_allowed": limit,
-        "flips": [],
-    }
-    (folder / "parity.json").write_text(json.dumps(record), "utf-8")
+def tried(folder: Path, share: float, difference: float, needed: float, limit: float | None) -> Path:
+    parity = Parity(Estimate(share, share - 0.02, 1.0, 100), difference, (), needed, limit)
+    model = ModelReference("model/weights", "0" * 64, 1, 1, {}, ("negative",), 8, 0)
+    ExportRecord.of(technique("torch-fp32")(), model, {}, "0" * 64, parity).write(folder)
     return folder
 
 
@@ -34,6 +31,6 @@ def parity(folder: Path, share: float, difference: float, needed: float, limit: 
 def test_agreement_is_judged_by_kind(
     tmp_path: Path, share: float, difference: float, needed: float, limit: float | None, passes: bool
 ) -> None:
-    verdict = judge_agreement(parity(tmp_path, share, difference, needed, limit))
+    verdict = judge_agreement(tried(tmp_path, share, difference, needed, limit))
     assert verdict.passed is passes
     assert f"{share:.3f} of 100 rows" in verdict.description

@@ -13,11 +13,13 @@ from workflows_dagster.lib.metrics import (
     Classes,
     Estimate,
     accuracy_of,
+    agreement,
     bootstrap,
     confusion,
     f1_per_class,
     macro_f1_of,
     paired_bootstrap,
+    proportion,
 )
 
 TRUTH = np.array([0, 0, 0, 0, 1, 1, 2, 2, 2, 2])
@@ -167,3 +169,22 @@ def test_difference_of_two_models_refuses_rows_that_one_did_not_predict() -> Non
 def test_difference_of_two_models_refuses_what_is_no_class() -> None:
     with pytest.raises(DataContractError, match="a prediction is not a class id"):
         paired_bootstrap([0, 1, 2], [0, 1, 2], [0, 1, 3], classes=3)
+
+
+def test_the_interval_of_full_agreement_does_not_collapse() -> None:
+    # Wilson at 10 of 10: the low end is n / (n + z^2) = 10 / 13.8415 = 0.72246, the high end is 1.
+    found = agreement(np.arange(10), np.arange(10))
+    assert (found.value, found.n) == (1, 10)
+    assert found.low == pytest.approx(0.72246, abs=1e-5)
+    assert found.high == pytest.approx(1)
+
+
+def test_the_interval_of_one_half_is_symmetric() -> None:
+    # Wilson at 5 of 10: 0.5 +- 1.95996 / 13.8415 * sqrt(2.5 + 0.96036) = 0.5 +- 0.26340.
+    found = proportion(5, 10)
+    assert (found.low, found.high) == (pytest.approx(0.23660, abs=1e-4), pytest.approx(0.76340, abs=1e-4))
+
+
+def test_a_share_of_no_rows_is_refused() -> None:
+    with pytest.raises(NotEnoughDataError, match="0 rows"):
+        proportion(0, 0)

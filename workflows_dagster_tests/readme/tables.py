@@ -140,12 +140,20 @@ def run_configuration(graph: Graph) -> str:
         if graph.is_external(name):
             continue
         shape: Any = nodes.get(spec.key).assets_def.op.config_schema.config_type
-        if found := getattr(shape, "fields", None):
-            rows = (
-                (code(key), code(_shown(field.default_value)), field.description or "") for key, field in found.items()
-            )
-            parts.append(f"## {name}\n\n{table(('field', 'default', 'means'), rows)}")
+        if getattr(shape, "fields", None):
+            parts.append(f"## {name}\n\n{table(('field', 'default', 'means'), _config_fields(shape))}")
     return "\n\n".join(parts)
+
+
+def _config_fields(shape: Any, prefix: str = "") -> list[Sequence[str]]:
+    """The fields of a configuration, those of a nested one as `outer.inner`."""
+    rows: list[Sequence[str]] = []
+    for key, field in shape.fields.items():
+        if getattr(field.config_type, "fields", None):
+            rows += _config_fields(field.config_type, f"{prefix}{key}.")
+        else:
+            rows.append((code(prefix + key), code(_shown(field.default_value)), field.description or ""))
+    return rows
 
 
 def fields(model: type[BaseModel]) -> str:

@@ -1,20 +1,22 @@
 """Texts as vectors, for a varied sample and for the search for similar reviews."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from workflows_dagster.lib.annotation.libraries import load
 from workflows_dagster.lib.annotation.word_model import embed_words, unit_length
-from workflows_dagster.lib.finetuning.models import ModelSource, resolve_model
+from workflows_dagster.lib.model.inference import Values, infer
+from workflows_dagster.lib.model.pretrained import ModelSource, resolve_model
+from workflows_dagster.lib.model.text import TextEncoder, load_tokenizer
+from workflows_dagster.lib.model.torch_network import MeanPooledNetwork
 
 WORDS: Final = "words"
 """Name of the embedding by counted words, which needs no model."""
 
 _MAX_TOKENS: Final = 256  # what all-MiniLM-L6-v2 was trained on
-_BATCH_ROWS: Final = 32
 
 Vectors = npt.NDArray[np.float32]
 
@@ -35,25 +37,10 @@ def embed(texts: Sequence[str], reference: str) -> Vectors:
     return unit_length(_mean_pooled(texts, resolve_model(reference)))
 
 
-def _mean_pooled(texts: Sequence[str], source: ModelSource) -> npt.NDArray[np.float64]:
-    """The mean of an encoder's last states over the tokens of each text, as sentence-transformers pools them."""
-    torch: Any = load("torch", "an embedding by an encoder")
-    transformers: Any = load("transformers", "an embedding by an encoder")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(source.folder)
-    model = transformers.AutoModel.from_pretrained(source.folder, use_safetensors=True, dtype=torch.float32).eval()
-    vectors = np.empty((len(texts), model.config.hidden_size))
-    shortest_first = sorted(range(len(texts)), key=lambda place: len(texts[place]))
-    with torch.inference_mode():
-        for start in range(0, len(texts), _BATCH_ROWS):
-            places = shortest_first[start : start + _BATCH_ROWS]
-            batch = tokenizer(
-                [texts[place] for place in places],
-                padding="longest",
-                truncation=True,
-                max_length=_MAX_TOKENS,
-                return_tensors="pt",
-            )
-            mask = batch["attention_mask"].unsqueeze(-1)
-            states = model(**batch).last_hidden_state
-            vectors[places] = ((states * mask).sum(dim=1) / mask.sum(dim=1)).numpy()
-    return vectors
+def _mean_pooled(texts: Sequence[str], source: ModelSource) -> Values:
+    for library in ("torch", "transformers"):
+        load(library, "an embedding by an encoder")
+    network = MeanPooledNetwork(source.folder)
+    encoder = TextEncoder.of(load_tokenizer(source.folder), _MAX_TOKENS)
+    rows = encoder.encode(texts)
+    return infer(network, rows, [len(row) for row in rows], encoder.collate, outputs=network.outputs)

@@ -1,209 +1,149 @@
-"""Plots of the report as inline SVG: they take the page's colours, so that they are right in light and in dark."""
+"""Plots of the report."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-WIDTH = 640
-SERIES = ("a", "b")
-"""Classes of the first and second series; the page's style sheet colours them."""
+from workflows_dagster.lib.benchmark.technique_benchmark import BenchmarkRecord
+from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.model.figures import PAGE_COLOURS, learning_curve, new_figure, page_style, to_svg
+from workflows_dagster.lib.schema import LABELS
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-@dataclass(frozen=True)
-class Interval:
-    """A point with its interval in a plot.
+    from workflows_dagster.lib.benchmark.report import ReportRecord
 
-    Attributes:
-        value: The point.
-        low: Lower end.
-        high: Upper end.
-    """
-
-    value: float
-    low: float
-    high: float
+WIDTH: Final = 6.7  # inches: 640 pixels of a page
+INK, SOFT, FIRST, SECOND = (PAGE_COLOURS[name] for name in ("ink", "soft", "a", "b"))
+Intervals = Mapping[str, Estimate]
 
 
-def interval_plot(title: str, rows: Sequence[tuple[str, Mapping[str, Interval]]]) -> str:
-    """Dots with whiskers on a scale of 0 to 1, one line for each named row, at most two series.
-
-    Args:
-        title: What is shown, for readers who cannot see it.
-        rows: Name of the row, and its interval in each series.
-    """
-    names = list(dict.fromkeys(series for _, values in rows for series in values))
-    left, line, top = 170, 34, 34
-    height = top + line * len(rows) + 26
-    scale = _Scale(0, 1, left, WIDTH - 60)
-    parts = [_legend(names, left)]
-    bottom = height - 22
-    for tick in (0, 0.2, 0.4, 0.6, 0.8, 1.0):
-        x = scale(tick)
-        parts.append(f'<line class="grid" x1="{x:.1f}" y1="{top}" x2="{x:.1f}" y2="{bottom}"/>')
-        parts.append(_text(x, height - 6, f"{tick:.1f}", "middle"))
-    for number, (name, values) in enumerate(rows):
-        y = top + line * number + line / 2
-        parts.append(_text(left - 10, y + 4, _short(name, 22), "end"))
-        for series, found in values.items():
-            index = names.index(series)
-            at = y + (index - (len(names) - 1) / 2) * 11
-            style = SERIES[index]
-            parts.append(
-                f'<line class="line {style}" x1="{scale(found.low):.1f}" y1="{at:.1f}" '
-                f'x2="{scale(found.high):.1f}" y2="{at:.1f}"/>'
-                f'<circle class="dot {style}" cx="{scale(found.value):.1f}" cy="{at:.1f}" r="4"/>'
+def draw(report: "ReportRecord") -> dict[str, str]:
+    """The plots by name, as SVG."""
+    adapter = report.adapter
+    ours, linear = adapter.model, adapter.baseline
+    with page_style():
+        drawn = {
+            "per_class": (intervals(ours.per_class, linear.per_class), "F1 of each class"),
+            "per_source": (intervals(ours.per_source, linear.per_source), "Macro-F1 on each source"),
+            "confusion": (confusion(ours.confusion), "Confusion matrix on the test rows"),
+            "curve": (
+                learning_curve(
+                    adapter.losses,
+                    adapter.validation_scores,
+                    adapter.best_step,
+                    adapter.baseline_validation_macro_f1,
+                    (FIRST, SECOND),
+                ),
+                "Learning curve",
+            ),
+        }
+        if ours.gold:
+            by_label_source = intervals(ours.per_label_source, linear.per_label_source)
+            drawn["gold"] = (by_label_source, "Macro-F1 by origin of the label")
+        if report.benchmarks:
+            drawn["trade_off"] = (
+                trade_off(report.benchmarks, report.pick.front, report.pick.technique),
+                "Size and speed of each artefact",
             )
-            parts.append(_text(WIDTH - 52, at + 4, f"{found.value:.3f}", "start"))
-    return _svg(title, height, parts)
+        return {name: to_svg(figure, title) for name, (figure, title) in drawn.items()}
 
 
-def curve_plot(title: str, losses: Sequence[tuple[float, float]], scores: Sequence[tuple[float, float]]) -> str:
-    """Training loss (left scale) and validation macro-F1 (right scale) over the steps.
-
-    Args:
-        title: What is shown.
-        losses: Step and loss.
-        scores: Step and macro-F1.
-    """
-    height, top, bottom = 290, 34, 250
-    steps = [step for step, _ in (*losses, *scores)]
-    across = _Scale(0, round_up(max(steps, default=1)), 56, WIDTH - 56)
-    parts = [_legend(["training loss (left)", "validation macro-F1 (right)"], 56)]
-    highest = round_up(max((loss for _, loss in losses), default=1.0))
-    for series, points, top_value, side in ((0, losses, highest, 48), (1, scores, 1.0, WIDTH - 48)):
-        scale = _Scale(0, top_value, bottom, top)
-        path = " ".join(f"{across(step):.1f},{scale(value):.1f}" for step, value in points)
-        parts.append(f'<polyline class="line {SERIES[series]}" points="{path}"/>')
-        if series == 1:
-            parts.extend(
-                f'<circle class="dot b" cx="{across(step):.1f}" cy="{scale(value):.1f}" r="3.5"/>'
-                for step, value in points
-            )
-        for share in (0, 0.25, 0.5, 0.75, 1):
-            value = top_value * share
-            parts.append(_text(side, scale(value) + 4, f"{value:.2f}", "end" if series == 0 else "start"))
-            if series == 0:
-                parts.append(
-                    f'<line class="grid" x1="56" y1="{scale(value):.1f}" x2="{WIDTH - 56}" y2="{scale(value):.1f}"/>'
-                )
-    parts.extend(
-        _text(across(across.high * share), bottom + 18, f"{across.high * share:,.0f}", "middle")
-        for share in (0, 0.25, 0.5, 0.75, 1)
-    )
-    parts.append(_text(WIDTH / 2, height - 4, "training step", "middle"))
-    return _svg(title, height, parts)
-
-
-def trade_off_plot(title: str, rows: Sequence[Mapping[str, Any]], front: Sequence[str], chosen: str | None) -> str:
-    """Size against speed; macro-F1 as text; a ring around the Pareto front, a filled dot for the pick.
-
-    Args:
-        title: What is shown.
-        rows: Contents of benchmark.json.
-        front: Names on the Pareto front.
-        chosen: Name of the pick.
-    """
-    height, top, bottom = 330, 20, 280
-    across = _Scale(0, round_up(max(row["size_bytes"] for row in rows) / 1e6 * 1.1), 56, WIDTH - 40)
-    up = _Scale(0, round_up(max(row["speed_ratio"]["max"] for row in rows)), bottom, top)
-    parts: list[str] = []
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        y, x = up(up.high * share), across(across.high * share)
-        parts.append(f'<line class="grid" x1="56" y1="{y:.1f}" x2="{WIDTH - 40}" y2="{y:.1f}"/>')
-        parts.append(_text(48, y + 4, f"{up.high * share:g}x", "end"))
-        parts.append(_text(x, bottom + 18, f"{across.high * share:g} MB", "middle"))
-    taken: list[tuple[float, float]] = []
-    for row in sorted(rows, key=lambda row: row["speed_ratio"]["value"]):  # labels give way upward
-        ratio, name = row["speed_ratio"], row["technique"]
-        x, y = across(row["size_bytes"] / 1e6), up(ratio["value"])
-        style = "b" if name == chosen else "a"
-        parts.append(
-            f'<line class="line {style} thin" x1="{x:.1f}" y1="{up(ratio["min"]):.1f}" '
-            f'x2="{x:.1f}" y2="{up(ratio["max"]):.1f}"/>'
+def intervals(model: Intervals, baseline: Intervals) -> "Figure":
+    """Dots with intervals from 0 to 1: one line for each name, the model above its baseline."""
+    figure = new_figure(WIDTH, 0.75 + 0.36 * len(model))
+    axes = figure.add_subplot()
+    for series, colour, offset, label in (
+        (model, FIRST, -0.15, "fine-tuned model"),
+        (baseline, SECOND, 0.15, "TF-IDF baseline"),
+    ):
+        places = [(row + offset, series[name]) for row, name in enumerate(model) if name in series]
+        axes.errorbar(
+            [found.value for _, found in places],
+            [place for place, _ in places],
+            xerr=[[found.value - found.low for _, found in places], [found.high - found.value for _, found in places]],
+            fmt="o",
+            color=colour,
+            markersize=6,
+            linewidth=2,
+            label=label,
         )
-        if name in front:
-            parts.append(f'<circle class="ring {style}" cx="{x:.1f}" cy="{y:.1f}" r="10"/>')
-        parts.append(f'<circle class="dot {style}" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
-        anchor, aside = ("start", 15) if x < WIDTH * 0.7 else ("end", -15)
-        middle = x + aside * 4.5
-        while any(abs(middle - other_x) < 125 and abs(y - other_y) < 30 for other_x, other_y in taken):
-            y -= 6
-        taken.append((middle, y))
-        parts.append(_text(x + aside, y - 2, name, anchor, "name"))
-        parts.append(_text(x + aside, y + 13, f"macro-F1 {row['quality']['macro_f1']['value']:.3f}", anchor))
-    parts.append(_text(WIDTH / 2, height - 4, "size of the weights", "middle"))
-    return _svg(title, height, parts)
-
-
-def confusion_plot(title: str, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """True classes down, predicted classes across; shade by share of the true class.
-
-    Args:
-        title: What is shown.
-        labels: Names of the classes.
-        counts: `[true][predicted]`.
-    """
-    cell, left, top = 96, 110, 44
-    parts = [_text(left + cell * len(labels) / 2, 14, "predicted", "middle")]
-    for column, name in enumerate(labels):
-        parts.append(_text(left + cell * (column + 0.5), 36, name, "middle", "name"))
-    for number, (name, row) in enumerate(zip(labels, counts, strict=True)):
-        y, total = top + 58 * number, max(1, sum(row))
-        parts.append(_text(left - 10, y + 32, name, "end", "name"))
-        for column, count in enumerate(row):
-            x, share = left + cell * column, count / total
-            parts.append(
-                f'<rect class="cell" x="{x}" y="{y}" width="{cell - 3}" height="55" rx="4" '
-                f'fill-opacity="{0.06 + 0.6 * share:.2f}"/>'
+        for place, found in places:
+            axes.annotate(
+                f"{found.value:.3f}",
+                (1, place),
+                xytext=(6, 0),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                va="center",
+                color=SOFT,
             )
-            parts.append(_text(x + cell / 2, y + 25, f"{count:,}", "middle", "name"))
-            parts.append(_text(x + cell / 2, y + 43, f"{share:.0%}", "middle"))
-    return _svg(title, top + 58 * len(labels) + 6, parts, width=left + cell * len(labels) + 10)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(len(model) - 0.5, -0.5)
+    axes.set_yticks(range(len(model)), [_shortened(name) for name in model])
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    figure.legend(loc="outside upper left", ncols=2)
+    return figure
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """Maps values from `lowest`..`high` to `start`..`end`."""
-
-    lowest: float
-    high: float
-    start: float
-    end: float
-
-    def __call__(self, value: float) -> float:
-        span = self.high - self.lowest or 1.0
-        return self.start + (value - self.lowest) / span * (self.end - self.start)
-
-
-def round_up(value: float) -> float:
-    """The least end of a scale whose quarters are round numbers."""
-    step = max(value, 1e-9) / 4
-    unit = 10 ** math.floor(math.log10(step))
-    return 4 * unit * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * unit >= step * (1 - 1e-9))
-
-
-def _svg(title: str, height: float, parts: Sequence[str], width: float = WIDTH) -> str:
-    return (
-        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" style="max-width:{width:.0f}px">'
-        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
-    )
+def confusion(counts: Sequence[Sequence[int]]) -> "Figure":
+    """True classes down, predicted classes across; shaded by share of the true class."""
+    figure = new_figure(4.2, 2.5)
+    axes = figure.add_subplot()
+    for row, line in enumerate(counts):
+        for column, rows in enumerate(line):
+            share = rows / max(1, sum(line))
+            axes.bar(column, 0.94, 0.96, row - 0.47, color=FIRST, alpha=0.06 + 0.6 * share)
+            axes.text(column, row - 0.14, f"{rows:,}", ha="center", va="center", fontweight="bold")
+            axes.text(column, row + 0.2, f"{share:.0%}", ha="center", va="center", fontsize="small")
+    axes.set_xlim(-0.5, len(counts) - 0.5)
+    axes.set_ylim(len(counts) - 0.5, -0.5)
+    axes.set_xticks(range(len(counts)), LABELS)
+    axes.set_yticks(range(len(counts)), LABELS)
+    axes.set_xlabel("predicted")
+    axes.xaxis.set_label_position("top")
+    axes.xaxis.tick_top()
+    axes.grid(visible=False)
+    axes.tick_params(length=0, labelcolor=INK)
+    axes.spines[:].set_visible(False)
+    return figure
 
 
-def _text(x: float, y: float, text: str, anchor: str, style: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{style}">{escape(text)}</text>'
+def trade_off(benchmarks: Sequence[BenchmarkRecord], front: Sequence[str], chosen: str | None) -> "Figure":
+    """Size against speed with macro-F1 as text; a ring around the Pareto front, another colour for the pick."""
+    figure = new_figure(WIDTH, 3.5)
+    axes = figure.add_subplot()
+    axes.set_xlabel("size of the weights, MB")
+    axes.set_ylabel("speed, ratio to the merged model")
+    axes.set_xlim(0, 1.2 * max(one.size_bytes for one in benchmarks) / 1e6)
+    axes.set_ylim(0, 1.1 * max(one.speed_ratio.max for one in benchmarks))
+    axes.yaxis.set_major_formatter("{x:g}x")
+    labelled: list[tuple[float, float]] = []
+    for one in sorted(benchmarks, key=lambda one: one.speed_ratio.value):
+        x, speed = one.size_bytes / 1e6, one.speed_ratio
+        colour = SECOND if one.technique == chosen else FIRST
+        axes.vlines(x, speed.min, speed.max, color=colour, linewidth=2, alpha=0.5)
+        axes.plot(x, speed.value, "o", color=colour, markersize=8)
+        if one.technique in front:
+            axes.plot(x, speed.value, "o", markeredgecolor=colour, markerfacecolor="none", markersize=16)
+        width, height = axes.get_xlim()[1], axes.get_ylim()[1]
+        leftward = x > 0.7 * width
+        middle, y = x + (-0.14 if leftward else 0.14) * width, speed.value
+        # A label moves up as long as another one stands there.
+        while any(
+            abs(middle - other_middle) < 0.22 * width and abs(y - other_y) < 0.12 * height
+            for other_middle, other_y in labelled
+        ):
+            y += 0.01 * height
+        labelled.append((middle, y))
+        beside: Any = {"xytext": (-13 if leftward else 13, 0), "textcoords": "offset points"}
+        beside |= {"ha": "right" if leftward else "left"}
+        axes.annotate(one.technique, (x, y), va="bottom", fontweight="bold", **beside)
+        axes.annotate(f"macro-F1 {one.quality.macro_f1.value:.3f}", (x, y), va="top", color=SOFT, **beside)
+    return figure
 
 
-def _legend(names: Sequence[str], left: float) -> str:
-    parts: list[str] = []
-    x = left
-    for index, name in enumerate(names):
-        parts.append(f'<circle class="dot {SERIES[index]}" cx="{x + 5:.0f}" cy="12" r="4"/>')
-        parts.append(_text(x + 15, 16, name, "start"))
-        x += 35 + 7.2 * len(name)
-    return "".join(parts)
-
-
-def _short(text: str, limit: int) -> str:
+def _shortened(text: str, limit: int = 22) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"

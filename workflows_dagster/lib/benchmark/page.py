@@ -1,81 +1,44 @@
-"""The report as a page and as markdown, from templates beside this module."""
+"""The report as a page and as Markdown, from templates beside this module."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from workflows_dagster.lib.benchmark import figures
-from workflows_dagster.lib.benchmark.figures import Interval
-from workflows_dagster.lib.schema import LABELS
+from workflows_dagster.lib.benchmark.technique_benchmark import SpeedRatio
+from workflows_dagster.lib.finetuning.adapter import AdapterRecord
+from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.schema import LABEL_SOURCES, LABELS
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from workflows_dagster.lib.benchmark.report import ReportRecord
 
 TEMPLATES: Final = Path(__file__).parent
-HTML_TEMPLATE: Final = "report.html.j2"
-MARKDOWN_TEMPLATE: Final = "report.md.j2"
 ABSENT: Final = "n/a"
+FEW_ROWS: Final = 100
+"""Gold rows below which the page warns of the width of their interval."""
+MEMORY_NOTE: Final = (
+    "most resident memory of a fresh process that loaded this artefact alone: interpreter, libraries, weights, "
+    "tokenizer and the activations of the timed batches"
+)
 UNBROKEN: Final = "\N{NO-BREAK SPACE}"
 MARKUP: Final = str.maketrans({**{mark: f"\\{mark}" for mark in "\\`*_[]|#"}, "<": "&lt;", ">": "&gt;"})
-"""What would end a cell of a markdown table or start markup in it."""
+"""What would end a cell of a Markdown table or start markup in it."""
 
 
-def render_html(report: Mapping[str, Any]) -> str:
+def render_html(report: "ReportRecord") -> str:
     """The report as one page that loads nothing from elsewhere; all texts are escaped."""
     from markupsafe import Markup
 
-    drawn = {name: Markup(svg) for name, svg in plots(report).items()}
-    return _environment(autoescape=True).get_template(HTML_TEMPLATE).render(**report, plots=drawn, label_names=LABELS)
+    drawn = {name: Markup(svg) for name, svg in figures.draw(report).items()}
+    return _render("report.html.j2", report, autoescape=True, plots=drawn)
 
 
-def render_markdown(report: Mapping[str, Any]) -> str:
-    """The report as markdown; what could end a cell or start markup in it is escaped."""
-    environment = _environment(autoescape=False)
-    return environment.get_template(MARKDOWN_TEMPLATE).render(**report, label_names=LABELS)
+def render_markdown(report: "ReportRecord") -> str:
+    """The report as Markdown; what could end a cell or start markup in it is escaped."""
+    return _render("report.md.j2", report, autoescape=False)
 
 
-def plots(report: Mapping[str, Any]) -> dict[str, str]:
-    """The figures that there is data for, as SVG."""
-    found: dict[str, str] = {}
-    model = report["model"]
-    ours, linear = model["model"], model["baseline"]
-    for key, title in (("per_class", "F1 of each class"), ("per_source", "Macro-F1 on each source")):
-        if ours and linear and ours.get(key):
-            found[key] = figures.interval_plot(title, _pairs(ours[key], linear.get(key, {})))
-    if report["gold"] and report["gold"]["n"]:
-        found["gold"] = figures.interval_plot("Macro-F1 by origin of the label", _by_label_source(report["gold"]))
-    if model["confusion"]:
-        found["confusion"] = figures.confusion_plot("Confusion matrix on the test rows", LABELS, model["confusion"])
-    if model["curve"]["loss"] or model["curve"]["macro_f1"]:
-        found["curve"] = figures.curve_plot("Learning curve", model["curve"]["loss"], model["curve"]["macro_f1"])
-    if report["techniques"]:
-        choice = report["pick"]
-        found["trade_off"] = figures.trade_off_plot(
-            "Size and speed of each artefact", report["techniques"], choice["front"], choice["technique"]
-        )
-    return found
-
-
-def _pairs(ours: Mapping[str, Any], linear: Mapping[str, Any]) -> list[tuple[str, dict[str, Interval]]]:
-    rows: list[tuple[str, dict[str, Interval]]] = []
-    for name, found in ours.items():
-        series = {"fine-tuned model": _interval(found)}
-        if name in linear:
-            series["TF-IDF baseline"] = _interval(linear[name])
-        rows.append((name, series))
-    return rows
-
-
-def _by_label_source(gold: Mapping[str, Any]) -> list[tuple[str, dict[str, Interval]]]:
-    ours = {row["label_source"]: row["model"] for row in gold["rows"]}
-    return _pairs(ours, {row["label_source"]: row["baseline"] for row in gold["rows"] if row["baseline"]})
-
-
-def _interval(found: Mapping[str, float]) -> Interval:
-    return Interval(found["value"], found["low"], found["high"])
-
-
-def _environment(*, autoescape: bool) -> "Environment":
+def _render(template: str, report: "ReportRecord", *, autoescape: bool, **more: Any) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -88,43 +51,77 @@ def _environment(*, autoescape: bool) -> "Environment":
     environment.filters.update(
         count=count, interval=interval, signed=signed, megabytes=megabytes, number=number, cell=cell, span=span
     )
-    return environment
+    return environment.get_template(template).render(
+        data=report.data,
+        labels=report.labels,
+        synthetic=report.synthetic,
+        adapter=report.adapter,
+        benchmarks=report.benchmarks,
+        pick=report.pick,
+        notices=report.notices,
+        missing=report.missing,
+        provenance=report.provenance,
+        gold_rows=gold_rows(report.adapter),
+        gold_note=gold_note(report.adapter.model.gold),
+        memory_note=MEMORY_NOTE,
+        label_names=LABELS,
+        **more,
+    )
 
 
-def count(value: int | None) -> str:
-    """Thousands apart; a dash where there is no number."""
-    return ABSENT if value is None else f"{value:,}"
+def gold_rows(adapter: AdapterRecord) -> list[tuple[str, Estimate, Estimate | None]]:
+    """Origin of the label and macro-F1 of model and baseline on such test rows, gold rows first; none without gold."""
+    ours, linear = adapter.model.per_label_source, adapter.baseline.per_label_source
+    if adapter.model.gold is None:
+        return []
+    names = sorted(ours, key=lambda name: (name != "human", LABEL_SOURCES.index(name)))
+    return [
+        ("by people (gold)" if name == "human" else f"weak: {name}", ours[name], linear.get(name)) for name in names
+    ]
 
 
-def number(value: float | None, digits: int = 1) -> str:
-    """So many decimals; a dash where there is no number."""
-    return ABSENT if value is None else f"{value:,.{digits}f}"
+def gold_note(gold: Estimate | None) -> str:
+    """What to know of a score on so many gold rows; empty where there is nothing to say."""
+    if gold is None:
+        return "No test row has a label by people yet."
+    if gold.n < FEW_ROWS:
+        return (
+            f"Only {gold.n} of the test rows {'has' if gold.n == 1 else 'have'} a label by people: with fewer than "
+            f"{FEW_ROWS}, the interval is wide and itself uncertain."
+        )
+    return ""
 
 
-def megabytes(value: int | None) -> str:
+def count(value: int) -> str:
+    """With commas between thousands."""
+    return f"{value:,}"
+
+
+def number(value: float, digits: int = 1) -> str:
+    """With so many decimals."""
+    return f"{value:,.{digits}f}"
+
+
+def megabytes(value: int) -> str:
     """Bytes as megabytes of 1,000,000."""
-    return ABSENT if value is None else f"{value / 1e6:,.1f}"
+    return f"{value / 1e6:,.1f}"
 
 
-def interval(found: Mapping[str, float] | None, digits: int = 3) -> str:
+def interval(found: Estimate | None) -> str:
     """A value with its interval."""
-    if not found:
-        return ABSENT
-    return f"{found['value']:.{digits}f} [{found['low']:.{digits}f},{UNBROKEN}{found['high']:.{digits}f}]"
+    return f"{found.value:.3f} [{found.low:.3f},{UNBROKEN}{found.high:.3f}]" if found else ABSENT
 
 
-def span(found: Mapping[str, float], digits: int = 2) -> str:
+def span(found: SpeedRatio) -> str:
     """A value with the range it was seen in."""
-    return f"{found['value']:.{digits}f} ({found['min']:.{digits}f}{UNBROKEN}to{UNBROKEN}{found['max']:.{digits}f})"
+    return f"{found.value:.2f} ({found.min:.2f}{UNBROKEN}to{UNBROKEN}{found.max:.2f})"
 
 
-def signed(found: Mapping[str, float] | None) -> str:
+def signed(found: Estimate) -> str:
     """A difference with its interval."""
-    if not found:
-        return ABSENT
-    return f"{found['value']:+.3f} [{found['low']:+.3f},{UNBROKEN}{found['high']:+.3f}]"
+    return f"{found.value:+.3f} [{found.low:+.3f},{UNBROKEN}{found.high:+.3f}]"
 
 
 def cell(value: object) -> str:
-    """A text inside a cell of a markdown table."""
+    """A text inside a cell of a Markdown table."""
     return " ".join(str(value).split()).translate(MARKUP)

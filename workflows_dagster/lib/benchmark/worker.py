@@ -5,26 +5,32 @@ artefact, so that load time, latency, throughput and peak memory are its own. Th
 and alternates blocks of the same rows between the two, so that what else the machine does hits both.
 """
 
+import resource
+import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from workflows_dagster.lib.benchmark.machine import describe_machine, peak_memory_bytes
-from workflows_dagster.lib.export.classifier import Classifier, load_exported, load_merged
-from workflows_dagster.lib.export.process import Record, answer, tell
+from workflows_dagster.lib.accelerator import peak_resident_bytes
+from workflows_dagster.lib.benchmark.machine import describe_machine
+from workflows_dagster.lib.export.process import Message, answer, tell
+from workflows_dagster.lib.export.registry import open_classifier
+from workflows_dagster.lib.model.inference import Classifier
+from workflows_dagster.lib.model.reference import ModelReference
 
 
-def respond(request: Record) -> Record:
+def respond(request: Message) -> Message:
     """Measurements of the artefact by itself, then beside the merged model."""
     started = time.perf_counter()
-    exported = load_exported(Path(request["exported"]), **_options(request))
+    exported = _open(request["exported"], request)
     load_s = time.perf_counter() - started
     alone = measure_alone(exported, request)
-    merged = load_merged(Path(request["merged"]), **_options(request))
+    merged = _open(request["merged"], request)
     return {"load_s": load_s, **alone, **measure_paired({"merged": merged, "exported": exported}, request)}
 
 
-def measure_alone(exported: Classifier, request: Record) -> Record:
+def measure_alone(exported: Classifier, request: Message) -> Message:
     """Latencies, throughput and peak memory of a process that has loaded one artefact and nothing else."""
     stage = f"measuring {request['technique']}"
     singles: list[str] = request["singles"]
@@ -44,11 +50,11 @@ def measure_alone(exported: Classifier, request: Record) -> Record:
         "latencies_ms": latencies_ms,
         "reviews_per_s": rates,
         "peak_memory_bytes": peak_memory_bytes(),
-        "machine": describe_machine(),
+        "machine": asdict(describe_machine()),
     }
 
 
-def measure_paired(models: dict[str, Classifier], request: Record) -> Record:
+def measure_paired(models: dict[str, Classifier], request: Message) -> Message:
     """Probabilities of both models on every row, and the seconds each took for each block of rows."""
     stage = f"comparing {request['technique']}"
     texts: list[str] = request["texts"]
@@ -69,8 +75,22 @@ def measure_paired(models: dict[str, Classifier], request: Record) -> Record:
     return {"seconds": seconds, "probabilities": probabilities, "block_rows": [len(block) for block in blocks]}
 
 
-def _options(request: Record) -> dict[str, int]:
-    return {"threads": int(request["threads"]), "batch_tokens": int(request["batch_tokens"])}
+def peak_memory_bytes() -> int:
+    """Most resident memory this process ever held: interpreter, libraries, weights, tokenizer and activations."""
+    if (peak := peak_resident_bytes()) is not None:
+        return peak
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _open(model: Message, request: Message) -> Classifier:
+    return open_classifier(
+        model["technique"],
+        Path(model["folder"]),
+        ModelReference(**model["reference"]),
+        threads=int(request["threads"]),
+        batch_tokens=int(request["batch_tokens"]),
+    )
 
 
 def _seconds(classifier: Classifier, texts: Sequence[str]) -> float:

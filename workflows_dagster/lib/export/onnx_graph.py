@@ -1,24 +1,24 @@
-"""ONNX exports, run by onnxruntime: the float32 graph with fused attention, and its dynamic int8 twin."""
+"""ONNX exports, run by onnxruntime: the float32 graph with fused attention, and the dynamic int8 graph."""
 
+import json
 import logging
 import tempfile
 import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from workflows_dagster.lib.export.merged import MergedModel
-from workflows_dagster.lib.export.technique import Details, Logits, Technique
-from workflows_dagster.lib.export.tokens import Ids
-from workflows_dagster.lib.export.torch_fp32 import load_float32
+from workflows_dagster.lib.export.technique import Details, Technique, option
+from workflows_dagster.lib.model.torch_network import load_classifier
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-    from workflows_dagster.lib.export.settings import ExportSettings
+    from workflows_dagster.lib.model.inference import Inputs, Values
 
 GRAPH_FILE: Final = "model.onnx"
 FUSIBLE: Final = frozenset({"bert", "roberta", "distilbert", "camembert", "xlm-roberta"})
@@ -26,60 +26,92 @@ FUSIBLE: Final = frozenset({"bert", "roberta", "distilbert", "camembert", "xlm-r
 
 
 class OnnxNetwork:
-    """A graph of two inputs, token ids and attention mask, and one output, the logits."""
+    """A graph whose one output is the logits."""
 
     def __init__(self, session: "InferenceSession") -> None:
         self._session = session
 
-    def logits(self, ids: Ids, mask: Ids) -> Logits:
+    def __call__(self, inputs: "Inputs") -> "Values":
         """Scores before softmax, shape (rows, labels)."""
-        (scores,) = self._session.run(["logits"], {"input_ids": ids, "attention_mask": mask})
+        (scores,) = self._session.run(["logits"], dict(inputs))
         return np.asarray(scores, dtype=np.float32)
 
 
-def open_graph(folder: Path, threads: int) -> OnnxNetwork:
-    """An onnxruntime session on the CPU."""
-    from onnxruntime import InferenceSession, SessionOptions  # pyright: ignore[reportAttributeAccessIssue] - stubs lack it
+@dataclass(frozen=True)
+class OnnxTechnique(Technique):
+    """An ONNX graph on the CPU."""
 
-    options = SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only: fused graphs warn of a fallback that is not taken
-    return OnnxNetwork(InferenceSession(folder / GRAPH_FILE, options, providers=["CPUExecutionProvider"]))
+    format = "onnx"
+    runtime = "onnxruntime"
+    file = GRAPH_FILE
+    packages = ("onnx", "onnxruntime", "torch", "transformers")
+
+    opset: int = option(17, "ONNX operator set of the graph.", ge=17, le=20)
+
+    @staticmethod
+    def open(folder: Path, threads: int) -> OnnxNetwork:
+        """An onnxruntime session on the CPU."""
+        # The stubs lack these names.
+        from onnxruntime import InferenceSession, SessionOptions  # pyright: ignore[reportAttributeAccessIssue]
+
+        options = SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors only: fused graphs warn of a fallback that is not taken
+        return OnnxNetwork(InferenceSession(folder / GRAPH_FILE, options, providers=["CPUExecutionProvider"]))
 
 
-def write_fp32(merged: MergedModel, folder: Path, settings: "ExportSettings") -> Details:
-    """Traces the model and, where its kind is known, fuses attention, layer norm, GELU and embeddings."""
-    path = folder / GRAPH_FILE
-    trace(merged, path, settings.opset)
-    fused = fuse(merged, path) if settings.fuse else {}
-    return {"weights": "float32", "fused": bool(fused), **{f"fused_{name}": n for name, n in sorted(fused.items())}}
+@dataclass(frozen=True)
+class OnnxFloat32(OnnxTechnique):
+    """The float32 graph; where the kind of model is known, attention, layer norm, GELU and embeddings are fused."""
+
+    name = "onnx-fp32"
+    lossless = True
+
+    fuse: bool = option(True, "Fuse attention, layer norm and GELU (onnxruntime contrib operators).")
+
+    def write(self, merged: Path, folder: Path) -> Details:
+        """Traces and fuses the graph."""
+        path = folder / GRAPH_FILE
+        trace(merged, path, self.opset)
+        fused = fuse(merged, path) if self.fuse else {}
+        counts = {f"fused_{name}": count for name, count in sorted(fused.items())}
+        return {"weights": "float32", "opset": self.opset, "fused": bool(fused), **counts}
 
 
-def write_int8(merged: MergedModel, folder: Path, settings: "ExportSettings") -> Details:
-    """Traces the model and quantizes its weights per channel; activations are quantized at run time.
+@dataclass(frozen=True)
+class OnnxInt8(OnnxTechnique):
+    """The graph with weights in int8 per channel; activations are quantized at run time.
 
     The graph is not fused first: that gains no speed here and costs agreement (0.973 against 0.984 on MiniLM-L6).
     No reduced range either: it costs accuracy and gains nothing on CPUs with VNNI.
     """
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with tempfile.TemporaryDirectory() as scratch, quiet_root_logger():
-        plain = Path(scratch) / GRAPH_FILE
-        trace(merged, plain, settings.opset)
-        quantize_dynamic(plain, folder / GRAPH_FILE, per_channel=True, reduce_range=False, weight_type=QuantType.QInt8)
-    nodes = onnx.load(folder / GRAPH_FILE).graph.node
-    products = sum(node.op_type in {"MatMulInteger", "DynamicQuantizeMatMul"} for node in nodes)
-    return {
-        "weights": "int8 symmetric per channel",
-        "activations": "uint8 per tensor, at run time",
-        "quantized_layers": products,
-        "fused": False,
-    }
+    name = "onnx-int8"
+    lossless = False
+
+    def write(self, merged: Path, folder: Path) -> Details:
+        """Traces the graph and quantizes its weights."""
+        import onnx
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        with tempfile.TemporaryDirectory() as scratch, root_logger_errors_only():
+            plain = Path(scratch) / GRAPH_FILE
+            trace(merged, plain, self.opset)
+            quantize_dynamic(
+                plain, folder / GRAPH_FILE, per_channel=True, reduce_range=False, weight_type=QuantType.QInt8
+            )
+        nodes = onnx.load(folder / GRAPH_FILE).graph.node
+        return {
+            "weights": "int8 symmetric per channel",
+            "activations": "uint8 per tensor, at run time",
+            "quantized_layers": sum(node.op_type in {"MatMulInteger", "DynamicQuantizeMatMul"} for node in nodes),
+            "opset": self.opset,
+            "fused": False,
+        }
 
 
-def trace(merged: MergedModel, path: Path, opset: int) -> None:
+def trace(merged: Path, path: Path, opset: int) -> None:
     """Writes the float32 graph with dynamic rows and length.
 
     The exporter that traces, and eager attention, are chosen on purpose: onnxruntime recognizes attention only in the
@@ -87,7 +119,7 @@ def trace(merged: MergedModel, path: Path, opset: int) -> None:
     """
     import torch
 
-    model = load_float32(merged.folder, attention="eager")
+    model = load_classifier(merged, attention="eager")
     model.config.return_dict = False
     ids = torch.ones((2, 8), dtype=torch.int64)
     axes = {0: "rows", 1: "length"}
@@ -107,14 +139,14 @@ def trace(merged: MergedModel, path: Path, opset: int) -> None:
         )
 
 
-def fuse(merged: MergedModel, path: Path) -> Mapping[str, int]:
+def fuse(merged: Path, path: Path) -> Mapping[str, int]:
     """Replaces known patterns by onnxruntime's fused operators, in place; how many of each, nothing where none fits."""
     from onnxruntime.transformers.optimizer import optimize_model
 
-    config = merged.config()
+    config = json.loads((merged / "config.json").read_text("utf-8"))
     if config.get("model_type") not in FUSIBLE:
         return {}
-    with warnings.catch_warnings(), quiet_root_logger():
+    with warnings.catch_warnings(), root_logger_errors_only():
         warnings.simplefilter("ignore", DeprecationWarning)
         optimizer = optimize_model(
             str(path),
@@ -128,7 +160,7 @@ def fuse(merged: MergedModel, path: Path) -> Mapping[str, int]:
 
 
 @contextmanager
-def quiet_root_logger() -> Generator[None]:
+def root_logger_errors_only() -> Generator[None]:
     """Drops what onnxruntime's tools write straight to the root logger, a line per node; errors still raise."""
 
     def is_error(record: logging.LogRecord) -> bool:
@@ -140,26 +172,3 @@ def quiet_root_logger() -> Generator[None]:
         yield
     finally:
         root.removeFilter(is_error)
-
-
-ONNX_FP32 = Technique(
-    name="onnx-fp32",
-    format="onnx",
-    runtime="onnxruntime",
-    file=GRAPH_FILE,
-    lossless=True,
-    packages=("onnx", "onnxruntime", "torch", "transformers"),
-    write=write_fp32,
-    open=open_graph,
-)
-
-ONNX_INT8 = Technique(
-    name="onnx-int8",
-    format="onnx",
-    runtime="onnxruntime",
-    file=GRAPH_FILE,
-    lossless=False,
-    packages=("onnx", "onnxruntime", "torch", "transformers"),
-    write=write_int8,
-    open=open_graph,
-)

@@ -1,4 +1,4 @@
-"""Runs one function of ours in a fresh process: JSON in, JSON out, its progress passed on, its failure told whole."""
+"""Runs a module in a fresh process: JSON in, JSON out. Its progress is passed on, and an error holds all it said."""
 
 import json
 import os
@@ -15,11 +15,11 @@ from workflows_dagster.lib.errors import WorkerFailedError
 from workflows_dagster.lib.process_guard import die_with_parent
 from workflows_dagster.lib.progress import Progress
 
-Record = Mapping[str, Any]
+Message = Mapping[str, Any]
 STDERR_LINES: Final = 25
 
 
-def run_fresh(module: str, request: Record, *, timeout_s: float, threads: int) -> dict[str, Any]:
+def run_fresh(module: str, request: Message, *, timeout_s: float, threads: int) -> dict[str, Any]:
     """The answer of `python -m module` to a request.
 
     Args:
@@ -61,7 +61,7 @@ def run_fresh(module: str, request: Record, *, timeout_s: float, threads: int) -
         return json.loads(answered.read_text("utf-8"))
 
 
-def answer(respond: Callable[[Record], Record]) -> None:
+def answer(respond: Callable[[Message], Message]) -> None:
     """Main of such a process: reads the request, writes the response atomically."""
     die_with_parent(int(os.environ["WORKER_PARENT_PID"]))
     asked, answered = map(Path, sys.argv[1:3])
@@ -72,7 +72,7 @@ def answer(respond: Callable[[Record], Record]) -> None:
 
 
 def tell(stage: str, done: int, total: int, unit: str) -> None:
-    """Says to the process that asked how far this one is."""
+    """Tells the process that asked how far this one is."""
     sys.stdout.write(json.dumps({"stage": stage, "done": done, "total": total, "unit": unit}) + "\n")
     sys.stdout.flush()
 
@@ -103,7 +103,7 @@ def _follow(process: "subprocess.Popen[bytes]", timeout_s: float) -> bool:
 
 
 def _report(line: bytes) -> None:
-    """Reports one line of progress; what a library prints in between is no JSON record and passes by."""
+    """Reports one line of progress; lines that a library prints in between are ignored."""
     try:
         record = json.loads(line)
         progress = Progress(record["stage"], record["total"], record["unit"], every_s=0)

@@ -1,24 +1,28 @@
-"""The techniques there are. A new one is a module with a `Technique`, a line here and a partition key."""
+"""The compression techniques, in the order in which they are shown: a new one is a module and a line here."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from workflows_dagster.lib.errors import ConfigurationError
-from workflows_dagster.lib.export.onnx_graph import ONNX_FP32, ONNX_INT8
+from workflows_dagster.lib.export.onnx_graph import OnnxFloat32, OnnxInt8
 from workflows_dagster.lib.export.technique import Technique
-from workflows_dagster.lib.export.torch_fp32 import TORCH_FP32
-from workflows_dagster.lib.export.torch_int8 import TORCH_INT8
+from workflows_dagster.lib.export.torch_fp32 import TorchFloat32
+from workflows_dagster.lib.export.torch_int8 import TorchInt8
+from workflows_dagster.lib.model.inference import BATCH_TOKENS, Classifier
+from workflows_dagster.lib.model.reference import MODEL_FOLDER, ModelReference
+from workflows_dagster.lib.model.text import TextEncoder
 
-REFERENCE: Final = TORCH_FP32
+REFERENCE: Final = TorchFloat32
 """The technique that every other one is compared with: the merged model itself."""
 
-REGISTRY: Final[Mapping[str, Technique]] = MappingProxyType(
-    {technique.name: technique for technique in (TORCH_FP32, TORCH_INT8, ONNX_FP32, ONNX_INT8)}
+REGISTRY: Final[Mapping[str, type[Technique]]] = MappingProxyType(
+    {technique.name: technique for technique in (TorchFloat32, TorchInt8, OnnxFloat32, OnnxInt8)}
 )
 
 
-def technique(name: str) -> Technique:
+def technique(name: str) -> type[Technique]:
     """The technique of that name.
 
     Raises:
@@ -32,3 +36,25 @@ def technique(name: str) -> Technique:
             remedy="name one of them, or add it to workflows_dagster/lib/export/registry.py",
         )
     return REGISTRY[name]
+
+
+def open_classifier(
+    name: str, folder: Path, reference: ModelReference, *, threads: int = 2, batch_tokens: int = BATCH_TOKENS
+) -> Classifier:
+    """A published classifier; every file is checked against its digest first.
+
+    Args:
+        name: The technique that it was exported with; that of REFERENCE opens the merged model.
+        folder: Folder of the asset that published it.
+        reference: The model in that folder.
+        threads: Threads of the runtime. For torch this is a setting of the process.
+        batch_tokens: Padded tokens computed at once.
+
+    Raises:
+        IntegrityError: A file is not the one that was published.
+        ConfigurationError: This version of the code does not know the technique.
+    """
+    reference.verify(folder)
+    model = folder / MODEL_FOLDER
+    encoder = TextEncoder.open(model, reference.max_length, reference.pad_id)
+    return Classifier(technique(name).open(model, threads), encoder, reference.labels, batch_tokens)

@@ -6,7 +6,7 @@ from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import NotEnoughDataError
 from workflows_dagster.lib.hashing import digest_text
 
-COLUMNS = ("review_id", "source", "language", "text", "label")
+COLUMNS = ("review_id", "source", "language", "text", "label", "label_source")
 
 
 def held_out_rows(reviews: Artifact, limit: int) -> pl.DataFrame:

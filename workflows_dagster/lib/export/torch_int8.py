@@ -8,77 +8,82 @@ the machine that serves.
 """
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from workflows_dagster.lib.errors import IntegrityError
-from workflows_dagster.lib.export.merged import WEIGHTS_FILE, MergedModel
 from workflows_dagster.lib.export.technique import Details, Technique
-from workflows_dagster.lib.export.torch_fp32 import TorchNetwork, load_float32
+from workflows_dagster.lib.model.torch_network import WEIGHTS_FILE, TorchNetwork, encoder_linears, load_classifier
 
 if TYPE_CHECKING:
     import torch
-
-    from workflows_dagster.lib.export.settings import ExportSettings
 
 QUANTIZED: Final = ".weight_int8"
 SCALE: Final = ".weight_scale"
 
 
-def write_quantized(merged: MergedModel, folder: Path, settings: "ExportSettings") -> Details:
-    """Quantizes every linear layer of the encoder; embeddings, norms and the classifying head stay float32."""
-    del settings
-    from safetensors.torch import save_file
-    from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+@dataclass(frozen=True)
+class TorchInt8(Technique):
+    """The linear layers of the encoder in int8; embeddings, norms and the classifying head stay float32."""
 
-    # Not above: a process that only serves an artefact loads this module too, and needs no settings of fine-tuning.
-    from workflows_dagster.lib.finetuning.classifier import encoder_linears
+    name = "torch-int8"
+    format = "safetensors"
+    runtime = "torch"
+    file = WEIGHTS_FILE
+    lossless = False
+    packages = ("torch", "torchao", "transformers")
 
-    model = load_float32(merged.folder)
-    encoder = frozenset(encoder_linears(model))
-    quantize_(model, Int8DynamicActivationInt8WeightConfig(version=2), filter_fn=lambda _, name: name in encoder)
-    tensors: dict[str, torch.Tensor] = {}
-    layers = 0
-    for name, tensor in model.state_dict().items():
-        if hasattr(tensor, "qdata"):
-            stem = name.removesuffix(".weight")
-            tensors[stem + QUANTIZED] = tensor.qdata.contiguous()
-            tensors[stem + SCALE] = tensor.scale.flatten().float().contiguous()
-            layers += 1
-        else:
-            tensors[name] = tensor.contiguous()
-    save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
-    shutil.copyfile(merged.folder / "config.json", folder / "config.json")
-    return {
-        "weights": "int8 symmetric per channel, by torchao",
-        "activations": "int8 symmetric per token, at run time",
-        "quantized_layers": layers,
-        "pickle": False,
-    }
+    def write(self, merged: Path, folder: Path) -> Details:
+        """Quantizes the linear layers of the encoder."""
+        from safetensors.torch import save_file
+        from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
 
+        model = load_classifier(merged)
+        encoder = frozenset(encoder_linears(model))
+        quantize_(model, Int8DynamicActivationInt8WeightConfig(version=2), filter_fn=lambda _, name: name in encoder)
+        tensors: dict[str, torch.Tensor] = {}
+        layers = 0
+        for name, tensor in model.state_dict().items():
+            if hasattr(tensor, "qdata"):
+                stem = name.removesuffix(".weight")
+                tensors[stem + QUANTIZED] = tensor.qdata.contiguous()
+                tensors[stem + SCALE] = tensor.scale.flatten().float().contiguous()
+                layers += 1
+            else:
+                tensors[name] = tensor.contiguous()
+        save_file(tensors, folder / WEIGHTS_FILE, metadata={"format": "pt"})
+        shutil.copyfile(merged / "config.json", folder / "config.json")
+        return {
+            "weights": "int8 symmetric per channel, by torchao",
+            "activations": "int8 symmetric per token, at run time",
+            "quantized_layers": layers,
+        }
 
-def open_quantized(folder: Path, threads: int) -> TorchNetwork:
-    """The classifier with its quantized layers in place of the float32 ones.
+    @staticmethod
+    def open(folder: Path, threads: int) -> TorchNetwork:
+        """The classifier with its quantized layers in place of the float32 ones.
 
-    Raises:
-        IntegrityError: The weights do not fit the configuration.
-    """
-    import torch
-    from accelerate import init_empty_weights
-    from safetensors.torch import load_file
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+        Raises:
+            IntegrityError: The weights do not fit the configuration.
+        """
+        import torch
+        from accelerate import init_empty_weights
+        from safetensors.torch import load_file
+        from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    tensors = load_file(folder / WEIGHTS_FILE)
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    # Buffers that are not stored, such as positions and rotary frequencies, are computed as the model is built.
-    with init_empty_weights(include_buffers=False):
-        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
-    for stem in [name.removesuffix(QUANTIZED) for name in tensors if name.endswith(QUANTIZED)]:
-        bias = tensors.pop(f"{stem}.bias", None)
-        linear = _dynamic_linear(tensors.pop(stem + QUANTIZED), tensors.pop(stem + SCALE), bias)
-        model.set_submodule(stem, linear)
-    _load_rest(model, tensors)
-    return TorchNetwork(model, threads)
+        torch.set_num_threads(threads)
+        tensors = load_file(folder / WEIGHTS_FILE)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        # Buffers that are not stored, such as positions and rotary frequencies, are computed as the model is built.
+        with init_empty_weights(include_buffers=False):
+            model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+        for stem in [name.removesuffix(QUANTIZED) for name in tensors if name.endswith(QUANTIZED)]:
+            bias = tensors.pop(f"{stem}.bias", None)
+            linear = _dynamic_linear(tensors.pop(stem + QUANTIZED), tensors.pop(stem + SCALE), bias)
+            model.set_submodule(stem, linear)
+        _load_rest(model, tensors)
+        return TorchNetwork(model)
 
 
 def _load_rest(model: "torch.nn.Module", tensors: "dict[str, torch.Tensor]") -> None:
@@ -119,15 +124,3 @@ def _dynamic_linear(weight: "torch.Tensor", scale: "torch.Tensor", bias: "torch.
             return (y if bias is None else y.add_(bias)).view(*x.shape[:-1], -1)
 
     return DynamicInt8Linear()
-
-
-TORCH_INT8 = Technique(
-    name="torch-int8",
-    format="safetensors",
-    runtime="torch",
-    file=WEIGHTS_FILE,
-    lossless=False,
-    packages=("torch", "torchao", "transformers"),
-    write=write_quantized,
-    open=open_quantized,
-)

@@ -1,4 +1,4 @@
-"""Checkpoints to resume training from: kept beside the store, one folder for each distinct piece of training."""
+"""Checkpoints to resume training from: kept beside the store, one folder for each distinct training."""
 
 import json
 import logging
@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from workflows_dagster.lib.finetuning.lora import ADAPTER_WEIGHTS
 from workflows_dagster.lib.hashing import digest_record
 from workflows_dagster.lib.process_guard import LOCK_FILE, exclusive
 
 _STATE: Final = "trainer_state.json"
-_WEIGHTS: Final = "adapter_model.safetensors"
 _ZIPPED: Final = ("optimizer.pt", "scheduler.pt", "rng_state.pth")
 _logger = logging.getLogger(__name__)
 
 
 def folder_for(root: Path, identity: Mapping[str, object]) -> Path:
-    """The folder of one piece of training: whatever changes its result changes the folder."""
+    """The folder of one training: whatever changes its result changes the folder."""
     return root / digest_record(dict(identity))[:16]
 
 
@@ -37,12 +37,12 @@ def damage_of(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint, or None where it can be resumed from."""
     from safetensors import SafetensorError, safe_open
 
-    missing = [name for name in (_STATE, _WEIGHTS, *_ZIPPED) if not (checkpoint / name).is_file()]
+    missing = [name for name in (_STATE, ADAPTER_WEIGHTS, *_ZIPPED) if not (checkpoint / name).is_file()]
     if missing:
         return f"no {', no '.join(missing)}"
     try:
         json.loads((checkpoint / _STATE).read_text("utf-8"))
-        with safe_open(checkpoint / _WEIGHTS, framework="np") as weights:
+        with safe_open(checkpoint / ADAPTER_WEIGHTS, framework="np") as weights:
             weights.keys()
     except (ValueError, SafetensorError) as error:
         return f"cannot be read: {error}"
@@ -50,7 +50,7 @@ def damage_of(checkpoint: Path) -> str | None:
 
 
 def discard(folder: Path) -> None:
-    """Removes the checkpoints of a piece of training whose result is published; its lock file stays."""
+    """Removes the checkpoints of a training whose result is published; its lock file stays."""
     if not folder.is_dir():
         return
     with exclusive(folder):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from workflows_dagster.lib.errors import NotEnoughDataError
@@ -88,11 +87,6 @@ def _human_first(rows: pl.DataFrame, limit: int, seed: int) -> pl.DataFrame:
     by_people = pl.col("label_source") == "human"
     human = stratified(rows.filter(by_people), limit, seed)
     return pl.concat([human, stratified(rows.filter(~by_people), limit - human.height, seed)])
-
-
-def class_ids(rows: pl.DataFrame) -> npt.NDArray[np.int64]:
-    """The labels of rows as class ids, shape (rows,)."""
-    return rows["label"].replace_strict({label: index for index, label in enumerate(LABELS)}).cast(pl.Int64).to_numpy()
 
 
 def class_weights(counts: Sequence[int], scheme: Literal["none", "sqrt", "balanced"]) -> list[float]:

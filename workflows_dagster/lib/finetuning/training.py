@@ -1,29 +1,28 @@
 """Training an adapter with transformers' Trainer: weighted loss, length groups, early stopping, resuming."""
 
-import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from workflows_dagster.lib.accelerator import Accelerator
-from workflows_dagster.lib.finetuning.callbacks import progress_callback
 from workflows_dagster.lib.finetuning.checkpoints import damage_of, last_whole
-from workflows_dagster.lib.finetuning.classifier import head_parameters
-from workflows_dagster.lib.finetuning.length_groups import length_groups
+from workflows_dagster.lib.finetuning.lora import load_weights, trained_parameters
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 from workflows_dagster.lib.metrics import confusion, macro_f1_of
+from workflows_dagster.lib.progress import Progress
+from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.schema import LABELS
 
 EVALUATED_AT_ONCE: Final = 4
 """Rows that fit in memory without gradients for each row that fits with them."""
 
-FINISHED_FILE: Final = "finished.json"
-SHAPE_TOKENS: Final = 8
+_SHAPE_TOKENS: Final = 8
 _logger = logging.getLogger(__name__)
 
 
@@ -41,8 +40,19 @@ class Encoded:
 
 
 @dataclass(frozen=True)
-class TrainingRun:
-    """How a training went.
+class CurvePoint:
+    """What was logged at one step: the training loss, or the figures of an evaluation on the validation rows."""
+
+    step: int
+    epoch: float
+    loss: float | None = None
+    learning_rate: float | None = None
+    eval_loss: float | None = None
+    eval_macro_f1: float | None = None
+
+
+class TrainingRun(Record):
+    """How a training went; kept beside its checkpoints once it has ended.
 
     Attributes:
         steps: Optimizer steps that were made, those before an interruption included.
@@ -50,15 +60,17 @@ class TrainingRun:
         best_step: Step of the weights that were kept.
         best_macro_f1: Their macro-F1 on the validation rows.
         resumed_from_step: Step that it went on from after an interruption, or None.
-        curve: One record for each logged step: step, epoch, and loss or validation figures.
+        curve: What was logged.
     """
+
+    FILE: ClassVar[str] = "finished.json"
 
     steps: int
     kept: str
     best_step: int
     best_macro_f1: float
     resumed_from_step: int | None
-    curve: list[dict[str, float]]
+    curve: tuple[CurvePoint, ...]
 
 
 def train(
@@ -136,7 +148,7 @@ def _trainer(
         train_dataset=_dataset(train_rows),
         eval_dataset=_dataset(validation_rows),
         # Few distinct shapes: oneDNN keeps a compiled kernel for each, which takes time to make and memory to keep.
-        data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=SHAPE_TOKENS),
+        data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=_SHAPE_TOKENS),
         compute_loss_func=weighted_loss(weights, settings.label_smoothing),
         compute_metrics=_macro_f1,
         optimizers=(_optimizer(model, settings), None),
@@ -148,26 +160,73 @@ def _trainer(
 
 def finished_run(folder: Path) -> TrainingRun | None:
     """The training that ended in this folder, where a later part of the step was interrupted; else None."""
-    record = folder / FINISHED_FILE
-    if not record.is_file():
+    if not (folder / TrainingRun.FILE).is_file():
         return None
-    run = TrainingRun(**json.loads(record.read_text("utf-8")))
+    run = TrainingRun.read(folder)
     return run if (folder / run.kept).is_dir() and damage_of(folder / run.kept) is None else None
 
 
 def mark_finished(folder: Path, run: TrainingRun) -> None:
     """Records that training ended, in one atomic step."""
-    unfinished = folder / f"{FINISHED_FILE}.new"
-    unfinished.write_text(json.dumps(asdict(run)), "utf-8")
-    unfinished.replace(folder / FINISHED_FILE)
+    with TemporaryDirectory(dir=folder) as scratch:
+        run.write(Path(scratch))
+        (Path(scratch) / run.FILE).replace(folder / run.FILE)
 
 
-def load_weights(model: Any, checkpoint: Path) -> None:
-    """Puts the adapter of a checkpoint into an adapted model."""
-    from peft import set_peft_model_state_dict
-    from safetensors.torch import load_file
+def length_groups(rows: Sequence[Sequence[int]], batch_size: int, seed: int) -> Any:
+    """A sampler that puts rows of similar length into one batch, in an order that seed and epoch alone decide.
 
-    set_peft_model_state_dict(model, load_file(checkpoint / "adapter_model.safetensors"))
+    Args:
+        rows: Token ids of each row.
+        batch_size: Rows of one optimizer step.
+        seed: Seed of the order.
+    """
+    import torch
+    from torch.utils.data import Sampler
+    from transformers.trainer_pt_utils import get_length_grouped_indices
+
+    lengths = [len(row) for row in rows]
+
+    class LengthGroups(Sampler[int]):
+        epoch = 0
+
+        def set_epoch(self, epoch: int) -> None:
+            self.epoch = epoch
+
+        def __len__(self) -> int:
+            return len(lengths)
+
+        def __iter__(self) -> Any:
+            generator = torch.Generator().manual_seed(seed * 100_003 + self.epoch)
+            return iter(get_length_grouped_indices(lengths, batch_size, generator=generator))
+
+    return LengthGroups()
+
+
+def progress_callback() -> Any:
+    """A Trainer callback that reports steps, with the last loss and validation macro-F1 beside them."""
+    from transformers import TrainerCallback
+
+    class ProgressCallback(TrainerCallback):
+        def __init__(self) -> None:
+            self.figures: dict[str, float] = {}
+            self.progress: Progress | None = None
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.progress = Progress("training the adapter", state.max_steps, "steps")
+
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any
+        ) -> None:
+            names = {"loss": "loss", "eval_macro_f1": "validation macro-F1"}
+            self.figures |= {names[key]: float(value) for key, value in (logs or {}).items() if key in names}
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if self.progress is not None:
+                note = ", ".join(f"{name} {value:.3f}" for name, value in self.figures.items())
+                self.progress.at(state.global_step, note)
+
+    return ProgressCallback()
 
 
 def weighted_loss(weights: Sequence[float], smoothing: float) -> Callable[..., Any]:
@@ -233,7 +292,7 @@ def _arguments(
 def _optimizer(model: Any, settings: FineTuningSettings) -> Any:
     from torch.optim import AdamW
 
-    adapter, head = head_parameters(model)
+    adapter, head = trained_parameters(model)
     return AdamW(
         [
             {"params": adapter, "lr": settings.learning_rate},
@@ -254,11 +313,11 @@ def _macro_f1(predictions: Any) -> dict[str, float]:
     return {"macro_f1": float(macro_f1_of(matrix))}
 
 
-def _curve(history: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
+def _curve(history: Sequence[dict[str, Any]]) -> tuple[CurvePoint, ...]:
     """The logged figures without the times, which differ from run to run."""
-    wanted = ("step", "epoch", "loss", "eval_loss", "eval_macro_f1", "learning_rate")
-    return [
-        {key: round(float(record[key]), 6) for key in wanted if key in record}
-        for record in history
-        if "loss" in record or "eval_loss" in record
-    ]
+    wanted = ("epoch", "loss", "learning_rate", "eval_loss", "eval_macro_f1")
+    return tuple(
+        CurvePoint(logged["step"], **{key: round(float(logged[key]), 6) for key in wanted if key in logged})
+        for logged in history
+        if "loss" in logged or "eval_loss" in logged
+    )

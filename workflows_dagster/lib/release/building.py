@@ -1,17 +1,16 @@
 """A release put together from the chain of a benchmark report."""
 
-import json
 from collections.abc import Collection, Mapping
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.benchmark.reporting import SUMMARY_FILE
+from workflows_dagster.lib.benchmark.report import ReportRecord
 from workflows_dagster.lib.errors import DataContractError
-from workflows_dagster.lib.export.manifest import MANIFEST_FILE
+from workflows_dagster.lib.export.exported_model import ExportRecord
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.release.lineage import chain_of, upstream_of
 from workflows_dagster.lib.release.record import Member, Pick, ReleaseRecord, RowCount
@@ -43,14 +42,14 @@ def build_release(
     """
     root = published_path(report.asset, report.partition)
     chain = chain_of(store, [(root, report.commit)])
-    summary: dict[str, Any] = json.loads(report.file(SUMMARY_FILE).read_text("utf-8"))
+    found = ReportRecord.read(report.folder)
     head = next(version for version in chain if version.path == root and version.commit == report.commit)
     assets = {version.path.partition("/")[0] for version in chain}
     record = ReleaseRecord(
         chain=tuple(Member.of(version) for version in chain),
         gates={asset: tuple(sorted(gates[asset])) for asset in sorted(assets & gates.keys())},
-        pick=_pick(store, head, summary),
-        metrics=_metrics(summary),
+        pick=_pick(store, head, found),
+        metrics=_metrics(found),
         rows=_rows(store, head),
         code=package_version("workflows-dagster"),
     )
@@ -58,36 +57,35 @@ def build_release(
     return record
 
 
-def _pick(store: VersionedStore, report: Version, summary: Mapping[str, Any]) -> Pick | None:
+def _pick(store: VersionedStore, version: Version, report: ReportRecord) -> Pick | None:
     """The export that the benchmark of the picked technique measured."""
-    technique = summary["pick"]
+    technique = report.pick.technique
     if technique is None:
         return None
-    benchmark = store.version(*_used(report, published_path("technique_benchmarks", technique)))
+    benchmark = store.version(*_used(version, published_path("technique_benchmarks", technique)))
     path, commit = _used(benchmark, published_path("exported_models", technique))
     exported = store.version(path, commit)
-    manifest = json.loads(store.file(path, MANIFEST_FILE, commit).read_text("utf-8"))
+    model = ExportRecord.read(store.folder(path, commit)).model
     return Pick(
         technique=technique,
-        reason=summary["pick_reason"],
+        reason=report.pick.reason,
         path=path,
         commit=commit,
         digest=exported.digest,
-        file=manifest["file"],
-        sha256=manifest["sha256"],
-        size_bytes=manifest["size_bytes"],
+        file=model.file,
+        sha256=model.sha256,
+        size_bytes=model.size_bytes,
     )
 
 
-def _metrics(summary: Mapping[str, Any]) -> dict[str, Estimate]:
-    picked: Mapping[str, Any] = next((row for row in summary["techniques"] if row["technique"] == summary["pick"]), {})
-    estimates = {
-        "model macro-F1": summary["macro_f1"],
-        "baseline macro-F1": summary["baseline"]["macro_f1"],
-        "pick macro-F1": picked.get("macro_f1"),
-        "pick agreement": picked.get("agreement"),
+def _metrics(report: ReportRecord) -> dict[str, Estimate]:
+    metrics = {
+        "model macro-F1": report.adapter.model.macro_f1,
+        "baseline macro-F1": report.adapter.baseline.macro_f1,
     }
-    return {name: Estimate(**estimate) for name, estimate in estimates.items() if estimate}
+    if picked := report.picked:
+        metrics |= {"pick macro-F1": picked.quality.macro_f1, "pick agreement": picked.agreement}
+    return metrics
 
 
 def _rows(store: VersionedStore, report: Version) -> tuple[RowCount, ...]:

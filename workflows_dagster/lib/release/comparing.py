@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import polars as pl
 
-from workflows_dagster.lib.benchmark.measuring import PREDICTIONS_FILE
-from workflows_dagster.lib.benchmark.quality import class_ids
+from workflows_dagster.lib.benchmark.technique_benchmark import PREDICTIONS_FILE
 from workflows_dagster.lib.metrics import Estimate, paired_bootstrap
+from workflows_dagster.lib.model.quality import class_ids
 from workflows_dagster.lib.release.record import Member
 from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.lib.release.rows import RowChange, changed_rows
@@ -130,8 +129,7 @@ def paired_difference(before: pl.DataFrame, after: pl.DataFrame) -> Estimate | N
     both = before.join(after, on=["review_id", "label"], suffix="_after").sort("review_id")
     if both.is_empty():
         return None
-    ids = (class_ids(both[name].to_list()) for name in ("label", "predicted_after", "predicted"))
-    truth, second, first = (np.asarray(one) for one in ids)
+    truth, second, first = (class_ids(both[name]) for name in ("label", "predicted_after", "predicted"))
     return paired_bootstrap(truth, second, first, classes=len(LABELS))
 
 

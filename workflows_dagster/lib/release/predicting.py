@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workflows_dagster.lib.errors import IntegrityError
-from workflows_dagster.lib.export.classifier import load_exported
-from workflows_dagster.lib.export.manifest import ExportManifest
+from workflows_dagster.lib.export.exported_model import ExportRecord, load_exported
 from workflows_dagster.lib.release.deployment import model_folder
 from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.lib.store.versioned import VersionedStore
@@ -39,7 +38,7 @@ def predict(store: VersionedStore, release: Release, texts: Sequence[str], threa
         IntegrityError: A file of the model is not the one that was released.
     """
     folder = model_folder(store, release)
-    if (sha256 := ExportManifest.read(folder).sha256) != release.pick.sha256:
+    if (sha256 := ExportRecord.read(folder).model.sha256) != release.pick.sha256:
         raise IntegrityError(
             f"the model of {release.tag} is not the one that was released",
             given=sha256,

@@ -11,8 +11,7 @@ from workflows_dagster.lib.annotation.rounds import Opening
 from workflows_dagster.lib.annotation.scoring import score
 from workflows_dagster.lib.annotation.word_model import embed_words, out_of_fold
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.export.classifier import load_exported
-from workflows_dagster.lib.export.exporting import export_model
+from workflows_dagster.lib.export.exported_model import export_model, load_exported
 from workflows_dagster.lib.export.settings import ExportSettings
 from workflows_dagster.lib.schema import LABELS
 from workflows_dagster.lib.store.version import Version

@@ -1,29 +1,48 @@
 """Plots of the report."""
 
+import re
 import xml.etree.ElementTree as ET
+from typing import TYPE_CHECKING
 
 import pytest
 
-from workflows_dagster.lib.benchmark.figures import Interval, confusion_plot, curve_plot, interval_plot, round_up
+from workflows_dagster.lib.benchmark.figures import confusion, intervals, trade_off
+from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.model.figures import learning_curve, page_style, to_markdown, to_svg
+from workflows_dagster_tests.lib.benchmark.made_up import made_up_benchmark
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-@pytest.mark.parametrize(
-    ("value", "end"), [(100, 100), (101, 200), (91, 100), (3.4, 4), (1.05, 2), (0.5, 0.8), (410, 800)]
-)
-def test_scales_end_so_that_their_quarters_are_round(value: float, end: float) -> None:
-    # Quarters of 1, 2, 2.5 or 5 times a power of ten: 100 -> 25, 3.4 -> 1, 1.05 -> 0.5, 0.5 -> 0.2, 410 -> 200.
-    assert round_up(value) == pytest.approx(end)
+def drawn(kind: str) -> "Figure":
+    with page_style():
+        match kind:
+            case "intervals":
+                return intervals({"<x>" * 20: Estimate(0.5, 0.4, 0.6, 9)}, {"other": Estimate(0.3, 0.2, 0.4, 9)})
+            case "curve":
+                return learning_curve([(1, 2.0), (2, 1.0)], [(2, 0.5)], 2, 0.4, ("#000000", "#111111"))
+            case "curve without points":
+                return learning_curve([], [], 0, 0.4, ("#000000", "#111111"))
+            case "confusion":
+                return confusion([[0, 0, 0], [3, 1, 0], [0, 0, 2]])
+            case _:
+                return trade_off([made_up_benchmark("a", 90, 1), made_up_benchmark("b", 90, 1)], ["a"], "b")
 
 
-@pytest.mark.parametrize(
-    "svg",
-    [
-        interval_plot("a < b", [("<x>" * 20, {"ours": Interval(0.5, 0.4, 0.6), "theirs": Interval(0.3, 0.2, 0.4)})]),
-        interval_plot("none", []),
-        curve_plot("curve", [], [(10, 0.5)]),
-        curve_plot("curve", [(1, 2.0), (2, 1.0)], []),
-        confusion_plot("matrix", ("a", "b"), [[0, 0], [3, 1]]),
-    ],
-)
-def test_every_plot_is_well_formed_whatever_it_is_given(svg: str) -> None:
-    assert ET.fromstring(svg).tag == "svg"
+@pytest.mark.parametrize("kind", ["intervals", "curve", "curve without points", "confusion", "trade-off"])
+def test_every_plot_is_well_formed_in_the_colours_of_the_page(kind: str) -> None:
+    with page_style():
+        svg = to_svg(drawn(kind), "a < b")
+    tree = ET.fromstring(svg)
+    assert tree.tag == "svg"
+    assert "var(--soft)" in svg
+    assert "<style" not in svg
+    names = [element.get("id") for element in tree.iter() if element.get("id")]
+    assert set(names) <= set(re.findall(r"#([\w.-]+)", svg))
+    assert len(names) == len(set(names))
+
+
+def test_a_figure_as_markdown_carries_its_picture() -> None:
+    text = to_markdown(drawn("confusion"), "matrix").text
+    assert text.startswith("![matrix](data:image/png;base64,iVBOR")

@@ -1,28 +1,23 @@
 """Every technique: what it writes, and that what is loaded again answers as the merged model does."""
 
-import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workflows_dagster.checks.export import judge_digests, judge_no_pickle
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.errors import ConfigurationError, DataContractError, IntegrityError, ModelReferenceError
-from workflows_dagster.lib.export.classifier import load_exported, load_merged
-from workflows_dagster.lib.export.exporting import write_artefact
-from workflows_dagster.lib.export.manifest import ExportManifest
-from workflows_dagster.lib.export.merged import MergedModel
-from workflows_dagster.lib.export.registry import REGISTRY, technique
-from workflows_dagster.lib.export.settings import ExportSettings
+from workflows_dagster.lib.errors import ConfigurationError, DataContractError, IntegrityError
+from workflows_dagster.lib.export.exported_model import ExportRecord, load_exported
+from workflows_dagster.lib.export.registry import REFERENCE, REGISTRY, open_classifier, technique
+from workflows_dagster.lib.export.settings import ExportSettings, export_settings
+from workflows_dagster.lib.finetuning.merged_model import MergedModelRecord
 from workflows_dagster.partitions import TECHNIQUES
+from workflows_dagster_tests.lib.export.untried import write_untried as write
 
 TEXTS = ["good", "the kettle was broken and late", "not bad but not good", "love " * 60, "", "zebra ¿?"]
-
-
-def write(merged: Artifact, name: str, folder: Path) -> ExportManifest:
-    return write_artefact(MergedModel.open(merged.folder), technique(name), ExportSettings(), folder)
 
 
 @pytest.fixture(scope="module", params=list(REGISTRY))
@@ -34,14 +29,14 @@ def exported(request: pytest.FixtureRequest, tiny_merged: Artifact, tmp_path_fac
 
 def test_every_partition_has_a_technique() -> None:
     assert list(REGISTRY) == list(TECHNIQUES.get_partition_keys())
-    assert all(name == one.name for name, one in REGISTRY.items())
 
 
 def test_an_artefact_answers_as_the_merged_model(exported: Path, tiny_merged: Artifact) -> None:
-    before = load_merged(tiny_merged.folder, threads=1).logits(TEXTS)
+    merged = MergedModelRecord.read(tiny_merged.folder).model
+    before = open_classifier(REFERENCE.name, tiny_merged.folder, merged, threads=1).logits(TEXTS)
     classifier = load_exported(exported, threads=1)
     after = classifier.logits(TEXTS)
-    lossless = ExportManifest.read(exported).lossless
+    lossless = ExportRecord.read(exported).lossless
     np.testing.assert_allclose(after, before, atol=1e-4 if lossless else 0.15 * np.abs(before).max())
     probabilities = classifier.predict(TEXTS)
     assert probabilities.dtype == np.float32
@@ -61,15 +56,15 @@ def test_no_texts_give_no_rows(exported: Path) -> None:
 def test_an_artefact_lists_its_files_and_holds_no_pickle(exported: Path) -> None:
     assert judge_digests(exported).passed
     assert judge_no_pickle(exported).passed
-    manifest = ExportManifest.read(exported)
-    assert manifest.labels == ("negative", "neutral", "positive")
-    assert manifest.max_length == 24
-    assert manifest.size_bytes == (exported / manifest.file).stat().st_size
-    assert (manifest.opset is None) == (manifest.format == "safetensors")
+    record = ExportRecord.read(exported)
+    assert record.model.labels == ("negative", "neutral", "positive")
+    assert record.model.max_length == 24
+    assert record.model.size_bytes == (exported / record.model.file).stat().st_size
+    assert ("opset" in record.details) == (record.format == "onnx")
 
 
 def test_exporting_twice_gives_the_same_bytes(exported: Path, tiny_merged: Artifact, tmp_path: Path) -> None:
-    first = ExportManifest.read(exported)
+    first = ExportRecord.read(exported)
     assert write(tiny_merged, first.technique, tmp_path) == first
 
 
@@ -77,16 +72,16 @@ def test_exporting_twice_gives_the_same_bytes(exported: Path, tiny_merged: Artif
 def test_int8_quantizes_the_layers_of_the_encoder(
     tiny_merged: Artifact, tmp_path: Path, small: str, large: str
 ) -> None:
-    manifests = {name: write(tiny_merged, name, tmp_path / name) for name in (small, large)}
+    records = {name: write(tiny_merged, name, tmp_path / name) for name in (small, large)}
     # Two layers of six products each; ONNX also quantizes the pooler and the head, not torch.
-    assert manifests[small].details["quantized_layers"] == {"torch-int8": 12, "onnx-int8": 14}[small]
+    assert records[small].details["quantized_layers"] == {"torch-int8": 12, "onnx-int8": 14}[small]
     if small == "torch-int8":
-        assert manifests[small].size_bytes < manifests[large].size_bytes
+        assert records[small].model.size_bytes < records[large].model.size_bytes
 
 
 def test_a_changed_file_is_refused(exported: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(exported, tmp_path / "copy")
-    weights = copy / ExportManifest.read(copy).file
+    weights = copy / ExportRecord.read(copy).model.file
     data = bytearray(weights.read_bytes())
     data[-1] ^= 1
     weights.write_bytes(data)
@@ -103,15 +98,13 @@ def test_an_added_or_missing_file_is_refused(exported: Path, tmp_path: Path) -> 
     assert "modeling.py" in judge_no_pickle(copy).description
     (copy / "model" / "modeling.py").unlink()
     (copy / "model" / "tokenizer.json").unlink()
-    with pytest.raises(IntegrityError, match="files that its manifest lists"):
+    with pytest.raises(IntegrityError, match="files that its record lists"):
         load_exported(copy)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"labels": []}', '{"labels": ["a"], "surplus": 1}'])
-def test_an_unreadable_manifest_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "export.json").write_text(text, "utf-8")
+def test_an_artefact_without_its_record_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataContractError, match=r"export\.json cannot be read"):
-        ExportManifest.read(tmp_path)
+        load_exported(tmp_path)
 
 
 def test_a_pickle_under_another_name_is_noticed(tmp_path: Path) -> None:
@@ -130,11 +123,20 @@ def test_changed_weights_of_the_merged_model_are_refused(tiny_merged: Artifact, 
     with (copy / "model" / "model.safetensors").open("ab") as file:
         file.write(b"x")
     with pytest.raises(IntegrityError, match=r"model\.safetensors is not the file"):
-        MergedModel.open(copy)
+        open_classifier(REFERENCE.name, copy, MergedModelRecord.read(copy).model)
 
 
-def test_a_reference_that_says_too_little_is_refused(tiny_merged: Artifact, tmp_path: Path) -> None:
-    copy = shutil.copytree(tiny_merged.folder, tmp_path / "copy")
-    (copy / "model.json").write_text(json.dumps({"path": "model"}), "utf-8")
-    with pytest.raises(ModelReferenceError, match="max_length"):
-        MergedModel.open(copy)
+def test_each_technique_has_its_own_options() -> None:
+    settings = export_settings(BaseModel).model_validate({"onnx_fp32": {"opset": 18, "fuse": False}})
+    assert settings.technique("onnx-fp32") == REGISTRY["onnx-fp32"](opset=18, fuse=False)  # pyright: ignore[reportCallIssue]
+    assert settings.technique("onnx-int8") == REGISTRY["onnx-int8"]()
+    assert ExportSettings().technique("onnx-fp32") == REGISTRY["onnx-fp32"]()
+
+
+@pytest.mark.parametrize("chosen", [{"onnx_int8": {"opset": 3}}, {"onnx_int8": {"fuse": True}}, {"opset": 17}])
+def test_an_option_that_a_technique_does_not_know_is_refused(chosen: dict[str, object]) -> None:
+    class Closed(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+
+    with pytest.raises(ValidationError, match=r"opset|fuse"):
+        export_settings(Closed).model_validate(chosen)

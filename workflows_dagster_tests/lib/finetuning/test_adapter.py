@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from workflows_dagster.checks.finetuning import LORA_ADAPTER, MERGED_MODEL
 from workflows_dagster.lib.accelerator import session
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import IntegrityError
-from workflows_dagster.lib.finetuning.adapter import build_adapter
-from workflows_dagster.lib.finetuning.merging import build_merged
+from workflows_dagster.lib.finetuning.adapter import AdapterRecord, build_adapter
+from workflows_dagster.lib.finetuning.merged_model import MergedModelRecord, build_merged
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 
 
@@ -25,7 +26,7 @@ def trained_once(
     folder = tmp_path_factory.mktemp("lora_adapter")
     with session("cpu") as opened:
         report = build_adapter(tiny_reviews, tiny_settings, opened, tmp_path_factory.mktemp("checkpoints"), folder)
-    assert report.record["training"]["steps"] == 2
+    assert report.record.steps == 2
     assert report.to_metadata()["finetuning/steps_count"] == 2
     return folder
 
@@ -47,17 +48,13 @@ def test_adapter_folder_names_no_path_of_this_machine(trained: Artifact, tmp_pat
     assert not [text for text in texts if str(tmp_path) in text]
 
 
-def test_report_counts_rows_and_truncation(trained: Artifact) -> None:
-    report = trained.report()
-    rows = report["rows"]
-    assert isinstance(rows, dict)
-    assert {split: counts["used"] for split, counts in rows.items()} == {"train": 24, "validation": 9, "test": 12}
+def test_record_counts_rows_and_truncation(trained: Artifact) -> None:
+    record = AdapterRecord.read(trained.folder)
+    assert {split: rows.used for split, rows in record.rows.items()} == {"train": 24, "validation": 9, "test": 12}
     # [CLS] the shoe is bad and it was fine and plain [SEP] has 12 tokens, the limit is 8: rows 4, 9, 14, 19.
-    truncation = report["truncation"]
-    assert isinstance(truncation, dict)
-    assert truncation["train"]["rows_truncated"] == 4
-    assert truncation["train"]["tokens_cut"] == 16
-    assert truncation["train"]["truncated_ratio"] == pytest.approx(4 / 24, abs=1e-6)
+    truncation = record.truncation["train"]
+    assert (truncation.rows_truncated, truncation.tokens_cut) == (4, 16)
+    assert truncation.truncated_ratio == pytest.approx(4 / 24)
 
 
 def test_saved_tokenizer_neither_pads_nor_truncates(trained: Artifact) -> None:
@@ -73,7 +70,7 @@ def test_training_twice_gives_the_same_adapter(
     again.mkdir()
     with session("cpu") as opened:
         build_adapter(tiny_reviews, tiny_settings, opened, tmp_path / "other_checkpoints", again)
-    for name in ("adapter/adapter_model.safetensors", "report.json", "curve.json"):
+    for name in ("adapter/adapter_model.safetensors", "report.json"):
         assert (again / name).read_bytes() == (trained.folder / name).read_bytes()
 
 
@@ -84,8 +81,8 @@ def test_merged_model_passes_its_audits(tmp_path: Path, trained: Artifact) -> No
         build_merged(trained, opened, folder)
     verdicts = {audit.name: audit.judge(folder) for audit in MERGED_MODEL}
     assert {name: verdict.description for name, verdict in verdicts.items() if not verdict.passed} == {}
-    reference = json.loads((folder / "model.json").read_text("utf-8"))
-    assert (reference["path"], reference["max_length"]) == ("model", 8)
+    model = MergedModelRecord.read(folder).model
+    assert (model.file, model.max_length) == ("model/model.safetensors", 8)
     config = json.loads((folder / "model" / "config.json").read_text("utf-8"))
     assert config["id2label"] == {"0": "negative", "1": "neutral", "2": "positive"}
 
@@ -106,10 +103,9 @@ def test_merged_model_is_refused_when_a_weight_changes(tmp_path: Path, trained: 
 
 
 def test_merging_refuses_another_base_model(tmp_path: Path, trained: Artifact) -> None:
-    report = trained.folder / "report.json"
-    record = json.loads(report.read_text("utf-8"))
-    record["base_model"]["sha256"] = "0" * 64
-    report.write_text(json.dumps(record), "utf-8")
+    record = AdapterRecord.read(trained.folder)
+    other = replace(record.base_model, sha256="0" * 64)
+    record.model_copy(update={"base_model": other}).write(trained.folder)
     with session("cpu") as opened, pytest.raises(IntegrityError, match="not the base model"):
         build_merged(trained, opened, tmp_path / "merged_model")
 

@@ -73,7 +73,7 @@ def test_killed_training_resumes_and_ends_with_the_same_adapter(
     checkpoints = _killed(tiny_reviews, settings, tmp_path, at_step=3)
     report = _build(tiny_reviews, settings, checkpoints, tmp_path / "out")
     assert report.run["resumed_from_step"] == 3
-    assert report.record["training"]["steps"] == STEPS
+    assert report.record.steps == STEPS
     name = "adapter/adapter_model.safetensors"
     assert (tmp_path / "out" / name).read_bytes() == (uninterrupted / name).read_bytes()
 
@@ -88,7 +88,7 @@ def test_damaged_checkpoint_is_skipped_with_a_warning(
     with caplog.at_level(logging.WARNING, logger="workflows_dagster"):
         report = _build(tiny_reviews, settings, checkpoints, tmp_path / "out")
     assert report.run["resumed_from_step"] == 2
-    assert report.record["training"]["steps"] == STEPS
+    assert report.record.steps == STEPS
     assert "checkpoint-3 is left out and removed: optimizer.pt is damaged" in caplog.text
 
 

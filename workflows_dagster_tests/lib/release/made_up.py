@@ -1,23 +1,26 @@
 """A made-up chain, small enough to work out by hand."""
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
 from workflows_dagster.lib.artifact import Artifact, write_table
+from workflows_dagster.lib.export.exported_model import ExportRecord
+from workflows_dagster.lib.model.reference import ModelReference
+from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.release.building import build_release
 from workflows_dagster.lib.release.record import RELEASE_PATH
 from workflows_dagster.lib.release.releases import Release, release_at, tag_release
-from workflows_dagster.lib.schema import CORPUS_REVIEW
+from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
 from workflows_dagster.lib.store.git.repository import GitRepository
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore
+from workflows_dagster_tests.lib.benchmark.made_up import made_up_benchmark, made_up_report
+from workflows_dagster_tests.lib.export.untried import PARITY
 
-ESTIMATE = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 4, "confidence": 0.95}
 GATES = {"raw_reviews": ["raw_reviews_whole"], "augmented_reviews": ["augmented_reviews_whole"]}
 EVERY_GATE = GATES | {
     asset: [f"{asset}_whole"]
@@ -56,8 +59,8 @@ class MadeUpChain:
 
     def benchmark(self, rows: Version, weights: bytes, predicted: Mapping[str, str]) -> Version:
         """The benchmark of an export made from these rows."""
-        manifest = {"file": "model/weights", "sha256": weights.hex(), "size_bytes": len(weights)}
-        files = {"export.json": json.dumps(manifest).encode(), "model/weights": weights}
+        record = made_up_export(weights)
+        files = {record.FILE: written(record), "model/weights": weights}
         export = self.publish("exported_models/int8", files, rows)
         truth = pl.read_parquet(self.store.file("augmented_reviews", "reviews.parquet", rows.commit))
         table = truth.filter(pl.col("review_id").is_in(list(predicted))).select("review_id", "label")
@@ -69,15 +72,8 @@ class MadeUpChain:
 
     def report(self, pick: str | None, *upstream: Version) -> Artifact:
         """The report of everything it is given."""
-        row = {"technique": "int8", "macro_f1": ESTIMATE, "agreement": ESTIMATE | {"value": 0.99}}
-        summary: dict[str, Any] = {
-            "pick": pick,
-            "pick_reason": "fast",
-            "techniques": [row],
-            "macro_f1": ESTIMATE,
-            "baseline": {"name": "tfidf", "macro_f1": None},
-        }
-        version = self.publish("benchmark_report", {"summary.json": json.dumps(summary).encode()}, *upstream)
+        found = made_up_report(pick, made_up_benchmark("int8"))
+        version = self.publish("benchmark_report", {found.FILE: written(found)}, *upstream)
         folder = self.store.folder("benchmark_report", version.commit)
         return Artifact("benchmark_report", None, version.commit, version.digest, folder)
 
@@ -114,6 +110,28 @@ class MadeUpChain:
         """A tagged release of a chain without fault."""
         version = self.record(self.whole(table, weights, predicted))
         return release_at(self.store, tag_release(self.store, version), version.commit)
+
+
+def made_up_export(weights: bytes) -> ExportRecord:
+    """The record of an export with such weights."""
+    return ExportRecord(
+        technique="int8",
+        format="onnx",
+        runtime="onnxruntime",
+        lossless=False,
+        model=ModelReference("model/weights", weights.hex(), len(weights), len(weights), {}, LABELS, 8, 0),
+        merged_sha256="0" * 64,
+        details={},
+        versions={},
+        parity=PARITY,
+    )
+
+
+def written(record: Record) -> bytes:
+    """The content of the file of a record."""
+    with TemporaryDirectory() as folder:
+        record.write(Path(folder))
+        return (Path(folder) / record.FILE).read_bytes()
 
 
 def reviews(*rows: tuple[str, str, str | None, str]) -> pl.DataFrame:

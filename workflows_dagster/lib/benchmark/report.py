@@ -1,0 +1,347 @@
+"""The step that makes benchmark_report: one page on the whole chain, the same as Markdown and as a record."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.benchmark.page import render_html, render_markdown
+from workflows_dagster.lib.benchmark.pick import Pick, pick
+from workflows_dagster.lib.benchmark.settings import ReportSettings
+from workflows_dagster.lib.benchmark.technique_benchmark import BenchmarkRecord
+from workflows_dagster.lib.export.registry import REGISTRY
+from workflows_dagster.lib.finetuning.adapter import AdapterRecord
+from workflows_dagster.lib.record import Record
+from workflows_dagster.lib.schema import LABELS, SPLITS
+
+HTML_FILE: Final = "report.html"
+MARKDOWN_FILE: Final = "report.md"
+BUNDLED_SOURCES: Final = Path(__file__).parents[1] / "sample" / "sources.yaml"
+
+
+@dataclass(frozen=True)
+class SourceRows:
+    """What became of the rows of one source.
+
+    Attributes:
+        source: Name of the source.
+        made_up: Whether it is part of the bundled sample.
+        rows_in: Rows that were read.
+        skipped_by_limit: Rows beyond the limit of a quick look.
+        rejected_reading: Rows that could not be read.
+        rejected_cleaning: Rows that cleaning rejected.
+        in_corpus: Rows of the corpus.
+    """
+
+    source: str
+    made_up: bool
+    rows_in: int
+    skipped_by_limit: int
+    rejected_reading: int
+    rejected_cleaning: int
+    in_corpus: int
+
+
+@dataclass(frozen=True)
+class RejectReason:
+    """Rows of one source that one step rejected for one reason."""
+
+    source: str
+    step: str
+    reason: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class DataSection:
+    """Rows in, kept and rejected of each source and step.
+
+    Attributes:
+        sources: Rows by source.
+        reasons: Rejected rows by reason.
+        duplicates: Copies that were dropped.
+        left_out: Rows of sources that are not in the catalog.
+        rows_kept: Rows of the corpus.
+        labels: Those by label.
+        splits: Those by split.
+    """
+
+    sources: tuple[SourceRows, ...]
+    reasons: tuple[RejectReason, ...]
+    duplicates: int
+    left_out: int
+    rows_kept: int
+    labels: dict[str, int]
+    splits: dict[str, int]
+
+    def total(self, count: str) -> int:
+        """Sum of one count over the sources."""
+        return sum(getattr(source, count) for source in self.sources)
+
+
+@dataclass(frozen=True)
+class LabelSection:
+    """Where labels come from.
+
+    Attributes:
+        sources: Labelled rows of the training table by origin of the label.
+        status: How far people are with the annotation pilot.
+        human_rows: Rows with a label by people.
+    """
+
+    sources: dict[str, int]
+    status: str
+    human_rows: int
+
+
+@dataclass(frozen=True)
+class SyntheticSection:
+    """What became of generated rows.
+
+    Attributes:
+        rows_in: Rows that were generated.
+        rows_kept: Rows that validation kept.
+        rows_rejected: Rows that it rejected.
+        reasons: Those by reason.
+        stand_in: Whether a stand-in made them, not a language model.
+        rows_trained_on: Rows in the training split.
+        review: What people said of them, in one sentence.
+    """
+
+    rows_in: int
+    rows_kept: int
+    rows_rejected: int
+    reasons: dict[str, int]
+    stand_in: bool
+    rows_trained_on: int
+    review: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One version that the report is made of."""
+
+    asset: str
+    partition: str | None
+    commit: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """What the report tells of.
+
+    Attributes:
+        data: From the reports of reading, cleaning and the corpus.
+        labels: From that of the training table.
+        synthetic: From those of validation and of the augmented table.
+        adapter: The record of the adapter.
+        benchmarks: Those of its model, in the order of the registry.
+        outdated: Techniques that have only been benchmarked for an earlier model, because they fail for this one.
+        provenance: The versions that all of this comes from.
+    """
+
+    data: DataSection
+    labels: LabelSection
+    synthetic: SyntheticSection
+    adapter: AdapterRecord
+    benchmarks: tuple[BenchmarkRecord, ...]
+    outdated: tuple[str, ...]
+    provenance: tuple[Origin, ...]
+
+
+class ReportRecord(Record):
+    """The report as data.
+
+    Attributes:
+        data: Rows in, kept and rejected.
+        labels: Where labels come from.
+        synthetic: What became of generated rows.
+        adapter: The fine-tuned model and its baseline.
+        benchmarks: What was measured of each artefact.
+        pick: The artefact to deploy.
+        notices: What a reader has to know before any number.
+        missing: What the report does not tell, and why.
+        provenance: The versions that it is made of.
+    """
+
+    data: DataSection
+    labels: LabelSection
+    synthetic: SyntheticSection
+    adapter: AdapterRecord
+    benchmarks: tuple[BenchmarkRecord, ...]
+    pick: Pick
+    notices: tuple[str, ...]
+    missing: tuple[str, ...]
+    provenance: tuple[Origin, ...]
+
+    @property
+    def picked(self) -> BenchmarkRecord | None:
+        """What was measured of the pick; None where nothing qualified."""
+        return next((one for one in self.benchmarks if one.technique == self.pick.technique), None)
+
+    def to_metadata(self) -> Mapping[str, object]:
+        """Metadata of the asset."""
+        return {
+            "benchmark/pick": self.pick.technique or "none qualified",
+            "benchmark/pick_reason": self.pick.reason,
+            "benchmark/techniques": len(self.benchmarks),
+            "benchmark/macro_f1": self.adapter.model.macro_f1.value,
+            "benchmark/macro_f1_low": self.adapter.model.macro_f1.low,
+            "benchmark/missing": list(self.missing),
+            "benchmark/notices": list(self.notices),
+        }
+
+
+def build_report(inputs: ReportInputs, settings: ReportSettings, folder: Path) -> ReportRecord:
+    """Writes report.html, report.md and report.json.
+
+    Args:
+        inputs: What the report tells of.
+        settings: Margins of the pick.
+        folder: Where to write.
+    """
+    absent = sorted(REGISTRY.keys() - {one.technique for one in inputs.benchmarks})
+    missing = {
+        "compression: left out, because measured on another model": inputs.outdated,
+        "compression: not benchmarked yet": absent,
+    }
+    record = ReportRecord(
+        data=inputs.data,
+        labels=inputs.labels,
+        synthetic=inputs.synthetic,
+        adapter=inputs.adapter,
+        benchmarks=inputs.benchmarks,
+        pick=pick(inputs.benchmarks, settings),
+        notices=tuple(_notices(inputs)),
+        missing=tuple(f"{what}: {', '.join(names)}" for what, names in missing.items() if names),
+        provenance=inputs.provenance,
+    )
+    record.write(folder)
+    (folder / HTML_FILE).write_text(render_html(record), "utf-8")
+    (folder / MARKDOWN_FILE).write_text(render_markdown(record), "utf-8")
+    return record
+
+
+def gather(chain: Mapping[str, Sequence[Artifact]]) -> ReportInputs:
+    """What the report tells of, from the records of a chain.
+
+    Args:
+        chain: Versions by asset: batches of raw_reviews and cleaned_reviews, techniques of technique_benchmarks, and
+            one version each of review_corpus, training_reviews, validated_synthetic_reviews, augmented_reviews and
+            lora_adapter.
+    """
+    adapter = chain["lora_adapter"][0]
+    measured = [(one, BenchmarkRecord.read(one.folder)) for one in chain["technique_benchmarks"]]
+    order = list(REGISTRY)
+    measured.sort(key=lambda pair: order.index(pair[1].technique))
+    current = [(one, record) for one, record in measured if record.adapter_commit == adapter.commit]
+    outdated = [record.technique for _, record in measured if record.adapter_commit != adapter.commit]
+    tables = ("raw_reviews", "cleaned_reviews", "review_corpus", "training_reviews", "validated_synthetic_reviews")
+    versions = [one for asset in (*tables, "augmented_reviews", "lora_adapter") for one in chain[asset]]
+    versions += [one for one, _ in current]
+    return ReportInputs(
+        data=_data(chain["raw_reviews"], chain["cleaned_reviews"], chain["review_corpus"][0]),
+        labels=_labels(chain["training_reviews"][0]),
+        synthetic=_synthetic(chain["validated_synthetic_reviews"][0], chain["augmented_reviews"][0]),
+        adapter=AdapterRecord.read(adapter.folder),
+        benchmarks=tuple(record for _, record in current),
+        outdated=tuple(outdated),
+        provenance=tuple(Origin(one.asset, one.partition, one.commit, one.digest) for one in versions),
+    )
+
+
+def bundled_sources() -> set[str]:
+    """Names of the sources of the bundled sample, whose reviews are made up."""
+    described: Any = yaml.safe_load(BUNDLED_SOURCES.read_text("utf-8"))
+    return {source["name"] for source in described["sources"]}
+
+
+def _data(raw: Sequence[Artifact], cleaned: Sequence[Artifact], corpus: Artifact) -> DataSection:
+    counts: dict[str, Counter[str]] = {}
+    source_of: dict[str | None, str] = {}
+    reasons: Counter[tuple[str, str, str]] = Counter()
+    for artifact in raw:
+        report: Any = artifact.report()
+        source = source_of[artifact.partition] = report["source"]
+        counts.setdefault(source, Counter()).update(
+            rows_in=report["rows_in"],
+            skipped_by_limit=report["rows_skipped_by_limit"],
+            rejected_reading=report["rows_rejected"],
+        )
+        reasons.update({(source, "reading", reason): rows for reason, rows in report["reasons"].items()})
+    for artifact in cleaned:
+        report = artifact.report()
+        source = source_of[artifact.partition]
+        counts[source].update(rejected_cleaning=report["rows_rejected"])
+        reasons.update({(source, "cleaning", reason): rows for reason, rows in report["reasons"].items()})
+    merged: Any = corpus.report()
+    bundled = bundled_sources()
+    columns = ("rows_in", "skipped_by_limit", "rejected_reading", "rejected_cleaning")
+    return DataSection(
+        sources=tuple(
+            SourceRows(
+                source,
+                source in bundled,
+                **{column: found[column] for column in columns},
+                in_corpus=merged["sources"].get(source, 0),
+            )
+            for source, found in sorted(counts.items())
+        ),
+        reasons=tuple(RejectReason(*key, rows) for key, rows in sorted(reasons.items()) if rows),
+        duplicates=sum(merged["rows_duplicate"].values()),
+        left_out=merged["rows_left_out"],
+        rows_kept=merged["rows_kept"],
+        labels=_in_order(merged["labels"]),
+        splits=_in_order(merged["splits"]),
+    )
+
+
+def _labels(training: Artifact) -> LabelSection:
+    report: Any = training.report()
+    return LabelSection(_in_order(report["label_sources"]), report["status"], report["human_rows"])
+
+
+def _synthetic(validated: Artifact, augmented: Artifact) -> SyntheticSection:
+    found: Any = validated.report()
+    table: Any = augmented.report()
+    return SyntheticSection(
+        rows_in=found["rows_in"],
+        rows_kept=found["rows_kept"],
+        rows_rejected=found["rows_rejected"],
+        reasons={reason: rows for reason, rows in found["reasons"].items() if rows},
+        stand_in=found["generator_is_stand_in"],
+        rows_trained_on=table["rows_synthetic"],
+        review=table["review"]["sentence"],
+    )
+
+
+def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
+    order = [*LABELS, *SPLITS, *sorted(counts)]
+    return {name: counts[name] for name in sorted(counts, key=order.index)}
+
+
+def _notices(inputs: ReportInputs) -> list[str]:
+    """What a reader has to know before any number: stand-ins, weak labels, made-up data, several machines."""
+    found: list[str] = []
+    if made_up := [source.source for source in inputs.data.sources if source.made_up]:
+        found.append(
+            f"Reviews of {', '.join(made_up)} are the bundled sample: made up, to show the chain. No figure here says "
+            "how the model does on real reviews."
+        )
+    if not inputs.labels.human_rows:
+        found.append(
+            "All labels are weak (from stars or given by the source): the annotation pilot is waiting for people."
+        )
+    if inputs.synthetic.rows_trained_on:
+        generator = "the embedded stand-in generator" if inputs.synthetic.stand_in else "a generator"
+        found.append(f"Synthetic training rows were made by {generator}. Whether they help has not been shown.")
+    if inputs.synthetic.review:
+        found.append(f"{inputs.synthetic.review}.")
+    if len({one.machine for one in inputs.benchmarks}) > 1:
+        found.append("The benchmarks are from different machines: compare ratios, not seconds.")
+    return found

@@ -1,0 +1,174 @@
+"""Made-up records of a benchmark and of a report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from workflows_dagster.lib.artifact import Artifact, write_report
+from workflows_dagster.lib.benchmark.machine import Machine
+from workflows_dagster.lib.benchmark.pick import Pick
+from workflows_dagster.lib.benchmark.report import DataSection, LabelSection, ReportRecord, SyntheticSection
+from workflows_dagster.lib.benchmark.technique_benchmark import BenchmarkRecord, Latency, SpeedRatio, Throughput
+from workflows_dagster.lib.finetuning.adapter import AdapterRecord, BaseModelReference
+from workflows_dagster.lib.finetuning.settings import FineTuningSettings
+from workflows_dagster.lib.finetuning.training import CurvePoint
+from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.model.quality import Quality
+from workflows_dagster.lib.model.text import Truncation
+
+SCORE = Estimate(0.7, 0.6, 0.8, 100)
+ADAPTER_COMMIT = "c" * 40
+
+
+def made_up_quality(
+    macro_f1: Estimate = SCORE, source: str = "shop", by_label_source: dict[str, Estimate] | None = None
+) -> Quality:
+    """A quality with one class and one source."""
+    return Quality(
+        macro_f1=macro_f1,
+        accuracy=Estimate(0.8, 0.7, 0.9, macro_f1.n),
+        per_class={"negative": SCORE},
+        per_source={source: SCORE},
+        per_language={"en": SCORE},
+        per_label_source=by_label_source or {"rating": SCORE},
+        confusion=((3, 1, 0), (0, 2, 0), (1, 0, 5)),
+    )
+
+
+def made_up_benchmark(
+    technique: str,
+    size: int = 23,
+    speed: float = 3.0,
+    *,
+    agreement_low: float = 0.99,
+    loss: float = -0.01,
+    rows: int = 100,
+    text: str = "made up",
+    adapter_commit: str = ADAPTER_COMMIT,
+) -> BenchmarkRecord:
+    """A benchmark; `text` stands wherever the report shows a text of others."""
+    return BenchmarkRecord(
+        technique=technique,
+        size_bytes=size,
+        total_bytes=size,
+        sha256="0" * 64,
+        merged_sha256="0" * 64,
+        adapter_commit=adapter_commit,
+        details={"weights": text},
+        versions={"torch": "2"},
+        rows=rows,
+        quality=made_up_quality(Estimate(0.7, 0.6, 0.8, rows), text),
+        macro_f1_difference=Estimate(0, loss, 0.01, rows),
+        agreement=Estimate(0.995, agreement_low, 1, rows),
+        flips=1,
+        mended=0,
+        broken=1,
+        latency=Latency(10, 12, 30, 5),
+        throughput=Throughput(100, 90, 110, 3, 64),
+        speed_ratio=SpeedRatio(speed, speed / 2, speed * 2, 4),
+        load_s=1,
+        peak_memory_bytes=200_000_000,
+        threads=2,
+        batch_tokens=1024,
+        machine=Machine(text, (), int8_dot_product=True, cores=2, system="x", python="3"),
+    )
+
+
+def made_up_adapter(model: Quality, baseline: Quality, text: str = "made up") -> AdapterRecord:
+    """The record of a fine-tuning."""
+    return AdapterRecord(
+        base_model=BaseModelReference("tiny", "0" * 64, "made up"),
+        recipe=FineTuningSettings(model=text),
+        class_weights={"negative": 1},
+        rows={},
+        truncation={"test": Truncation(10, 1, 0.1, 100, 5)},
+        steps=2,
+        best_step=2,
+        best_validation_macro_f1=0.5,
+        curve=(CurvePoint(1, 0.5, loss=1.0), CurvePoint(2, 1.0, eval_macro_f1=0.5)),
+        model=model,
+        baseline_name="TF-IDF",
+        baseline=baseline,
+        baseline_validation_macro_f1=0.4,
+        macro_f1_gain=Estimate(0, -0.1, 0.1, 100),
+    )
+
+
+def made_up_report(pick: str | None, *benchmarks: BenchmarkRecord) -> ReportRecord:
+    """A report on these benchmarks."""
+    quality = made_up_quality()
+    return ReportRecord(
+        data=DataSection((), (), 0, 0, 0, {}, {}),
+        labels=LabelSection({}, "waiting", 0),
+        synthetic=SyntheticSection(0, 0, 0, {}, stand_in=True, rows_trained_on=0, review=""),
+        adapter=made_up_adapter(quality, quality),
+        benchmarks=benchmarks,
+        pick=Pick(pick, "fast", "rule", (), {}),
+        notices=(),
+        missing=(),
+        provenance=(),
+    )
+
+
+def made_up_artifact(folder: Path, name: str, report: dict[str, Any] | None = None, partition: str = "") -> Artifact:
+    """A version of an asset, with its report.json."""
+    place = folder / name / (partition or "all")
+    place.mkdir(parents=True)
+    if report is not None:
+        write_report(place, report)
+    return Artifact(name, partition or None, ADAPTER_COMMIT, "d" * 64, place)
+
+
+def made_up_chain(
+    folder: Path, benchmarks: Sequence[BenchmarkRecord], review: str, text: str = "made up"
+) -> dict[str, list[Artifact]]:
+    """The versions behind a report by asset: two sources, one of them of the bundled sample.
+
+    Args:
+        folder: Where they are written.
+        benchmarks: What was measured.
+        review: What people said of synthetic rows.
+        text: Name of a source, and what stands wherever the report shows a text of others.
+    """
+    raw = {"source": text, "rows_in": 10, "rows_skipped_by_limit": 0, "rows_rejected": 1, "reasons": {"empty": 1}}
+    bundled = {"source": "northgate_shop", "rows_in": 5, "rows_skipped_by_limit": 2, "rows_rejected": 0, "reasons": {}}
+    corpus = {
+        "rows_kept": 11,
+        "rows_duplicate": {"exact": 1, "near": 0},
+        "rows_left_out": 0,
+        "sources": {text: 6, "northgate_shop": 5},
+        "labels": {"positive": 4, "neutral": 3, "negative": 4},
+        "splits": {"test": 2, "train": 9},
+    }
+    validated = {
+        "rows_in": 5,
+        "rows_kept": 3,
+        "rows_rejected": 2,
+        "reasons": {"a copy": 2, "too short": 0},
+        "generator_is_stand_in": True,
+    }
+    measured = [made_up_artifact(folder, "technique_benchmarks", partition=one.technique) for one in benchmarks]
+    for place, one in zip(measured, benchmarks, strict=True):
+        one.write(place.folder)
+    adapter = made_up_artifact(folder, "lora_adapter")
+    quality = made_up_quality(source=text)
+    made_up_adapter(quality, quality, text).write(adapter.folder)
+    reports: dict[str, dict[str, Any]] = {
+        "review_corpus": corpus,
+        "training_reviews": {"status": "waiting", "human_rows": 0, "label_sources": {"rating": 11}},
+        "validated_synthetic_reviews": validated,
+        "augmented_reviews": {"rows_synthetic": 3, "review": {"sentence": review}},
+    }
+    batches: dict[str, list[dict[str, Any]]] = {
+        "raw_reviews": [raw, bundled],
+        "cleaned_reviews": [{"rows_rejected": 2, "reasons": {"too_short": 2}}, {"rows_rejected": 0, "reasons": {}}],
+    }
+    return {
+        "technique_benchmarks": measured[::-1],
+        "lora_adapter": [adapter],
+        **{asset: [made_up_artifact(folder, asset, report)] for asset, report in reports.items()},
+        **{
+            asset: [made_up_artifact(folder, asset, report, name) for name, report in zip("ab", two, strict=True)]
+            for asset, two in batches.items()
+        },
+    }
