@@ -65,14 +65,14 @@ def benchmark_report(
     """One page on the data, the model, its compressed forms and the pick; also as markdown and JSON."""
     inputs = gather(
         {
-            "technique_benchmarks": technique_benchmarks,
-            "lora_adapter": [lora_adapter],
             "raw_reviews": sources.current(raw_reviews),
             "cleaned_reviews": sources.current(cleaned_reviews),
             "review_corpus": [review_corpus],
             "training_reviews": [training_reviews],
             "validated_synthetic_reviews": [validated_synthetic_reviews],
             "augmented_reviews": [augmented_reviews],
+            "lora_adapter": [lora_adapter],
+            "technique_benchmarks": technique_benchmarks,
         }
     )
     return partial(build_report, inputs, config)

@@ -80,12 +80,16 @@ def test_export_benchmark_and_report_are_published(
     exported = artifact_of(result, store, "exported_models", TECHNIQUE)
     assert ExportRecord.read(exported.folder).parity.agreement.n == 10
     measured = artifact_of(result, store, "technique_benchmarks", TECHNIQUE)
-    chain = made_up_chain(tmp_path, [], "nobody was asked")
+    chain = made_up_chain(tmp_path, []) | {"technique_benchmarks": [measured]}
+    chain["validated_synthetic_reviews"] = chain["augmented_reviews"]  # handed over, and named in the provenance alone
     report = dg.materialize(
         [benchmark_report, *specs(*(key.to_python_identifier() for key in benchmark_report.dependency_keys))],
         resources={
             "store": store,
-            "io_manager": Given(store, chain | {"technique_benchmarks": [measured]}),
+            "io_manager": Given(
+                store,
+                chain,
+            ),
             "sources": EveryBatch(path="unused", manifests="unused"),
         },
     )

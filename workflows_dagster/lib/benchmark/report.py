@@ -17,6 +17,7 @@ from workflows_dagster.lib.export.registry import REGISTRY
 from workflows_dagster.lib.finetuning.adapter import AdapterRecord
 from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.schema import LABELS, SPLITS
+from workflows_dagster.lib.synthesis.augmentation import AugmentedReviews
 
 HTML_FILE: Final = "report.html"
 MARKDOWN_FILE: Final = "report.md"
@@ -232,8 +233,8 @@ def gather(chain: Mapping[str, Sequence[Artifact]]) -> ReportInputs:
 
     Args:
         chain: Versions by asset: batches of raw_reviews and cleaned_reviews, techniques of technique_benchmarks, and
-            one version each of review_corpus, training_reviews, validated_synthetic_reviews, augmented_reviews and
-            lora_adapter.
+            one version each of review_corpus, training_reviews, augmented_reviews and lora_adapter. What else is in it
+            is named in the provenance alone.
     """
     adapter = chain["lora_adapter"][0]
     measured = [(one, BenchmarkRecord.read(one.folder)) for one in chain["technique_benchmarks"]]
@@ -241,13 +242,12 @@ def gather(chain: Mapping[str, Sequence[Artifact]]) -> ReportInputs:
     measured.sort(key=lambda pair: order.index(pair[1].technique))
     current = [(one, record) for one, record in measured if record.adapter_commit == adapter.commit]
     outdated = [record.technique for _, record in measured if record.adapter_commit != adapter.commit]
-    tables = ("raw_reviews", "cleaned_reviews", "review_corpus", "training_reviews", "validated_synthetic_reviews")
-    versions = [one for asset in (*tables, "augmented_reviews", "lora_adapter") for one in chain[asset]]
+    versions = [one for asset, versions in chain.items() for one in versions if asset != "technique_benchmarks"]
     versions += [one for one, _ in current]
     return ReportInputs(
         data=_data(chain["raw_reviews"], chain["cleaned_reviews"], chain["review_corpus"][0]),
         labels=_labels(chain["training_reviews"][0]),
-        synthetic=_synthetic(chain["validated_synthetic_reviews"][0], chain["augmented_reviews"][0]),
+        synthetic=_synthetic(chain["augmented_reviews"][0]),
         adapter=AdapterRecord.read(adapter.folder),
         benchmarks=tuple(record for _, record in current),
         outdated=tuple(outdated),
@@ -306,17 +306,17 @@ def _labels(training: Artifact) -> LabelSection:
     return LabelSection(_in_order(report["label_sources"]), report["status"], report["human_rows"])
 
 
-def _synthetic(validated: Artifact, augmented: Artifact) -> SyntheticSection:
-    found: Any = validated.report()
-    table: Any = augmented.report()
+def _synthetic(augmented: Artifact) -> SyntheticSection:
+    table = AugmentedReviews.read(augmented.folder)
+    found = table.validation
     return SyntheticSection(
-        rows_in=found["rows_in"],
-        rows_kept=found["rows_kept"],
-        rows_rejected=found["rows_rejected"],
-        reasons={reason: rows for reason, rows in found["reasons"].items() if rows},
-        stand_in=found["generator_is_stand_in"],
-        rows_trained_on=table["rows_synthetic"],
-        review=table["review"]["sentence"],
+        rows_in=found.rows_in,
+        rows_kept=found.rows_kept,
+        rows_rejected=found.rows_rejected,
+        reasons={reason: rows for reason, rows in found.reasons.items() if rows},
+        stand_in=found.generator_is_stand_in,
+        rows_trained_on=table.rows_synthetic,
+        review=table.review.sentence,
     )
 
 

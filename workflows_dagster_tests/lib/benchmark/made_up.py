@@ -15,6 +15,9 @@ from workflows_dagster.lib.finetuning.training import CurvePoint
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.model.quality import Quality
 from workflows_dagster.lib.model.text import Truncation
+from workflows_dagster.lib.synthesis.augmentation import AugmentedReviews
+from workflows_dagster.lib.synthesis.review import ReviewFindings, ReviewSettings
+from workflows_dagster.lib.synthesis.validation import ValidatedSyntheticReviews, ValidationSettings
 
 SCORE = Estimate(0.7, 0.6, 0.8, 100)
 ADAPTER_COMMIT = "c" * 40
@@ -110,6 +113,50 @@ def made_up_report(pick: str | None, *benchmarks: BenchmarkRecord) -> ReportReco
     )
 
 
+def made_up_augmented() -> AugmentedReviews:
+    """Five generated rows of which validation kept three; people find 60 of 100 sound."""
+    validation = ValidatedSyntheticReviews(
+        rows_in=5,
+        rows_kept=3,
+        rows_rejected=2,
+        reasons={"a copy": 2, "too short": 0},
+        generated_by_label={"neutral": 5},
+        kept_by_label={"neutral": 3},
+        near_training_rows=0,
+        highest_training_similarity=0.5,
+        highest_held_out_similarity=0.1,
+        highest_held_out_similarity_seen=0.2,
+        judge_macro_f1=0.7,
+        judge_rows=100,
+        diversity={"distinct_2": 0.9},
+        diversity_of_real={"distinct_2": 0.9},
+        generator_is_stand_in=True,
+        settings=ValidationSettings(),
+    )
+    review = ReviewFindings(
+        asked=100,
+        sound=Estimate(0.6, 0.502, 0.691, 100),
+        settings=ReviewSettings(),
+        answered=100,
+        outcomes={},
+        votes={},
+        rejected_answers=0,
+        compared=0,
+        raw_agreement=None,
+        alpha=None,
+    )
+    return AugmentedReviews(
+        rows=11,
+        rows_real=8,
+        rows_synthetic=3,
+        synthetic_by_label={"neutral": 3},
+        label_sources={"rating": 8, "synthetic": 3},
+        status="waiting",
+        validation=validation,
+        review=review,
+    )
+
+
 def made_up_artifact(folder: Path, name: str, report: dict[str, Any] | None = None, partition: str = "") -> Artifact:
     """A version of an asset, with its report.json."""
     place = folder / name / (partition or "all")
@@ -120,14 +167,13 @@ def made_up_artifact(folder: Path, name: str, report: dict[str, Any] | None = No
 
 
 def made_up_chain(
-    folder: Path, benchmarks: Sequence[BenchmarkRecord], review: str, text: str = "made up"
+    folder: Path, benchmarks: Sequence[BenchmarkRecord], text: str = "made up"
 ) -> dict[str, list[Artifact]]:
     """The versions behind a report by asset: two sources, one of them of the bundled sample.
 
     Args:
         folder: Where they are written.
         benchmarks: What was measured.
-        review: What people said of synthetic rows.
         text: Name of a source, and what stands wherever the report shows a text of others.
     """
     raw = {"source": text, "rows_in": 10, "rows_skipped_by_limit": 0, "rows_rejected": 1, "reasons": {"empty": 1}}
@@ -140,13 +186,6 @@ def made_up_chain(
         "labels": {"positive": 4, "neutral": 3, "negative": 4},
         "splits": {"test": 2, "train": 9},
     }
-    validated = {
-        "rows_in": 5,
-        "rows_kept": 3,
-        "rows_rejected": 2,
-        "reasons": {"a copy": 2, "too short": 0},
-        "generator_is_stand_in": True,
-    }
     measured = [made_up_artifact(folder, "technique_benchmarks", partition=one.technique) for one in benchmarks]
     for place, one in zip(measured, benchmarks, strict=True):
         one.write(place.folder)
@@ -156,19 +195,20 @@ def made_up_chain(
     reports: dict[str, dict[str, Any]] = {
         "review_corpus": corpus,
         "training_reviews": {"status": "waiting", "human_rows": 0, "label_sources": {"rating": 11}},
-        "validated_synthetic_reviews": validated,
-        "augmented_reviews": {"rows_synthetic": 3, "review": {"sentence": review}},
     }
     batches: dict[str, list[dict[str, Any]]] = {
         "raw_reviews": [raw, bundled],
         "cleaned_reviews": [{"rows_rejected": 2, "reasons": {"too_short": 2}}, {"rows_rejected": 0, "reasons": {}}],
     }
+    augmented = made_up_artifact(folder, "augmented_reviews")
+    made_up_augmented().write(augmented.folder)
     return {
-        "technique_benchmarks": measured[::-1],
-        "lora_adapter": [adapter],
-        **{asset: [made_up_artifact(folder, asset, report)] for asset, report in reports.items()},
         **{
             asset: [made_up_artifact(folder, asset, report, name) for name, report in zip("ab", two, strict=True)]
             for asset, two in batches.items()
         },
+        **{asset: [made_up_artifact(folder, asset, report)] for asset, report in reports.items()},
+        "augmented_reviews": [augmented],
+        "lora_adapter": [adapter],
+        "technique_benchmarks": measured[::-1],
     }

@@ -22,7 +22,7 @@ from workflows_dagster_tests.lib.benchmark.made_up import (
 )
 
 HOSTILE = '<script>alert("x")</script> | `a` & <img src="http://evil.example/x.png">'
-SAID = "People find synthetic rows sound in 0.600 [0.502, 0.691] n=100"
+SAID = "0.600 [0.502, 0.691] n=100"
 BENCHMARKS = (
     made_up_benchmark("torch-fp32", 90, 1.0, text=HOSTILE),
     made_up_benchmark("torch-int8", 60, 2.0, text=HOSTILE),
@@ -33,7 +33,7 @@ BENCHMARKS = (
 @pytest.fixture
 def chain(tmp_path: Path) -> dict[str, list[Artifact]]:
     """A chain in which one technique is not benchmarked."""
-    return made_up_chain(tmp_path, BENCHMARKS, SAID, text=HOSTILE)
+    return made_up_chain(tmp_path, BENCHMARKS, text=HOSTILE)
 
 
 @pytest.fixture
