@@ -12,8 +12,8 @@ from workflows_dagster.cli.opening import open_settings, open_store
 from workflows_dagster.cli.screen import console, refusing
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.release.deployment import deployed
-from workflows_dagster.lib.release.predicting import Prediction
-from workflows_dagster.lib.release.predicting import predict as predict_texts
+from workflows_dagster.lib.release.prediction import Prediction
+from workflows_dagster.lib.release.prediction import predict as predict_texts
 from workflows_dagster.lib.release.releases import Release, release
 
 SHOWN_CHARACTERS: Final = 60

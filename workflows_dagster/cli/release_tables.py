@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from workflows_dagster.lib.metrics import Estimate
-from workflows_dagster.lib.release.comparing import ReleaseDiff, TableChange
 from workflows_dagster.lib.release.deployment import Deployment
+from workflows_dagster.lib.release.diff import ReleaseDiff, TableChange
 from workflows_dagster.lib.release.record import Member
 from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.lib.release.rows import relabelled, rows_of

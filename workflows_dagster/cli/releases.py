@@ -15,8 +15,8 @@ from workflows_dagster.console import TerminalHandler
 from workflows_dagster.instance import project_instance
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.release.checkout import check_out
-from workflows_dagster.lib.release.comparing import compare
 from workflows_dagster.lib.release.deployment import deploy, deployment, deployments
+from workflows_dagster.lib.release.diff import compare
 from workflows_dagster.lib.release.releases import release, releases
 from workflows_dagster.rerun import UNTIL, Remade
 from workflows_dagster.rerun import rerun as rerun_release

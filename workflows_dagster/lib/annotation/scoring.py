@@ -9,7 +9,7 @@ import polars as pl
 from workflows_dagster.lib.annotation.active_learning import JUDGED, judge
 from workflows_dagster.lib.annotation.rounds import Opening, Scorer
 from workflows_dagster.lib.annotation.word_model import folds_of, out_of_fold
-from workflows_dagster.lib.release.predicting import predict
+from workflows_dagster.lib.release.prediction import predict
 from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.lib.schema import LABELS
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.errors import ConflictError, NotPublishedError
 from workflows_dagster.lib.record import Record
-from workflows_dagster.lib.release.comparing import worse_by
+from workflows_dagster.lib.release.diff import worse_by
 from workflows_dagster.lib.release.releases import Release, newest_release, release, release_at
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore

@@ -43,8 +43,8 @@ def inputs(chain: dict[str, list[Artifact]]) -> ReportInputs:
 
 def judged_by(inputs: ReportInputs, model: dict[str, Estimate], baseline: dict[str, Estimate]) -> ReportInputs:
     """The inputs with these scores by origin of the label."""
-    qualities = (made_up_quality(by_label_source=scores) for scores in (model, baseline))
-    return replace(inputs, adapter=made_up_adapter(*qualities))
+    ours, linear = made_up_quality(by_label_source=model), made_up_quality(by_label_source=baseline)
+    return replace(inputs, adapter=made_up_adapter(ours, linear))
 
 
 def gold_part(folder: Path) -> tuple[list[str], str]:

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from workflows_dagster.lib.release.comparing import compare, paired_difference
+from workflows_dagster.lib.release.diff import compare, paired_difference
 from workflows_dagster_tests.lib.release.made_up import MadeUpChain, reviews
 
 BEFORE = reviews(("r1", "shop", "positive", "good"), ("r2", "shop", "negative", "bad"))

@@ -1,4 +1,4 @@
-"""What one release has that another has not: rows, figures, versions."""
+"""What differs between two releases: rows, figures, versions."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -110,12 +110,12 @@ def compare(store: VersionedStore, before: Release, after: Release) -> ReleaseDi
     )
 
 
-def worse_by(store: VersionedStore, candidate: Release, in_force: Release) -> Estimate | None:
-    """The change of macro-F1 from a release in force to another one, where the whole interval is below zero; else None.
+def worse_by(store: VersionedStore, candidate: Release, deployed: Release) -> Estimate | None:
+    """The change of macro-F1 from the deployed release to another one, where the whole interval is below 0; else None.
 
     Both models are compared on the test rows that both were measured on, with the same label.
     """
-    found = paired_difference(*(_predictions(store, one) for one in (in_force, candidate)))
+    found = paired_difference(*(_predictions(store, one) for one in (deployed, candidate)))
     return found if found is not None and found.high < 0 else None
 
 
