@@ -174,7 +174,7 @@ LORA_ADAPTER: Final = (
 
 MERGED_MODEL: Final = (
     Audit("plain_files_only", "Weights are safetensors; no file can carry code.", plain_files_only),
-    Audit("digest_matches", "model.json names the digest of the weights and the classes.", reference_true),
+    Audit("digest_matches", "The record lists every file with its digest; the classes are ours.", reference_true),
     Audit(
         "repeats_adapter",
         f"Reloaded from disk, it scores the golden rows as base and adapter did, within {MOST_LOGIT_DIFFERENCE:g}.",

@@ -97,44 +97,12 @@ def train(
         folder: Holds the checkpoints; an interrupted training with the same folder goes on from the last whole one.
         rows_at_once: Most rows on the device at once, where memory is short; the rows of a step stay the same.
     """
+    from transformers import DataCollatorWithPadding, EarlyStoppingCallback, PrinterCallback, Trainer
+
     if (finished := finished_run(folder)) is not None:
         _logger.warning("training had ended before the interruption; its weights are taken from %s", finished.kept)
         load_weights(model, folder / finished.kept)
         return finished
-    trainer = _trainer(
-        model, tokenizer, train_rows, validation_rows, weights, settings, accelerator, folder, rows_at_once
-    )
-    checkpoint = last_whole(folder)
-    if checkpoint is not None:
-        _logger.warning("training goes on from %s, left by an interrupted run", checkpoint.name)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    # Under bfloat16 the Trainer leaves autocast on the model; what is judged and published is full precision.
-    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
-    state: Any = trainer.state
-    run = TrainingRun(
-        steps=state.global_step,
-        kept=Path(state.best_model_checkpoint).name,
-        best_step=int(state.best_global_step),
-        best_macro_f1=float(state.best_metric),
-        resumed_from_step=int(checkpoint.name.rpartition("-")[2]) if checkpoint else None,
-        curve=_curve(state.log_history),
-    )
-    mark_finished(folder, run)
-    return run
-
-
-def _trainer(
-    model: Any,
-    tokenizer: Any,
-    train_rows: Encoded,
-    validation_rows: Encoded,
-    weights: Sequence[float],
-    settings: FineTuningSettings,
-    accelerator: Accelerator,
-    folder: Path,
-    rows_at_once: int,
-) -> Any:
-    from transformers import DataCollatorWithPadding, EarlyStoppingCallback, PrinterCallback, Trainer
 
     class LengthGroupedTrainer(Trainer):
         # The Trainer's own length groups draw from the global generator: resumed within an epoch, the order of its
@@ -155,7 +123,23 @@ def _trainer(
         callbacks=[progress_callback(), EarlyStoppingCallback(settings.patience)],
     )
     trainer.remove_callback(PrinterCallback)
-    return trainer
+    checkpoint = last_whole(folder)
+    if checkpoint is not None:
+        _logger.warning("training goes on from %s, left by an interrupted run", checkpoint.name)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    # Under bfloat16 the Trainer leaves autocast on the model; what is judged and published is full precision.
+    trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    state: Any = trainer.state
+    run = TrainingRun(
+        steps=state.global_step,
+        kept=Path(state.best_model_checkpoint).name,
+        best_step=int(state.best_global_step),
+        best_macro_f1=float(state.best_metric),
+        resumed_from_step=int(checkpoint.name.rpartition("-")[2]) if checkpoint else None,
+        curve=_curve(state.log_history),
+    )
+    mark_finished(folder, run)
+    return run
 
 
 def finished_run(folder: Path) -> TrainingRun | None:
