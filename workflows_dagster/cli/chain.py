@@ -158,7 +158,7 @@ def _overview(report: ReportRecord) -> Table:
     table.add_row("rows in", f"{data.total('rows_in'):,}")
     table.add_row("kept", f"{data.rows_kept:,}  (rejected {rejected:,}, duplicates {data.duplicates:,})")
     table.add_row("labels", ", ".join(f"{label} {rows:,}" for label, rows in data.labels.items()))
-    table.add_row("label sources", ", ".join(f"{name} {rows:,}" for name, rows in report.labels.sources.items()))
+    table.add_row("label sources", ", ".join(f"{name} {rows:,}" for name, rows in report.label_sources.items()))
     table.add_row("macro-F1, model", str(model.macro_f1))
     table.add_row("macro-F1, baseline", f"{baseline.macro_f1}  ({report.adapter.baseline_name})")
     if model.gold and baseline.gold:

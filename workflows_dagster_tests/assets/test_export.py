@@ -81,7 +81,8 @@ def test_export_benchmark_and_report_are_published(
     assert ExportRecord.read(exported.folder).parity.agreement.n == 10
     measured = artifact_of(result, store, "technique_benchmarks", TECHNIQUE)
     chain = made_up_chain(tmp_path, []) | {"technique_benchmarks": [measured]}
-    chain["validated_synthetic_reviews"] = chain["augmented_reviews"]  # handed over, and named in the provenance alone
+    # Handed over, and named in the provenance alone.
+    chain |= dict.fromkeys(("training_reviews", "validated_synthetic_reviews"), chain["augmented_reviews"])
     report = dg.materialize(
         [benchmark_report, *specs(*(key.to_python_identifier() for key in benchmark_report.dependency_keys))],
         resources={

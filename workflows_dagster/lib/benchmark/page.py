@@ -53,8 +53,10 @@ def _render(template: str, report: "ReportRecord", *, autoescape: bool, **more: 
     )
     return environment.get_template(template).render(
         data=report.data,
-        labels=report.labels,
-        synthetic=report.synthetic,
+        augmented=report.augmented,
+        synthetic=report.augmented.validation,
+        label_sources=report.label_sources,
+        human_rows=report.label_sources.get("human", 0),
         adapter=report.adapter,
         benchmarks=report.benchmarks,
         pick=report.pick,

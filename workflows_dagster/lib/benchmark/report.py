@@ -85,44 +85,6 @@ class DataSection:
 
 
 @dataclass(frozen=True)
-class LabelSection:
-    """Where labels come from.
-
-    Attributes:
-        sources: Labelled rows of the training table by origin of the label.
-        status: How far people are with the annotation pilot.
-        human_rows: Rows with a label by people.
-    """
-
-    sources: dict[str, int]
-    status: str
-    human_rows: int
-
-
-@dataclass(frozen=True)
-class SyntheticSection:
-    """What became of generated rows.
-
-    Attributes:
-        rows_in: Rows that were generated.
-        rows_kept: Rows that validation kept.
-        rows_rejected: Rows that it rejected.
-        reasons: Those by reason.
-        stand_in: Whether a stand-in made them, not a language model.
-        rows_trained_on: Rows in the training split.
-        review: What people said of them, in one sentence.
-    """
-
-    rows_in: int
-    rows_kept: int
-    rows_rejected: int
-    reasons: dict[str, int]
-    stand_in: bool
-    rows_trained_on: int
-    review: str
-
-
-@dataclass(frozen=True)
 class Origin:
     """One version that the report is made of."""
 
@@ -138,8 +100,7 @@ class ReportInputs:
 
     Attributes:
         data: From the reports of reading, cleaning and the corpus.
-        labels: From that of the training table.
-        synthetic: From those of validation and of the augmented table.
+        augmented: The record of the table that was trained and judged on.
         adapter: The record of the adapter.
         benchmarks: Those of its model, in the order of the registry.
         outdated: Techniques that have only been benchmarked for an earlier model, because they fail for this one.
@@ -147,8 +108,7 @@ class ReportInputs:
     """
 
     data: DataSection
-    labels: LabelSection
-    synthetic: SyntheticSection
+    augmented: AugmentedReviews
     adapter: AdapterRecord
     benchmarks: tuple[BenchmarkRecord, ...]
     outdated: tuple[str, ...]
@@ -160,8 +120,7 @@ class ReportRecord(Record):
 
     Attributes:
         data: Rows in, kept and rejected.
-        labels: Where labels come from.
-        synthetic: What became of generated rows.
+        augmented: Where labels come from, and what became of generated rows.
         adapter: The fine-tuned model and its baseline.
         benchmarks: What was measured of each artefact.
         pick: The artefact to deploy.
@@ -171,14 +130,18 @@ class ReportRecord(Record):
     """
 
     data: DataSection
-    labels: LabelSection
-    synthetic: SyntheticSection
+    augmented: AugmentedReviews
     adapter: AdapterRecord
     benchmarks: tuple[BenchmarkRecord, ...]
     pick: Pick
     notices: tuple[str, ...]
     missing: tuple[str, ...]
     provenance: tuple[Origin, ...]
+
+    @property
+    def label_sources(self) -> dict[str, int]:
+        """Real labelled rows by origin of the label."""
+        return {name: rows for name, rows in self.augmented.label_sources.items() if name != "synthetic"}
 
     @property
     def picked(self) -> BenchmarkRecord | None:
@@ -213,8 +176,7 @@ def build_report(inputs: ReportInputs, settings: ReportSettings, folder: Path) -
     }
     record = ReportRecord(
         data=inputs.data,
-        labels=inputs.labels,
-        synthetic=inputs.synthetic,
+        augmented=inputs.augmented,
         adapter=inputs.adapter,
         benchmarks=inputs.benchmarks,
         pick=pick(inputs.benchmarks, settings),
@@ -233,8 +195,8 @@ def gather(chain: Mapping[str, Sequence[Artifact]]) -> ReportInputs:
 
     Args:
         chain: Versions by asset: batches of raw_reviews and cleaned_reviews, techniques of technique_benchmarks, and
-            one version each of review_corpus, training_reviews, augmented_reviews and lora_adapter. What else is in it
-            is named in the provenance alone.
+            one version each of review_corpus, augmented_reviews and lora_adapter. What else is in it is named in the
+            provenance alone.
     """
     adapter = chain["lora_adapter"][0]
     measured = [(one, BenchmarkRecord.read(one.folder)) for one in chain["technique_benchmarks"]]
@@ -246,8 +208,7 @@ def gather(chain: Mapping[str, Sequence[Artifact]]) -> ReportInputs:
     versions += [one for one, _ in current]
     return ReportInputs(
         data=_data(chain["raw_reviews"], chain["cleaned_reviews"], chain["review_corpus"][0]),
-        labels=_labels(chain["training_reviews"][0]),
-        synthetic=_synthetic(chain["augmented_reviews"][0]),
+        augmented=AugmentedReviews.read(chain["augmented_reviews"][0].folder),
         adapter=AdapterRecord.read(adapter.folder),
         benchmarks=tuple(record for _, record in current),
         outdated=tuple(outdated),
@@ -301,25 +262,6 @@ def _data(raw: Sequence[Artifact], cleaned: Sequence[Artifact], corpus: Artifact
     )
 
 
-def _labels(training: Artifact) -> LabelSection:
-    report: Any = training.report()
-    return LabelSection(_in_order(report["label_sources"]), report["status"], report["human_rows"])
-
-
-def _synthetic(augmented: Artifact) -> SyntheticSection:
-    table = AugmentedReviews.read(augmented.folder)
-    found = table.validation
-    return SyntheticSection(
-        rows_in=found.rows_in,
-        rows_kept=found.rows_kept,
-        rows_rejected=found.rows_rejected,
-        reasons={reason: rows for reason, rows in found.reasons.items() if rows},
-        stand_in=found.generator_is_stand_in,
-        rows_trained_on=table.rows_synthetic,
-        review=table.review.sentence,
-    )
-
-
 def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
     order = [*LABELS, *SPLITS, *sorted(counts)]
     return {name: counts[name] for name in sorted(counts, key=order.index)}
@@ -333,15 +275,15 @@ def _notices(inputs: ReportInputs) -> list[str]:
             f"Reviews of {', '.join(made_up)} are the bundled sample: made up, to show the chain. No figure here says "
             "how the model does on real reviews."
         )
-    if not inputs.labels.human_rows:
+    if not inputs.augmented.label_sources.get("human"):
         found.append(
             "All labels are weak (from stars or given by the source): the annotation pilot is waiting for people."
         )
-    if inputs.synthetic.rows_trained_on:
-        generator = "the embedded stand-in generator" if inputs.synthetic.stand_in else "a generator"
+    if inputs.augmented.rows_synthetic:
+        stand_in = inputs.augmented.validation.generator_is_stand_in
+        generator = "the embedded stand-in generator" if stand_in else "a generator"
         found.append(f"Synthetic training rows were made by {generator}. Whether they help has not been shown.")
-    if inputs.synthetic.review:
-        found.append(f"{inputs.synthetic.review}.")
+    found.append(f"{inputs.augmented.review.sentence}.")
     if len({one.machine for one in inputs.benchmarks}) > 1:
         found.append("The benchmarks are from different machines: compare ratios, not seconds.")
     return found

@@ -7,7 +7,7 @@ from typing import Any
 from workflows_dagster.lib.artifact import Artifact, write_report
 from workflows_dagster.lib.benchmark.machine import Machine
 from workflows_dagster.lib.benchmark.pick import Pick
-from workflows_dagster.lib.benchmark.report import DataSection, LabelSection, ReportRecord, SyntheticSection
+from workflows_dagster.lib.benchmark.report import DataSection, ReportRecord
 from workflows_dagster.lib.benchmark.technique_benchmark import BenchmarkRecord, Latency, SpeedRatio, Throughput
 from workflows_dagster.lib.finetuning.adapter import AdapterRecord, BaseModelReference
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
@@ -102,8 +102,7 @@ def made_up_report(pick: str | None, *benchmarks: BenchmarkRecord) -> ReportReco
     quality = made_up_quality()
     return ReportRecord(
         data=DataSection((), (), 0, 0, 0, {}, {}),
-        labels=LabelSection({}, "waiting", 0),
-        synthetic=SyntheticSection(0, 0, 0, {}, stand_in=True, rows_trained_on=0, review=""),
+        augmented=made_up_augmented(),
         adapter=made_up_adapter(quality, quality),
         benchmarks=benchmarks,
         pick=Pick(pick, "fast", "rule", (), {}),
@@ -194,7 +193,6 @@ def made_up_chain(
     made_up_adapter(quality, quality, text).write(adapter.folder)
     reports: dict[str, dict[str, Any]] = {
         "review_corpus": corpus,
-        "training_reviews": {"status": "waiting", "human_rows": 0, "label_sources": {"rating": 11}},
     }
     batches: dict[str, list[dict[str, Any]]] = {
         "raw_reviews": [raw, bundled],

@@ -85,7 +85,7 @@ def test_the_report_tells_what_a_reader_has_to_know(inputs: ReportInputs, tmp_pa
 def test_the_report_tells_how_many_synthetic_rows_were_trained_on(
     inputs: ReportInputs, tmp_path: Path, rows: int, made_by: bool
 ) -> None:
-    inputs = replace(inputs, synthetic=replace(inputs.synthetic, rows_trained_on=rows))
+    inputs = replace(inputs, augmented=inputs.augmented.model_copy(update={"rows_synthetic": rows}))
     report = build_report(inputs, ReportSettings(), tmp_path)
     assert any("Synthetic training rows were made by" in notice for notice in report.notices) is made_by
     assert f"2 rejected, {rows} trained on" in (tmp_path / "report.md").read_text("utf-8")
