@@ -49,8 +49,8 @@ def test_chain_goes_from_files_to_report_and_passes_over_a_broken_source(
     report = folder / result.output.rsplit("Report: ", 1)[1].strip()
     assert report.read_text("utf-8").startswith("<!doctype html>")
     record = ReportRecord.read(report.parent)
-    rejected = record.data.total("rejected_reading") + record.data.total("rejected_cleaning")
-    assert record.data.total("rows_in") == record.data.rows_kept + rejected + record.data.duplicates
+    kept = record.corpus.rows_kept
+    assert record.total("rows_in") == kept + record.rows_rejected + record.rows_duplicate
     assert [one.technique for one in record.benchmarks] == ["torch-fp32", "torch-int8", "onnx-fp32", "onnx-int8"]
 
 

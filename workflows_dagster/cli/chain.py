@@ -19,6 +19,7 @@ from workflows_dagster.console import TerminalHandler
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.instance import project_instance
 from workflows_dagster.jobs import GO_ON_WITHOUT_PEOPLE
+from workflows_dagster.lib.benchmark.page import in_order
 from workflows_dagster.lib.benchmark.report import HTML_FILE, ReportRecord
 from workflows_dagster.lib.errors import ConfigurationError, WorkflowError
 from workflows_dagster.lib.sample.settings import SampleSettings
@@ -152,12 +153,12 @@ def show(result: ChainResult) -> None:
 
 
 def _overview(report: ReportRecord) -> Table:
-    data, model, baseline = report.data, report.adapter.model, report.adapter.baseline
-    rejected = data.total("rejected_reading") + data.total("rejected_cleaning")
+    model, baseline = report.adapter.model, report.adapter.baseline
+    dropped = f"rejected {report.rows_rejected:,}, duplicates {report.rows_duplicate:,}"
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row("rows in", f"{data.total('rows_in'):,}")
-    table.add_row("kept", f"{data.rows_kept:,}  (rejected {rejected:,}, duplicates {data.duplicates:,})")
-    table.add_row("labels", ", ".join(f"{label} {rows:,}" for label, rows in data.labels.items()))
+    table.add_row("rows in", f"{report.total('rows_in'):,}")
+    table.add_row("kept", f"{report.corpus.rows_kept:,}  ({dropped})")
+    table.add_row("labels", ", ".join(f"{label} {rows:,}" for label, rows in in_order(report.corpus.labels).items()))
     table.add_row("label sources", ", ".join(f"{name} {rows:,}" for name, rows in report.label_sources.items()))
     table.add_row("macro-F1, model", str(model.macro_f1))
     table.add_row("macro-F1, baseline", f"{baseline.macro_f1}  ({report.adapter.baseline_name})")

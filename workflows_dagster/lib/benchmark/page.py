@@ -1,5 +1,6 @@
 """The report as a page and as Markdown, from templates beside this module."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -7,7 +8,7 @@ from workflows_dagster.lib.benchmark import figures
 from workflows_dagster.lib.benchmark.technique_benchmark import SpeedRatio
 from workflows_dagster.lib.finetuning.adapter import AdapterRecord
 from workflows_dagster.lib.metrics import Estimate
-from workflows_dagster.lib.schema import LABEL_SOURCES, LABELS
+from workflows_dagster.lib.schema import LABEL_SOURCES, LABELS, SPLITS
 
 if TYPE_CHECKING:
     from workflows_dagster.lib.benchmark.report import ReportRecord
@@ -52,7 +53,9 @@ def _render(template: str, report: "ReportRecord", *, autoescape: bool, **more: 
         count=count, interval=interval, signed=signed, megabytes=megabytes, number=number, cell=cell, span=span
     )
     return environment.get_template(template).render(
-        data=report.data,
+        report=report,
+        labels=in_order(report.corpus.labels),
+        splits=in_order(report.corpus.splits),
         augmented=report.augmented,
         synthetic=report.augmented.validation,
         label_sources=report.label_sources,
@@ -92,6 +95,12 @@ def gold_note(gold: Estimate | None) -> str:
             f"{FEW_ROWS}, the interval is wide and itself uncertain."
         )
     return ""
+
+
+def in_order(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts of labels or splits, in the order of the schema."""
+    order = [*LABELS, *SPLITS]
+    return {name: counts[name] for name in sorted(counts, key=order.index)}
 
 
 def count(value: int) -> str:

@@ -13,10 +13,12 @@ from workflows_dagster.lib.benchmark.page import render_html, render_markdown
 from workflows_dagster.lib.benchmark.pick import Pick, pick
 from workflows_dagster.lib.benchmark.settings import ReportSettings
 from workflows_dagster.lib.benchmark.technique_benchmark import BenchmarkRecord
+from workflows_dagster.lib.cleaning.clean import CleaningReport
+from workflows_dagster.lib.cleaning.corpus import CorpusReport
 from workflows_dagster.lib.export.registry import REGISTRY
 from workflows_dagster.lib.finetuning.adapter import AdapterRecord
+from workflows_dagster.lib.ingest.raw_reviews import IngestReport
 from workflows_dagster.lib.record import Record
-from workflows_dagster.lib.schema import LABELS, SPLITS
 from workflows_dagster.lib.synthesis.augmentation import AugmentedReviews
 
 HTML_FILE: Final = "report.html"
@@ -58,33 +60,6 @@ class RejectReason:
 
 
 @dataclass(frozen=True)
-class DataSection:
-    """Rows in, kept and rejected of each source and step.
-
-    Attributes:
-        sources: Rows by source.
-        reasons: Rejected rows by reason.
-        duplicates: Copies that were dropped.
-        left_out: Rows of sources that are not in the catalog.
-        rows_kept: Rows of the corpus.
-        labels: Those by label.
-        splits: Those by split.
-    """
-
-    sources: tuple[SourceRows, ...]
-    reasons: tuple[RejectReason, ...]
-    duplicates: int
-    left_out: int
-    rows_kept: int
-    labels: dict[str, int]
-    splits: dict[str, int]
-
-    def total(self, count: str) -> int:
-        """Sum of one count over the sources."""
-        return sum(getattr(source, count) for source in self.sources)
-
-
-@dataclass(frozen=True)
 class Origin:
     """One version that the report is made of."""
 
@@ -99,7 +74,9 @@ class ReportInputs:
     """What the report tells of.
 
     Attributes:
-        data: From the reports of reading, cleaning and the corpus.
+        sources: What became of the rows of each source.
+        reasons: Rows that reading and cleaning rejected, by reason.
+        corpus: The record of the corpus.
         augmented: The record of the table that was trained and judged on.
         adapter: The record of the adapter.
         benchmarks: Those of its model, in the order of the registry.
@@ -107,7 +84,9 @@ class ReportInputs:
         provenance: The versions that all of this comes from.
     """
 
-    data: DataSection
+    sources: tuple[SourceRows, ...]
+    reasons: tuple[RejectReason, ...]
+    corpus: CorpusReport
     augmented: AugmentedReviews
     adapter: AdapterRecord
     benchmarks: tuple[BenchmarkRecord, ...]
@@ -119,7 +98,9 @@ class ReportRecord(Record):
     """The report as data.
 
     Attributes:
-        data: Rows in, kept and rejected.
+        sources: What became of the rows of each source.
+        reasons: Rows that reading and cleaning rejected, by reason.
+        corpus: What was kept, and what was dropped as a copy.
         augmented: Where labels come from, and what became of generated rows.
         adapter: The fine-tuned model and its baseline.
         benchmarks: What was measured of each artefact.
@@ -129,7 +110,9 @@ class ReportRecord(Record):
         provenance: The versions that it is made of.
     """
 
-    data: DataSection
+    sources: tuple[SourceRows, ...]
+    reasons: tuple[RejectReason, ...]
+    corpus: CorpusReport
     augmented: AugmentedReviews
     adapter: AdapterRecord
     benchmarks: tuple[BenchmarkRecord, ...]
@@ -137,6 +120,20 @@ class ReportRecord(Record):
     notices: tuple[str, ...]
     missing: tuple[str, ...]
     provenance: tuple[Origin, ...]
+
+    def total(self, count: str) -> int:
+        """Sum of one count over the sources."""
+        return sum(getattr(source, count) for source in self.sources)
+
+    @property
+    def rows_rejected(self) -> int:
+        """Rows that reading and cleaning rejected."""
+        return self.total("rejected_reading") + self.total("rejected_cleaning")
+
+    @property
+    def rows_duplicate(self) -> int:
+        """Copies that were dropped."""
+        return sum(self.corpus.rows_duplicate.values())
 
     @property
     def label_sources(self) -> dict[str, int]:
@@ -175,7 +172,9 @@ def build_report(inputs: ReportInputs, settings: ReportSettings, folder: Path) -
         "compression: not benchmarked yet": absent,
     }
     record = ReportRecord(
-        data=inputs.data,
+        sources=inputs.sources,
+        reasons=inputs.reasons,
+        corpus=inputs.corpus,
         augmented=inputs.augmented,
         adapter=inputs.adapter,
         benchmarks=inputs.benchmarks,
@@ -206,8 +205,12 @@ def gather(chain: Mapping[str, Sequence[Artifact]]) -> ReportInputs:
     outdated = [record.technique for _, record in measured if record.adapter_commit != adapter.commit]
     versions = [one for asset, versions in chain.items() for one in versions if asset != "technique_benchmarks"]
     versions += [one for one, _ in current]
+    corpus = CorpusReport.read(chain["review_corpus"][0].folder)
+    sources, reasons = _rows(chain["raw_reviews"], chain["cleaned_reviews"], corpus)
     return ReportInputs(
-        data=_data(chain["raw_reviews"], chain["cleaned_reviews"], chain["review_corpus"][0]),
+        sources=sources,
+        reasons=reasons,
+        corpus=corpus,
         augmented=AugmentedReviews.read(chain["augmented_reviews"][0].folder),
         adapter=AdapterRecord.read(adapter.folder),
         benchmarks=tuple(record for _, record in current),
@@ -222,55 +225,45 @@ def bundled_sources() -> set[str]:
     return {source["name"] for source in described["sources"]}
 
 
-def _data(raw: Sequence[Artifact], cleaned: Sequence[Artifact], corpus: Artifact) -> DataSection:
+def _rows(
+    raw: Sequence[Artifact], cleaned: Sequence[Artifact], corpus: CorpusReport
+) -> tuple[tuple[SourceRows, ...], tuple[RejectReason, ...]]:
+    """What became of the rows of each source, and why some were rejected."""
     counts: dict[str, Counter[str]] = {}
     source_of: dict[str | None, str] = {}
     reasons: Counter[tuple[str, str, str]] = Counter()
     for artifact in raw:
-        report: Any = artifact.report()
-        source = source_of[artifact.partition] = report["source"]
-        counts.setdefault(source, Counter()).update(
-            rows_in=report["rows_in"],
-            skipped_by_limit=report["rows_skipped_by_limit"],
-            rejected_reading=report["rows_rejected"],
+        read = IngestReport.read(artifact.folder)
+        source_of[artifact.partition] = read.source
+        counts.setdefault(read.source, Counter()).update(
+            rows_in=read.rows_in,
+            skipped_by_limit=read.rows_skipped_by_limit,
+            rejected_reading=read.rows_rejected,
         )
-        reasons.update({(source, "reading", reason): rows for reason, rows in report["reasons"].items()})
+        reasons.update({(read.source, "reading", reason): rows for reason, rows in read.reasons.items()})
     for artifact in cleaned:
-        report = artifact.report()
+        report = CleaningReport.read(artifact.folder)
         source = source_of[artifact.partition]
-        counts[source].update(rejected_cleaning=report["rows_rejected"])
-        reasons.update({(source, "cleaning", reason): rows for reason, rows in report["reasons"].items()})
-    merged: Any = corpus.report()
+        counts[source].update(rejected_cleaning=report.rows_rejected)
+        reasons.update({(source, "cleaning", reason): rows for reason, rows in report.reasons.items()})
     bundled = bundled_sources()
     columns = ("rows_in", "skipped_by_limit", "rejected_reading", "rejected_cleaning")
-    return DataSection(
-        sources=tuple(
-            SourceRows(
-                source,
-                source in bundled,
-                **{column: found[column] for column in columns},
-                in_corpus=merged["sources"].get(source, 0),
-            )
-            for source, found in sorted(counts.items())
-        ),
-        reasons=tuple(RejectReason(*key, rows) for key, rows in sorted(reasons.items()) if rows),
-        duplicates=sum(merged["rows_duplicate"].values()),
-        left_out=merged["rows_left_out"],
-        rows_kept=merged["rows_kept"],
-        labels=_in_order(merged["labels"]),
-        splits=_in_order(merged["splits"]),
+    sources = tuple(
+        SourceRows(
+            source,
+            source in bundled,
+            **{column: found[column] for column in columns},
+            in_corpus=corpus.sources.get(source, 0),
+        )
+        for source, found in sorted(counts.items())
     )
-
-
-def _in_order(counts: Mapping[str, int]) -> dict[str, int]:
-    order = [*LABELS, *SPLITS, *sorted(counts)]
-    return {name: counts[name] for name in sorted(counts, key=order.index)}
+    return sources, tuple(RejectReason(*key, rows) for key, rows in sorted(reasons.items()) if rows)
 
 
 def _notices(inputs: ReportInputs) -> list[str]:
     """What a reader has to know before any number: stand-ins, weak labels, made-up data, several machines."""
     found: list[str] = []
-    if made_up := [source.source for source in inputs.data.sources if source.made_up]:
+    if made_up := [source.source for source in inputs.sources if source.made_up]:
         found.append(
             f"Reviews of {', '.join(made_up)} are the bundled sample: made up, to show the chain. No figure here says "
             "how the model does on real reviews."

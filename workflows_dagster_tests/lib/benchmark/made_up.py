@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workflows_dagster.lib.artifact import Artifact, write_report
+from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.benchmark.machine import Machine
 from workflows_dagster.lib.benchmark.pick import Pick
-from workflows_dagster.lib.benchmark.report import DataSection, ReportRecord
+from workflows_dagster.lib.benchmark.report import ReportRecord
 from workflows_dagster.lib.benchmark.technique_benchmark import BenchmarkRecord, Latency, SpeedRatio, Throughput
+from workflows_dagster.lib.cleaning.clean import CleaningReport
+from workflows_dagster.lib.cleaning.corpus import CorpusReport
 from workflows_dagster.lib.finetuning.adapter import AdapterRecord, BaseModelReference
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 from workflows_dagster.lib.finetuning.training import CurvePoint
+from workflows_dagster.lib.ingest.raw_reviews import IngestReport
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.model.quality import Quality
 from workflows_dagster.lib.model.text import Truncation
@@ -21,6 +24,7 @@ from workflows_dagster.lib.synthesis.validation import ValidatedSyntheticReviews
 
 SCORE = Estimate(0.7, 0.6, 0.8, 100)
 ADAPTER_COMMIT = "c" * 40
+NOTHING_ELSE: dict[str, Any] = {"languages": {}, "masked": {}, "repaired": {}}
 
 
 def made_up_quality(
@@ -101,7 +105,9 @@ def made_up_report(pick: str | None, *benchmarks: BenchmarkRecord) -> ReportReco
     """A report on these benchmarks."""
     quality = made_up_quality()
     return ReportRecord(
-        data=DataSection((), (), 0, 0, 0, {}, {}),
+        sources=(),
+        reasons=(),
+        corpus=made_up_corpus({}),
         augmented=made_up_augmented(),
         adapter=made_up_adapter(quality, quality),
         benchmarks=benchmarks,
@@ -156,13 +162,33 @@ def made_up_augmented() -> AugmentedReviews:
     )
 
 
-def made_up_artifact(folder: Path, name: str, report: dict[str, Any] | None = None, partition: str = "") -> Artifact:
-    """A version of an asset, with its report.json."""
+def made_up_corpus(sources: dict[str, int]) -> CorpusReport:
+    """The record of a corpus of 11 reviews, with one copy dropped."""
+    return CorpusReport(
+        rows_in=12,
+        rows_kept=11,
+        rows_duplicate={"exact": 1, "near": 0},
+        rows_left_out=0,
+        left_out_sources={},
+        sources=sources,
+        labels={"positive": 4, "neutral": 3, "negative": 4},
+        label_sources={"rating": 11},
+        splits={"test": 2, "train": 9},
+        languages={"en": 11},
+        split_table={},
+        label_table={},
+        conflicts={},
+        relabelled_near_duplicates=0,
+        near_similarity=0.8,
+        split_targets={},
+    )
+
+
+def made_up_artifact(folder: Path, name: str, partition: str | None = None) -> Artifact:
+    """A version of an asset, without files."""
     place = folder / name / (partition or "all")
     place.mkdir(parents=True)
-    if report is not None:
-        write_report(place, report)
-    return Artifact(name, partition or None, ADAPTER_COMMIT, "d" * 64, place)
+    return Artifact(name, partition, ADAPTER_COMMIT, "d" * 64, place)
 
 
 def made_up_chain(
@@ -175,37 +201,34 @@ def made_up_chain(
         benchmarks: What was measured.
         text: Name of a source, and what stands wherever the report shows a text of others.
     """
-    raw = {"source": text, "rows_in": 10, "rows_skipped_by_limit": 0, "rows_rejected": 1, "reasons": {"empty": 1}}
-    bundled = {"source": "northgate_shop", "rows_in": 5, "rows_skipped_by_limit": 2, "rows_rejected": 0, "reasons": {}}
-    corpus = {
-        "rows_kept": 11,
-        "rows_duplicate": {"exact": 1, "near": 0},
-        "rows_left_out": 0,
-        "sources": {text: 6, "northgate_shop": 5},
-        "labels": {"positive": 4, "neutral": 3, "negative": 4},
-        "splits": {"test": 2, "train": 9},
-    }
     measured = [made_up_artifact(folder, "technique_benchmarks", partition=one.technique) for one in benchmarks]
     for place, one in zip(measured, benchmarks, strict=True):
         one.write(place.folder)
     adapter = made_up_artifact(folder, "lora_adapter")
     quality = made_up_quality(source=text)
     made_up_adapter(quality, quality, text).write(adapter.folder)
-    reports: dict[str, dict[str, Any]] = {
-        "review_corpus": corpus,
+    batches = {
+        "a": (
+            IngestReport(source=text, files=(), rows_in=10, rows_kept=9, rows_rejected=1, reasons={"empty": 1}),
+            CleaningReport(rows_in=9, rows_kept=7, rows_rejected=2, reasons={"too_short": 2}, **NOTHING_ELSE),
+        ),
+        "b": (
+            IngestReport(source="northgate_shop", files=(), rows_in=5, rows_skipped_by_limit=2, reasons={}),
+            CleaningReport(rows_in=5, rows_kept=5, rows_rejected=0, reasons={}, **NOTHING_ELSE),
+        ),
     }
-    batches: dict[str, list[dict[str, Any]]] = {
-        "raw_reviews": [raw, bundled],
-        "cleaned_reviews": [{"rows_rejected": 2, "reasons": {"too_short": 2}}, {"rows_rejected": 0, "reasons": {}}],
-    }
+    chain: dict[str, list[Artifact]] = {"raw_reviews": [], "cleaned_reviews": []}
+    for partition, reports in batches.items():
+        for asset, report in zip(chain, reports, strict=True):
+            batch = made_up_artifact(folder, asset, partition)
+            report.write(batch.folder)
+            chain[asset].append(batch)
+    corpus = made_up_artifact(folder, "review_corpus")
+    made_up_corpus({text: 6, "northgate_shop": 5}).write(corpus.folder)
     augmented = made_up_artifact(folder, "augmented_reviews")
     made_up_augmented().write(augmented.folder)
-    return {
-        **{
-            asset: [made_up_artifact(folder, asset, report, name) for name, report in zip("ab", two, strict=True)]
-            for asset, two in batches.items()
-        },
-        **{asset: [made_up_artifact(folder, asset, report)] for asset, report in reports.items()},
+    return chain | {
+        "review_corpus": [corpus],
         "augmented_reviews": [augmented],
         "lora_adapter": [adapter],
         "technique_benchmarks": measured[::-1],

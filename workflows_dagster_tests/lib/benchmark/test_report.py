@@ -56,15 +56,15 @@ def gold_part(folder: Path) -> tuple[list[str], str]:
 
 def test_the_report_counts_every_row(inputs: ReportInputs, tmp_path: Path) -> None:
     report = build_report(inputs, ReportSettings(), tmp_path)
-    data = report.data
-    rejected = data.total("rejected_reading") + data.total("rejected_cleaning")
-    assert (data.total("rows_in"), data.rows_kept, rejected, data.duplicates) == (15, 11, 3, 1)
-    assert data.total("skipped_by_limit") == 2
-    assert [(reason.step, reason.reason, reason.rows) for reason in data.reasons] == [
+    assert (report.total("rows_in"), report.rows_rejected, report.rows_duplicate) == (15, 3, 1)
+    assert report.total("skipped_by_limit") == 2
+    assert [(reason.step, reason.reason, reason.rows) for reason in report.reasons] == [
         ("cleaning", "too_short", 2),
         ("reading", "empty", 1),
     ]
-    assert (list(data.labels), list(data.splits)) == (["negative", "neutral", "positive"], ["train", "test"])
+    text = (tmp_path / "report.md").read_text("utf-8")
+    assert "- Labels: negative 4, neutral 3, positive 4" in text
+    assert "- Splits: train 9, test 2" in text
     assert [origin.asset for origin in report.provenance[:2]] == ["raw_reviews", "raw_reviews"]
 
 
