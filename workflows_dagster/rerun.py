@@ -1,6 +1,6 @@
 """Makes a release again from what came from outside, in a folder of its own, to see whether the same comes out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -11,7 +11,6 @@ import dagster as dg
 from workflows_dagster.chain import reason_of
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.launcher import host_tags
-from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.release.record import Member
 from workflows_dagster.lib.release.releases import Release
@@ -48,10 +47,6 @@ class RecordedSources(SourcesResource):
     def intake(self) -> Intake:
         """What the corpus of the release was made with."""
         return Intake(frozenset(self.names), tuple(self.batch_order))
-
-    def current(self, batches: Sequence[Artifact]) -> list[Artifact]:
-        """All of them: a release holds no others."""
-        return list(batches)
 
 
 @dataclass(frozen=True)

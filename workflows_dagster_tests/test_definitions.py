@@ -44,16 +44,7 @@ PARENTS = {
     "merged_model": {"lora_adapter"},
     "exported_models": {"merged_model", "augmented_reviews"},
     "technique_benchmarks": {"exported_models", "merged_model", "augmented_reviews"},
-    "benchmark_report": {
-        "raw_reviews",
-        "cleaned_reviews",
-        "review_corpus",
-        "training_reviews",
-        "validated_synthetic_reviews",
-        "augmented_reviews",
-        "lora_adapter",
-        "technique_benchmarks",
-    },
+    "benchmark_report": {"augmented_reviews", "lora_adapter", "technique_benchmarks"},
     "model_release": {"benchmark_report"},
     "deployed_release": {"model_release"},
 }

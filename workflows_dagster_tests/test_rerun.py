@@ -11,11 +11,11 @@ from workflows_dagster.chain import Chain
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.instance import project_instance
 from workflows_dagster.lib.errors import ConfigurationError
-from workflows_dagster.lib.release.lineage import chain_of
 from workflows_dagster.lib.release.record import Member, ReleaseRecord
 from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.lib.sample.settings import SampleSettings
 from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
+from workflows_dagster.lib.store.lineage import chain_of
 from workflows_dagster.lib.store.versioned import VersionedStore
 from workflows_dagster.rerun import GIVEN, rerun
 from workflows_dagster.resources.sources import SourcesResource

@@ -6,13 +6,14 @@ import dagster as dg
 
 from workflows_dagster.automation import ON_NEW_BENCHMARKS, ON_NEW_EXPORT
 from workflows_dagster.checks.benchmark import BENCHMARK_REPORT, TECHNIQUE_BENCHMARKS
-from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.benchmark.report import build_report, gather
+from workflows_dagster.lib.artifact import REPORT_FILE, Artifact
+from workflows_dagster.lib.benchmark.report import DATA_ASSETS, build_report, gather
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings, ReportSettings
 from workflows_dagster.lib.benchmark.technique_benchmark import benchmark_model
+from workflows_dagster.lib.store.lineage import records_of
 from workflows_dagster.partitions import TECHNIQUES
 from workflows_dagster.publishing import Build, published_asset
-from workflows_dagster.resources.sources import SourcesResource
+from workflows_dagster.resources.store import StoreResource
 
 
 class BenchmarkConfig(BenchmarkSettings, dg.Config):
@@ -54,25 +55,11 @@ def benchmark_report(
     config: BenchmarkReportConfig,
     technique_benchmarks: list[Artifact],
     lora_adapter: Artifact,
-    raw_reviews: list[Artifact],
-    cleaned_reviews: list[Artifact],
-    review_corpus: Artifact,
-    training_reviews: Artifact,
-    validated_synthetic_reviews: Artifact,
     augmented_reviews: Artifact,
-    sources: SourcesResource,
+    store: StoreResource,
 ) -> Build:
     """One page on the data, the model, its compressed forms and the pick; also as markdown and JSON."""
-    inputs = gather(
-        {
-            "raw_reviews": sources.current(raw_reviews),
-            "cleaned_reviews": sources.current(cleaned_reviews),
-            "review_corpus": [review_corpus],
-            "training_reviews": [training_reviews],
-            "validated_synthetic_reviews": [validated_synthetic_reviews],
-            "augmented_reviews": [augmented_reviews],
-            "lora_adapter": [lora_adapter],
-            "technique_benchmarks": technique_benchmarks,
-        }
-    )
+    data = records_of(store.store(), augmented_reviews, REPORT_FILE, DATA_ASSETS)
+    own = {"augmented_reviews": [augmented_reviews], "lora_adapter": [lora_adapter]}
+    inputs = gather({**data, **own, "technique_benchmarks": technique_benchmarks})
     return partial(build_report, inputs, config)

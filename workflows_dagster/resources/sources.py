@@ -92,11 +92,6 @@ class SourcesResource(dg.ConfigurableResource["SourcesResource"]):
         """The sources there are now, and the order in which their batches were planned."""
         return Intake(frozenset(source.name for source in self.catalog().sources), tuple(self.record().by_age()))
 
-    def current(self, batches: Sequence[Artifact]) -> list[Artifact]:
-        """Those batches whose source is in the catalog: an instance may hold batches of sources that left it."""
-        names = {source.name for source in self.catalog().sources}
-        return [batch for batch in batches if batch.partition and self.record().read(batch.partition).source in names]
-
     def collect(self, instance: dg.DagsterInstance) -> Plan:
         """Puts all files that are there into batches at once, however new they are, and registers their partitions.
 

@@ -1,6 +1,5 @@
 """exported_models, technique_benchmarks and benchmark_report through Dagster, on a tiny model."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -10,13 +9,14 @@ from workflows_dagster.assets.benchmark import benchmark_report, technique_bench
 from workflows_dagster.assets.export import exported_models
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.benchmark.report import ReportRecord
 from workflows_dagster.lib.export.exported_model import ExportRecord
-from workflows_dagster.resources.sources import SourcesResource
+from workflows_dagster.lib.store.naming import published_path
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
 from workflows_dagster_tests.lib.benchmark.made_up import made_up_chain
 
 TECHNIQUE = "onnx-int8"
-PARTITIONED = {"technique_benchmarks", "raw_reviews", "cleaned_reviews"}
+PARTITIONED = {"technique_benchmarks"}
 
 
 class Given(dg.IOManager):
@@ -37,11 +37,16 @@ class Given(dg.IOManager):
         return found if asset in PARTITIONED else found[0]
 
 
-class EveryBatch(SourcesResource):
-    """A catalog that all batches are of."""
-
-    def current(self, batches: Sequence[Artifact]) -> list[Artifact]:
-        return list(batches)
+def published(store: StoreResource, artifact: Artifact, *upstream: Artifact) -> Artifact:
+    """A prepared artifact, published as if made from others."""
+    made_from = {f"upstream/{published_path(one.asset, one.partition)}": one.commit for one in upstream}
+    metadata = made_from | {"partition": artifact.partition or ""}
+    path = published_path(artifact.asset, artifact.partition)
+    with store.store().transaction(path, "Prepared", label=[artifact.asset], metadata=metadata) as transaction:
+        for entry in artifact.folder.iterdir():
+            transaction.copy(entry.name, entry)
+    assert transaction.version is not None
+    return store.artifact(artifact.asset, artifact.partition, transaction.version.commit)
 
 
 def specs(*assets: str) -> list[dg.AssetSpec]:
@@ -81,21 +86,21 @@ def test_export_benchmark_and_report_are_published(
     assert ExportRecord.read(exported.folder).parity.agreement.n == 10
     measured = artifact_of(result, store, "technique_benchmarks", TECHNIQUE)
     chain = made_up_chain(tmp_path, []) | {"technique_benchmarks": [measured]}
-    # Handed over, and named in the provenance alone.
-    chain |= dict.fromkeys(("training_reviews", "validated_synthetic_reviews"), chain["augmented_reviews"])
+    cleaned = [
+        published(store, clean, published(store, raw))
+        for raw, clean in zip(chain["raw_reviews"], chain["cleaned_reviews"], strict=True)
+    ]
+    corpus = published(store, chain["review_corpus"][0], *cleaned)
+    chain["augmented_reviews"] = [published(store, chain["augmented_reviews"][0], corpus)]
     report = dg.materialize(
         [benchmark_report, *specs(*(key.to_python_identifier() for key in benchmark_report.dependency_keys))],
-        resources={
-            "store": store,
-            "io_manager": Given(
-                store,
-                chain,
-            ),
-            "sources": EveryBatch(path="unused", manifests="unused"),
-        },
+        resources={"store": store, "io_manager": Given(store, chain)},
     )
     page = artifact_of(report, store, "benchmark_report", None)
     assert "onnx-int8" in page.file("report.html").read_text("utf-8")
+    # Of the batches, which are no inputs of it, the report tells by the versions that the corpus was made from.
+    told = ReportRecord.read(page.folder)
+    assert {one.source: one.rows_in for one in told.sources} == {"made up": 10, "northgate_shop": 5}
     assert {event.check_name: event.passed for event in report.get_asset_check_evaluations()} == {
         "self_contained": True,
         "covers_every_technique": False,  # three were not benchmarked; it says so and is published

@@ -189,6 +189,10 @@ def build_report(inputs: ReportInputs, settings: ReportSettings, folder: Path) -
     return record
 
 
+DATA_ASSETS: Final = ("raw_reviews", "cleaned_reviews", "review_corpus")
+"""Whose records the report reads along the versions that augmented_reviews was made from."""
+
+
 def gather(chain: Mapping[str, Sequence[Artifact]]) -> ReportInputs:
     """What the report tells of, from the records of a chain.
 

@@ -12,8 +12,8 @@ from workflows_dagster.lib.benchmark.report import ReportRecord
 from workflows_dagster.lib.errors import DataContractError
 from workflows_dagster.lib.export.exported_model import ExportRecord
 from workflows_dagster.lib.metrics import Estimate
-from workflows_dagster.lib.release.lineage import chain_of, upstream_of
 from workflows_dagster.lib.release.record import Member, Pick, ReleaseRecord, RowCount
+from workflows_dagster.lib.store.lineage import chain_of, upstream_of
 from workflows_dagster.lib.store.naming import published_path
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore

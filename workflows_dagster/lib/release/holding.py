@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from workflows_dagster.lib.errors import NotPublishedError
 from workflows_dagster.lib.release.deployment import DEPLOYMENT_PATH
-from workflows_dagster.lib.release.lineage import upstream_of
 from workflows_dagster.lib.release.record import RELEASE_PATH
 from workflows_dagster.lib.release.releases import ANY_RELEASE
+from workflows_dagster.lib.store.lineage import upstream_of
 from workflows_dagster.lib.store.naming import BRANCH_PREFIX
 from workflows_dagster.lib.store.versioned import VersionedStore
 

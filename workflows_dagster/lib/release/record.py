@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final, Self
 from workflows_dagster.lib.errors import DataContractError
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.record import Record
-from workflows_dagster.lib.release.lineage import upstream_of
+from workflows_dagster.lib.store.lineage import upstream_of
 from workflows_dagster.lib.store.version import Version
 
 RELEASE_PATH: Final = "model_release"

@@ -7,8 +7,8 @@ import pytest
 from workflows_dagster.checks.release import judge_gates, judge_model, judge_one_chain
 from workflows_dagster.lib.errors import DataContractError
 from workflows_dagster.lib.release.building import build_release
-from workflows_dagster.lib.release.lineage import chain_of
 from workflows_dagster.lib.release.record import Pick, ReleaseRecord, RowCount
+from workflows_dagster.lib.store.lineage import chain_of
 from workflows_dagster_tests.lib.release.made_up import EVERY_GATE, GATES, MadeUpChain, reviews
 
 ROWS = reviews(("r1", "shop", "positive", "good"), ("r2", "shop", "positive", "fine"), ("r3", "blog", None, "hm"))

@@ -1,8 +1,10 @@
 """The chain of a version: every version it was made from, back to the source files."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
+from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.store.naming import published_path
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore
 
@@ -40,3 +42,25 @@ def chain_of(store: VersionedStore, roots: Iterable[tuple[str, str]]) -> list[Ve
             found[path, commit] = version
             open_ones.extend(upstream_of(version).items())
     return [found[key] for key in sorted(found)]
+
+
+def records_of(store: VersionedStore, root: Artifact, file: str, assets: Collection[str]) -> dict[str, list[Artifact]]:
+    """Of these assets, the versions that an artifact was made from, with that one file of each; others are not fetched.
+
+    Args:
+        store: Where they are published.
+        root: The artifact.
+        file: Name of the file.
+        assets: Names of the assets whose versions are wanted.
+
+    Raises:
+        NotPublishedError: A version of the chain was pruned, or one of these assets does not write such a file.
+    """
+    found: dict[str, list[Artifact]] = {asset: [] for asset in assets}
+    for version in chain_of(store, [(published_path(root.asset, root.partition), root.commit)]):
+        asset = version.path.partition("/")[0]
+        if asset in found:
+            folder = store.file(version.path, file, version.commit).parent
+            partition = version.metadata.get("partition") or None
+            found[asset].append(Artifact(asset, partition, version.commit, version.digest, folder))
+    return found
