@@ -1,4 +1,4 @@
-"""The whole chain in one process, on the bundled sample made small, and the command line over it."""
+"""The whole chain in one process, on the bundled sample, and the command line over it."""
 
 import shutil
 from pathlib import Path
@@ -25,12 +25,12 @@ QUICK: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory like a checkout, with a small sample in it and no variable set."""
+    """A working directory like a checkout, with the sample in it and no variable set."""
     shutil.copy(ROOT / "dagster.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     for name in ("DAGSTER_HOME", "WORKFLOWS_DAGSTER_HOME", "WORKFLOWS_DAGSTER_SOURCES"):
         monkeypatch.delenv(name, raising=False)
-    write_sample(tmp_path / "reviews", SampleSettings(rows=600))
+    write_sample(tmp_path / "reviews", SampleSettings())
     return tmp_path
 
 
@@ -72,7 +72,7 @@ def test_run_of_sources_without_files_says_which_location_is_empty(folder: Path)
 
 
 def test_sample_is_written_where_it_is_asked_for(folder: Path) -> None:
-    result = CliRunner().invoke(cli.app, ["sample", str(folder / "made"), "--rows", "300"])
+    result = CliRunner().invoke(cli.app, ["sample", str(folder / "made"), "--seed", "3"])
     assert result.exit_code == 0
     assert (folder / "made" / SOURCES_FILE).is_file()
 

@@ -1,4 +1,4 @@
-"""A release made again from its raw reviews, on the bundled sample made small."""
+"""A release made again from its raw reviews, on the bundled sample."""
 
 import shutil
 from pathlib import Path
@@ -28,11 +28,11 @@ CONFIG: dict[str, dict[str, Any]] = {"raw_reviews": {"limit": 90}, "review_corpu
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A deployment on a small sample, made up to the rows that are trained on."""
+    """A deployment on the sample, made up to the rows that are trained on."""
     shutil.copy(ROOT / "dagster.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    write_sample(tmp_path / "reviews", SampleSettings(rows=600))
+    write_sample(tmp_path / "reviews", SampleSettings())
     return Settings(home=tmp_path / "home", sources=tmp_path / "reviews" / SOURCES_FILE)
 
 

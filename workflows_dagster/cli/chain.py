@@ -22,13 +22,14 @@ from workflows_dagster.jobs import GO_ON_WITHOUT_PEOPLE
 from workflows_dagster.lib.benchmark.page import in_order
 from workflows_dagster.lib.benchmark.report import HTML_FILE, ReportRecord
 from workflows_dagster.lib.errors import ConfigurationError, WorkflowError
-from workflows_dagster.lib.sample.settings import SampleSettings
+from workflows_dagster.lib.sample.settings import HELD_OUT, SampleSettings
 from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import StoreResource
 from workflows_dagster.settings import Settings
 
 DEMO: Final[dict[str, dict[str, Any]]] = {
+    "review_corpus": {**HELD_OUT},
     "lora_adapter": {
         "max_train_rows": 3_000,
         "epochs": 2,
@@ -86,7 +87,7 @@ def sample(
 ) -> None:
     """Write the bundled sample: made-up reviews of three platforms, as messy as real ones."""
     target = folder or open_settings().sample
-    report = write_sample(target, SampleSettings(rows=rows, seed=seed))
+    report = write_sample(target, SampleSettings(seed=seed))
     console.print(
         f"{sum(report.rows.values()):,} reviews, {report.size_bytes:,} bytes: {escape(str(target / SOURCES_FILE))}"
     )

@@ -100,7 +100,7 @@ class Deployment:
 
 @pytest.fixture
 def deployment(tmp_path: Path, argilla_server: LocalArgilla) -> Iterator[Deployment]:
-    write_sample(tmp_path / "reviews", SampleSettings(rows=600))
+    write_sample(tmp_path / "reviews", SampleSettings())
     with dg.DagsterInstance.ephemeral() as instance:
         yield Deployment(tmp_path, argilla_server, instance)
 

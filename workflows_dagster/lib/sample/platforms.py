@@ -4,8 +4,7 @@ import csv
 import io
 import json
 import random
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,28 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflows_dagster.lib.ingest.rows import RejectReason
-from workflows_dagster.lib.sample.reviews import Review
+from workflows_dagster.lib.sample.rows import Row
+from workflows_dagster.lib.sample.written import read_products
 from workflows_dagster.lib.schema import NEGATIVE, NEUTRAL, POSITIVE
-
-BROKEN: Final = {
-    "northgate_shop": {
-        RejectReason.TOO_FEW_FIELDS: 1,
-        RejectReason.TOO_MANY_FIELDS: 1,
-        RejectReason.BAD_QUOTING: 1,
-        RejectReason.UNDECODABLE: 6,
-        RejectReason.INVALID_STARS: 3,
-        RejectReason.MISSING_TEXT: 9,
-    },
-    "pipit_posts": {
-        RejectReason.BROKEN_JSON: 2,
-        RejectReason.NOT_AN_OBJECT: 1,
-        RejectReason.WRONG_TYPE: 1,
-        RejectReason.UNKNOWN_LABEL: 2,
-        RejectReason.MISSING_TEXT: 5,
-    },
-    "hearth_survey": {RejectReason.MISSING_TEXT: 12},
-}
-"""Rows of each source that cannot be kept, by the reason that reading it must give."""
 
 _SHOP_HEADER: Final = (
     "review_id", "order_no", "sku", "product", "headline", "review", "stars", "created_at", "customer_email",
@@ -44,85 +24,79 @@ _SCORES: Final = {POSITIVE: (7, 8, 8, 9, 9, 10, 10), NEUTRAL: (5, 6), NEGATIVE: 
 _SENTIMENTS: Final = {POSITIVE: "pos", NEUTRAL: "neu", NEGATIVE: "neg"}
 
 
-def reasons_of(source: str, rng: random.Random, rows: int) -> dict[int, RejectReason]:
-    """Which rows of a source are broken, by index, and how; never the last."""
-    reasons = list(Counter(BROKEN[source]).elements())
-    return dict(zip(rng.sample(range(rows - 1), len(reasons)), reasons, strict=True))
-
-
-def write_shop(path: Path, reviews: Sequence[Review], broken: dict[int, RejectReason], rng: random.Random) -> None:
+def write_shop(path: Path, rows: Sequence[Row], rng: random.Random) -> None:
     """The shop's export: CSV with a byte order mark and CRLF, a few lines of it in Windows-1252."""
+    products = read_products()
     lines = ["\ufeff".encode() + _csv_line(_SHOP_HEADER).encode()]
-    lines += [_shop_line(review, broken.get(index), rng) for index, review in enumerate(reviews)]
+    lines += [_shop_line(row, products[row.product], rng) for row in rows]
     path.write_bytes(b"".join(lines))
 
 
-def _shop_line(review: Review, reason: RejectReason | None, rng: random.Random) -> bytes:
-    stars = str(rng.choice(_STARS[review.label])) if review.label else ""
-    when = review.created_at.strftime("%Y-%m-%dT%H:%M:%S")
-    order = f"NG-{rng.randrange(10**7, 10**8)}"
-    name = f"{review.product.brand} {review.product.noun}"
-    row = [
-        f"R{review.number:06}",
-        order,
-        review.product.sku,
-        name,
-        review.title,
-        review.text,
-        stars,
-        when,
-        review.author,
-    ]
-    match reason:
+def _shop_line(row: Row, product: str, rng: random.Random) -> bytes:
+    values = (
+        f"R{row.number:06}",
+        f"NG-{rng.randrange(10**7, 10**8)}",
+        row.product,
+        product,
+        row.title,
+        row.text,
+        str(rng.choice(_STARS[row.label])) if row.label else "",
+        row.created_at.strftime("%Y-%m-%dT%H:%M:%S"),
+        row.author,
+    )
+    fields = dict(zip(_SHOP_HEADER, values, strict=True))
+    match row.broken:
         case RejectReason.TOO_FEW_FIELDS:
-            return _csv_line(row[:6]).encode()
+            return _csv_line(values[:6]).encode()
         case RejectReason.TOO_MANY_FIELDS:
-            return _csv_line([*row, "imported", "2"]).encode()
+            return _csv_line([*values, "imported", "2"]).encode()
         case RejectReason.BAD_QUOTING:
-            row[5] = "QUOTE"
-            return _csv_line(row).replace("QUOTE", '"' + review.text.replace('"', "").replace("\n", " ")).encode()
+            fields["review"] = "QUOTE"
+            unclosed = '"' + row.text.replace('"', "").replace("\n", " ")
+            return _csv_line(fields.values()).replace("QUOTE", unclosed).encode()
         case RejectReason.UNDECODABLE:
-            row[5] = f"{row[5].encode('ascii', 'ignore').decode()} Paid £{rng.randrange(15, 90)} in the café sale."
-            return _csv_line(row).encode("cp1252")
+            fields["headline"] = ""
+            plain = row.text.encode("ascii", "ignore").decode()
+            fields["review"] = f"{plain} Paid £{rng.randrange(15, 90)} in the café sale."
+            return _csv_line(fields.values()).encode("cp1252")
         case RejectReason.INVALID_STARS:
-            row[6] = rng.choice(("11", "0", "five", "-1"))
+            fields["stars"] = rng.choice(("11", "0", "five", "-1"))
         case RejectReason.MISSING_TEXT:
-            row[4] = row[5] = ""
+            fields["headline"] = fields["review"] = ""
         case _:
             pass
-    return _csv_line(row).encode()
+    return _csv_line(fields.values()).encode()
 
 
-def _csv_line(row: Sequence[str]) -> str:
+def _csv_line(values: Iterable[str]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\r\n").writerow(row)
+    csv.writer(buffer, lineterminator="\r\n").writerow(values)
     return buffer.getvalue()
 
 
-def write_posts(path: Path, reviews: Sequence[Review], broken: dict[int, RejectReason], rng: random.Random) -> None:
+def write_posts(path: Path, rows: Sequence[Row], rng: random.Random) -> None:
     """The feed of posts: one JSON object on each line, what is empty left out."""
-    lines = [_post_line(review, broken.get(index), rng) for index, review in enumerate(reviews)]
-    path.write_text("\n".join(lines) + "\n", "utf-8", newline="\n")
+    path.write_text("\n".join(_post_line(row, rng) for row in rows) + "\n", "utf-8", newline="\n")
 
 
-def _post_line(review: Review, reason: RejectReason | None, rng: random.Random) -> str:
+def _post_line(row: Row, rng: random.Random) -> str:
     post: dict[str, object] = {
-        "id": str(1_700_000_000_000 + review.number * 977),
-        "sku": review.product.sku,
-        "author": "@" + review.author.partition("@")[0].replace(".", "_"),
-        "text": review.text,
-        "posted_at": int(review.created_at.timestamp()),
+        "id": str(1_700_000_000_000 + row.number * 977),
+        "sku": row.product,
+        "author": "@" + row.author.partition("@")[0].replace(".", "_"),
+        "text": row.text,
+        "posted_at": int(row.created_at.timestamp()),
         "likes": rng.randrange(40),
     }
-    if review.label:
-        post["sentiment"] = _SENTIMENTS[review.label]
-    match reason:
+    if row.label:
+        post["sentiment"] = _SENTIMENTS[row.label]
+    match row.broken:
         case RejectReason.BROKEN_JSON:
             return _json_line(post)[:-9]
         case RejectReason.NOT_AN_OBJECT:
             return _json_line([post["id"], post["text"]])
         case RejectReason.WRONG_TYPE:
-            post["text"] = {"full": post["text"], "short": review.text[:20]}
+            post["text"] = {"full": post["text"], "short": row.text[:20]}
         case RejectReason.UNKNOWN_LABEL:
             post["sentiment"] = "mixed"
         case RejectReason.MISSING_TEXT:
@@ -136,21 +110,18 @@ def _json_line(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def write_survey(path: Path, reviews: Sequence[Review], broken: dict[int, RejectReason], rng: random.Random) -> None:
+def write_survey(path: Path, rows: Sequence[Row], rng: random.Random) -> None:
     """The survey: Parquet with scores from 0 to 10."""
     missing = (None, "", "  ")
+    scores = [rng.choice(_SCORES[row.label]) if row.label else None for row in rows]
+    answers = [rng.choice(missing) if row.broken else row.text for row in rows]
     table = pa.table(
         {
-            "respondent": pa.array([700_000 + review.number for review in reviews], pa.int64()),
-            "sku": pa.array([review.product.sku for review in reviews], pa.string()),
-            "score": pa.array(
-                [rng.choice(_SCORES[review.label]) if review.label else None for review in reviews], pa.int8()
-            ),
-            "answer": pa.array(
-                [rng.choice(missing) if index in broken else review.text for index, review in enumerate(reviews)],
-                pa.string(),
-            ),
-            "answered_at": pa.array([review.created_at for review in reviews], pa.timestamp("ms", tz="UTC")),
+            "respondent": pa.array([700_000 + row.number for row in rows], pa.int64()),
+            "sku": pa.array([row.product for row in rows], pa.string()),
+            "score": pa.array(scores, pa.int8()),
+            "answer": pa.array(answers, pa.string()),
+            "answered_at": pa.array([row.created_at for row in rows], pa.timestamp("ms", tz="UTC")),
         }
     )
     pq.write_table(table, path, compression="zstd")
