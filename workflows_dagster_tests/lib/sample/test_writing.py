@@ -61,7 +61,7 @@ def batches(sample: tuple[Path, SampleReport], tmp_path_factory: pytest.TempPath
 def corpus(batches: dict[str, Batch], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CorpusReport]:
     folder = tmp_path_factory.mktemp("corpus")
     cleaned = [Artifact("cleaned_reviews", source, "c", "d", batch.clean) for source, batch in batches.items()]
-    return folder, build_corpus(cleaned, set(batches), CorpusSettings(**HELD_OUT), folder)
+    return folder, build_corpus(cleaned, set(batches), CorpusSettings.model_validate(HELD_OUT), folder)
 
 
 def key(text: str) -> str:
