@@ -19,12 +19,12 @@ from typing import Final
 import dagster as dg
 
 _WORK_OF_PEOPLE: Final = dg.AssetSelection.assets("pilot_responses")
-_OPTIONAL_WORK: Final = dg.AssetSelection.assets("synthetic_review_responses")
+_OPTIONAL_WORK: Final = dg.AssetSelection.assets("synthetic_verdicts")
 _EARLIER: Final = dg.AssetSelection.assets("earlier_answers", "earlier_release")
 """What a round was begun with. It is there from the second round on, and a round under way keeps what it began with."""
 _MODEL: Final = dg.AssetSelection.assets("merged_model")
 _EXPORTS: Final = dg.AssetSelection.assets("exported_models")
-_BENCHMARKS: Final = dg.AssetSelection.assets("technique_benchmarks")
+_BENCHMARKS: Final = dg.AssetSelection.assets("export_benchmarks")
 
 _VERSION_CHANGED: Final = dg.AutomationCondition.data_version_changed()
 _CHANGED: Final = _VERSION_CHANGED | dg.AutomationCondition.will_be_requested()

@@ -15,7 +15,7 @@ from workflows_dagster.sensors.new_commits import ingest_new_commits_sensor
 from workflows_dagster.sensors.new_files import ingest_new_files_sensor
 from workflows_dagster.sensors.pilot_responses import pilot_responses_sensor
 from workflows_dagster.sensors.run_failure import alert_on_failed_run
-from workflows_dagster.sensors.synthetic_review_responses import synthetic_review_responses_sensor
+from workflows_dagster.sensors.synthetic_verdicts import synthetic_verdicts_sensor
 from workflows_dagster.settings import Settings, load_settings
 
 
@@ -34,7 +34,7 @@ def build_definitions(settings: Settings, replaced: Mapping[str, object] | None 
             ingest_new_files_sensor,
             ingest_new_commits_sensor,
             pilot_responses_sensor,
-            synthetic_review_responses_sensor,
+            synthetic_verdicts_sensor,
             refresh_changed_data_sensor,
             follow_new_model_sensor,
             alert_on_failed_run,

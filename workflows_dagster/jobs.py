@@ -45,7 +45,7 @@ training_job = dg.define_asset_job(
 )
 export_job = dg.define_asset_job(
     "export_job",
-    selection=dg.AssetSelection.assets("exported_models", "technique_benchmarks"),
+    selection=dg.AssetSelection.assets("exported_models", "export_benchmarks"),
     executor_def=MULTIPROCESS,
     description="Exports the newest model by one technique and measures it.",
 )

@@ -25,10 +25,10 @@ from workflows_dagster.settings import Settings
 GIVEN: Final = frozenset(
     {
         "raw_reviews",
-        "pilot_annotation_request",
+        "pilot_request",
         "pilot_labels",
-        "synthetic_review_request",
-        "reviewed_synthetic_reviews",
+        "synthetic_request",
+        "vetted_synthetics",
     }
 )
 """What came from outside, from files and people. It is copied as it was published."""

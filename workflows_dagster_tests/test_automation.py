@@ -23,20 +23,20 @@ from workflows_dagster.settings import Settings
 
 pytestmark = pytest.mark.filterwarnings("ignore:Parameter `include_sources`")  # Dagster's own call
 
-SAMPLE = ["pilot_sample", "pilot_annotation_request"]
+SAMPLE = ["pilot_sample", "pilot_request"]
 LABELS = [
     "pilot_labels",
     "training_reviews",
     "class_balance",
     "synthetic_reviews",
-    "validated_synthetic_reviews",
-    "synthetic_review_request",
-    "reviewed_synthetic_reviews",
+    "valid_synthetics",
+    "synthetic_request",
+    "vetted_synthetics",
     "augmented_reviews",
 ]
 """What the sensor makes of people's answers."""
 
-EXPORTS = ["exported_models", "technique_benchmarks"]
+EXPORTS = ["exported_models", "export_benchmarks"]
 REPORT = ["benchmark_report", "model_release", "deployed_release"]
 NAMES = list(TECHNIQUES.get_partition_keys())
 
@@ -103,8 +103,8 @@ def test_answers_of_people_are_carried_to_the_training_rows_once(daemon: Daemon)
 
 
 def test_verdicts_of_people_on_synthetic_rows_are_carried_to_the_training_rows_once(daemon: Daemon) -> None:
-    daemon.made("synthetic_review_responses", version="verdicts")
-    assert daemon.tick() == ["reviewed_synthetic_reviews", "augmented_reviews"]
+    daemon.made("synthetic_verdicts", version="verdicts")
+    assert daemon.tick() == ["vetted_synthetics", "augmented_reviews"]
     assert daemon.tick() == []
 
 
@@ -176,8 +176,8 @@ def test_model_made_again_with_the_same_content_is_not_exported_again(trained: D
 
 def test_export_made_again_by_hand_is_measured_again(trained: Daemon) -> None:
     trained.made("exported_models", version="2", partition=NAMES[0])
-    assert trained.tick() == ["technique_benchmarks"]
-    assert trained.partitions("technique_benchmarks") == 1
+    assert trained.tick() == ["export_benchmarks"]
+    assert trained.partitions("export_benchmarks") == 1
 
 
 def test_report_waits_for_every_technique_that_is_under_way(trained: Daemon) -> None:

@@ -19,7 +19,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "lora_adapter": {"max_train_rows": 60, "epochs": 1, "max_validation_rows": 20, "max_test_rows": 40},
     # A model of 60 rows is unsure of everything: what the gate does with it is another test's business.
     "exported_models": {"parity_rows": 20, "min_agreement": 0.0},
-    "technique_benchmarks": {"accuracy_rows": 20, "latency_rows": 4, "throughput_rows": 8, "repeats": 1},
+    "export_benchmarks": {"accuracy_rows": 20, "latency_rows": 4, "throughput_rows": 8, "repeats": 1},
 }
 
 

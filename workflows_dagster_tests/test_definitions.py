@@ -14,7 +14,7 @@ from workflows_dagster.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 STAGES = {"ingest", "cleaning", "annotation", "synthesis", "finetuning", "export", "benchmark", "release"}
-EXTERNAL = {"earlier_answers", "earlier_release", "pilot_responses", "synthetic_review_responses"}
+EXTERNAL = {"earlier_answers", "earlier_release", "pilot_responses", "synthetic_verdicts"}
 """The work of people, and what a round began with: neither has code or checks."""
 
 PARENTS = {
@@ -24,48 +24,48 @@ PARENTS = {
     "earlier_answers": set[str](),
     "earlier_release": set[str](),
     "pilot_sample": {"review_corpus", "earlier_answers", "earlier_release"},
-    "pilot_annotation_request": {"pilot_sample"},
-    "pilot_responses": {"pilot_annotation_request"},
-    "pilot_labels": {"review_corpus", "pilot_sample", "pilot_annotation_request", "pilot_responses"},
+    "pilot_request": {"pilot_sample"},
+    "pilot_responses": {"pilot_request"},
+    "pilot_labels": {"review_corpus", "pilot_sample", "pilot_request", "pilot_responses"},
     "training_reviews": {"review_corpus", "pilot_labels"},
     "class_balance": {"training_reviews"},
     "synthetic_reviews": {"class_balance", "training_reviews"},
-    "validated_synthetic_reviews": {"synthetic_reviews", "training_reviews"},
-    "synthetic_review_request": {"validated_synthetic_reviews"},
-    "synthetic_review_responses": {"synthetic_review_request"},
-    "reviewed_synthetic_reviews": {
+    "valid_synthetics": {"synthetic_reviews", "training_reviews"},
+    "synthetic_request": {"valid_synthetics"},
+    "synthetic_verdicts": {"synthetic_request"},
+    "vetted_synthetics": {
         "training_reviews",
-        "validated_synthetic_reviews",
-        "synthetic_review_request",
-        "synthetic_review_responses",
+        "valid_synthetics",
+        "synthetic_request",
+        "synthetic_verdicts",
     },
-    "augmented_reviews": {"training_reviews", "reviewed_synthetic_reviews"},
+    "augmented_reviews": {"training_reviews", "vetted_synthetics"},
     "lora_adapter": {"augmented_reviews"},
     "merged_model": {"lora_adapter"},
     "exported_models": {"merged_model", "augmented_reviews"},
-    "technique_benchmarks": {"exported_models", "merged_model", "augmented_reviews"},
-    "benchmark_report": {"augmented_reviews", "lora_adapter", "technique_benchmarks"},
+    "export_benchmarks": {"exported_models", "merged_model", "augmented_reviews"},
+    "benchmark_report": {"augmented_reviews", "lora_adapter", "export_benchmarks"},
     "model_release": {"benchmark_report"},
     "deployed_release": {"model_release"},
 }
 CORPUS = {
     "review_corpus",
     "pilot_sample",
-    "pilot_annotation_request",
+    "pilot_request",
     "pilot_labels",
     "training_reviews",
     "class_balance",
     "synthetic_reviews",
-    "validated_synthetic_reviews",
-    "synthetic_review_request",
-    "reviewed_synthetic_reviews",
+    "valid_synthetics",
+    "synthetic_request",
+    "vetted_synthetics",
     "augmented_reviews",
 }
 JOBS = {
     "ingest_job": {"raw_reviews", "cleaned_reviews"},
     "corpus_job": CORPUS,
     "training_job": CORPUS | {"lora_adapter", "merged_model"},
-    "export_job": {"exported_models", "technique_benchmarks"},
+    "export_job": {"exported_models", "export_benchmarks"},
     "report_job": {"benchmark_report", "model_release", "deployed_release"},
     "deploy_job": {"deployed_release"},
 }
@@ -126,7 +126,7 @@ def test_training_and_measuring_wait_for_their_pools(definitions: dg.Definitions
         "lora_adapter": {"gpu"},
         "merged_model": {"gpu"},
         "exported_models": {"benchmark"},
-        "technique_benchmarks": {"benchmark"},
+        "export_benchmarks": {"benchmark"},
     }
 
 
@@ -135,7 +135,7 @@ def test_partitioned_assets_are_cut_by_batch_or_technique(specs: dict[str, dg.As
     by_batch = {name for name, partitions in cut.items() if isinstance(partitions, dg.DynamicPartitionsDefinition)}
     by_technique = {name for name, partitions in cut.items() if isinstance(partitions, dg.StaticPartitionsDefinition)}
     assert by_batch == {"raw_reviews", "cleaned_reviews"}
-    assert by_technique == {"exported_models", "technique_benchmarks"}
+    assert by_technique == {"exported_models", "export_benchmarks"}
 
 
 @pytest.mark.parametrize("job", JOBS)
@@ -168,7 +168,7 @@ def test_names_of_jobs_schedules_and_sensors(definitions: dg.Definitions) -> Non
         "ingest_new_files_sensor",
         "ingest_new_commits_sensor",
         "pilot_responses_sensor",
-        "synthetic_review_responses_sensor",
+        "synthetic_verdicts_sensor",
         "refresh_changed_data_sensor",
         "follow_new_model_sensor",
         "alert_on_failed_run",

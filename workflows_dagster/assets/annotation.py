@@ -5,7 +5,7 @@ from functools import partial
 import dagster as dg
 
 from workflows_dagster.automation import ON_ANSWERS, ON_CHANGED_DATA
-from workflows_dagster.checks.annotation import PILOT_ANNOTATION_REQUEST, PILOT_LABELS, PILOT_SAMPLE, TRAINING_REVIEWS
+from workflows_dagster.checks.annotation import PILOT_LABELS, PILOT_REQUEST, PILOT_SAMPLE, TRAINING_REVIEWS
 from workflows_dagster.lib.annotation.labels import LabelsSettings, build_pilot_labels
 from workflows_dagster.lib.annotation.request import RequestSettings, build_request
 from workflows_dagster.lib.annotation.rounds import open_round
@@ -34,7 +34,7 @@ earlier_release = dg.AssetSpec(
 )
 pilot_responses = dg.AssetSpec(
     "pilot_responses",
-    deps=["pilot_annotation_request"],
+    deps=["pilot_request"],
     description="The work of people: their answers to the pilot. The sensor pilot_responses_sensor observes progress "
     "and materializes it when the round is complete.",
     group_name="annotation",
@@ -48,7 +48,7 @@ class PilotConfig(PilotSettings, dg.Config):
 
 
 class RequestConfig(RequestSettings, dg.Config):
-    """Run configuration of pilot_annotation_request."""
+    """Run configuration of pilot_request."""
 
 
 class LabelsConfig(LabelsSettings, dg.Config):
@@ -80,11 +80,9 @@ def pilot_sample(
     kinds={"json"},
     code_version="1",
     automation_condition=ON_CHANGED_DATA,
-    audits=PILOT_ANNOTATION_REQUEST,
+    audits=PILOT_REQUEST,
 )
-def pilot_annotation_request(
-    config: RequestConfig, pilot_sample: Artifact, annotation_desk: AnnotationResource
-) -> Build:
+def pilot_request(config: RequestConfig, pilot_sample: Artifact, annotation_desk: AnnotationResource) -> Build:
     """The record of the round that was put before annotators; asking again wipes nothing."""
     return partial(build_request, pilot_sample, annotation_desk.desk(), config)
 
@@ -101,12 +99,12 @@ def pilot_labels(
     config: LabelsConfig,
     review_corpus: Artifact,
     pilot_sample: Artifact,
-    pilot_annotation_request: Artifact,
+    pilot_request: Artifact,
     annotation_desk: AnnotationResource,
 ) -> Build:
     """What people agree on so far: labels, agreement with interval, annotators, and what to ask next."""
     desk = annotation_desk.desk()
-    return partial(build_pilot_labels, pilot_annotation_request, pilot_sample, review_corpus, desk, config)
+    return partial(build_pilot_labels, pilot_request, pilot_sample, review_corpus, desk, config)
 
 
 @published_asset(

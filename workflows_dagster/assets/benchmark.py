@@ -5,11 +5,11 @@ from functools import partial
 import dagster as dg
 
 from workflows_dagster.automation import ON_NEW_BENCHMARKS, ON_NEW_EXPORT
-from workflows_dagster.checks.benchmark import BENCHMARK_REPORT, TECHNIQUE_BENCHMARKS
+from workflows_dagster.checks.benchmark import BENCHMARK_REPORT, EXPORT_BENCHMARKS
 from workflows_dagster.lib.artifact import REPORT_FILE, Artifact
+from workflows_dagster.lib.benchmark.export_benchmark import benchmark_model
 from workflows_dagster.lib.benchmark.report import DATA_ASSETS, build_report, gather
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings, ReportSettings
-from workflows_dagster.lib.benchmark.technique_benchmark import benchmark_model
 from workflows_dagster.lib.store.lineage import records_of
 from workflows_dagster.partitions import TECHNIQUES
 from workflows_dagster.publishing import Build, published_asset
@@ -17,7 +17,7 @@ from workflows_dagster.resources.store import StoreResource
 
 
 class BenchmarkConfig(BenchmarkSettings, dg.Config):
-    """Run configuration of technique_benchmarks."""
+    """Run configuration of export_benchmarks."""
 
 
 class BenchmarkReportConfig(ReportSettings, dg.Config):
@@ -32,9 +32,9 @@ class BenchmarkReportConfig(ReportSettings, dg.Config):
     # Two at once would measure each other.
     pool="benchmark",
     automation_condition=ON_NEW_EXPORT,
-    audits=TECHNIQUE_BENCHMARKS,
+    audits=EXPORT_BENCHMARKS,
 )
-def technique_benchmarks(
+def export_benchmarks(
     config: BenchmarkConfig,
     exported_models: Artifact,
     merged_model: Artifact,
@@ -53,7 +53,7 @@ def technique_benchmarks(
 )
 def benchmark_report(
     config: BenchmarkReportConfig,
-    technique_benchmarks: list[Artifact],
+    export_benchmarks: list[Artifact],
     lora_adapter: Artifact,
     augmented_reviews: Artifact,
     store: StoreResource,
@@ -61,5 +61,5 @@ def benchmark_report(
     """One page on the data, the model, its compressed forms and the pick; also as markdown and JSON."""
     data = records_of(store.store(), augmented_reviews, REPORT_FILE, DATA_ASSETS)
     own = {"augmented_reviews": [augmented_reviews], "lora_adapter": [lora_adapter]}
-    inputs = gather({**data, **own, "technique_benchmarks": technique_benchmarks})
+    inputs = gather({**data, **own, "export_benchmarks": export_benchmarks})
     return partial(build_report, inputs, config)

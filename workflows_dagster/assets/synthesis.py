@@ -8,10 +8,10 @@ from workflows_dagster.automation import ON_CHANGED_DATA
 from workflows_dagster.checks.synthesis import (
     AUGMENTED_REVIEWS,
     CLASS_BALANCE,
-    REVIEWED_SYNTHETIC_REVIEWS,
-    SYNTHETIC_REVIEW_REQUEST,
+    SYNTHETIC_REQUEST,
     SYNTHETIC_REVIEWS,
-    VALIDATED_SYNTHETIC_REVIEWS,
+    VALID_SYNTHETICS,
+    VETTED_SYNTHETICS,
 )
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.synthesis.augmentation import build_augmented_reviews
@@ -24,11 +24,11 @@ from workflows_dagster.publishing import OWNERS, Build, published_asset
 from workflows_dagster.resources.annotation import AnnotationResource
 from workflows_dagster.resources.generator import GeneratorResource
 
-synthetic_review_responses = dg.AssetSpec(
-    "synthetic_review_responses",
-    deps=["synthetic_review_request"],
+synthetic_verdicts = dg.AssetSpec(
+    "synthetic_verdicts",
+    deps=["synthetic_request"],
     description="The work of people: which synthetic rows they keep, fix or reject. The sensor "
-    "synthetic_review_responses_sensor observes progress and materializes it when the round is complete.",
+    "synthetic_verdicts_sensor observes progress and materializes it when the round is complete.",
     group_name="synthesis",
     owners=OWNERS,
     kinds={"csv"},
@@ -44,15 +44,15 @@ class SyntheticConfig(SyntheticSettings, dg.Config):
 
 
 class ValidationConfig(ValidationSettings, dg.Config):
-    """Run configuration of validated_synthetic_reviews."""
+    """Run configuration of valid_synthetics."""
 
 
 class ReviewRequestConfig(ReviewRequestSettings, dg.Config):
-    """Run configuration of synthetic_review_request."""
+    """Run configuration of synthetic_request."""
 
 
 class ReviewConfig(ReviewSettings, dg.Config):
-    """Run configuration of reviewed_synthetic_reviews."""
+    """Run configuration of vetted_synthetics."""
 
 
 @published_asset(
@@ -86,11 +86,9 @@ def synthetic_reviews(
     kinds={"scikitlearn", "parquet"},
     code_version="2",
     automation_condition=ON_CHANGED_DATA,
-    audits=VALIDATED_SYNTHETIC_REVIEWS,
+    audits=VALID_SYNTHETICS,
 )
-def validated_synthetic_reviews(
-    config: ValidationConfig, synthetic_reviews: Artifact, training_reviews: Artifact
-) -> Build:
+def valid_synthetics(config: ValidationConfig, synthetic_reviews: Artifact, training_reviews: Artifact) -> Build:
     """The synthetic rows that may be trained on, the refused ones with reasons, similarity, diversity and leakage."""
     return partial(build_validated_reviews, synthetic_reviews, training_reviews, config)
 
@@ -100,35 +98,35 @@ def validated_synthetic_reviews(
     kinds={"polars", "json"},
     code_version="1",
     automation_condition=ON_CHANGED_DATA,
-    audits=SYNTHETIC_REVIEW_REQUEST,
+    audits=SYNTHETIC_REQUEST,
 )
-def synthetic_review_request(
-    config: ReviewRequestConfig, validated_synthetic_reviews: Artifact, annotation_desk: AnnotationResource
+def synthetic_request(
+    config: ReviewRequestConfig, valid_synthetics: Artifact, annotation_desk: AnnotationResource
 ) -> Build:
     """A sample of the synthetic rows that was put before people, who keep, fix or reject each."""
-    return partial(build_review_request, validated_synthetic_reviews, annotation_desk.desk(), config)
+    return partial(build_review_request, valid_synthetics, annotation_desk.desk(), config)
 
 
 @published_asset(
     group_name="synthesis",
     kinds={"polars", "parquet"},
     code_version="1",
-    deps=["synthetic_review_responses"],
+    deps=["synthetic_verdicts"],
     automation_condition=ON_CHANGED_DATA,
-    audits=REVIEWED_SYNTHETIC_REVIEWS,
+    audits=VETTED_SYNTHETICS,
 )
-def reviewed_synthetic_reviews(
+def vetted_synthetics(
     config: ReviewConfig,
     training_reviews: Artifact,
-    validated_synthetic_reviews: Artifact,
-    synthetic_review_request: Artifact,
+    valid_synthetics: Artifact,
+    synthetic_request: Artifact,
     annotation_desk: AnnotationResource,
 ) -> Build:
     """The synthetic rows less what people rejected, with their corrections; none where they find too few sound."""
     return partial(
         build_reviewed_reviews,
-        validated_synthetic_reviews,
-        synthetic_review_request,
+        valid_synthetics,
+        synthetic_request,
         training_reviews,
         annotation_desk.desk(),
         config,
@@ -142,6 +140,6 @@ def reviewed_synthetic_reviews(
     automation_condition=ON_CHANGED_DATA,
     audits=AUGMENTED_REVIEWS,
 )
-def augmented_reviews(training_reviews: Artifact, reviewed_synthetic_reviews: Artifact) -> Build:
+def augmented_reviews(training_reviews: Artifact, vetted_synthetics: Artifact) -> Build:
     """The rows that are trained and measured on: all real ones unchanged, and the accepted synthetic ones in train."""
-    return partial(build_augmented_reviews, training_reviews, reviewed_synthetic_reviews)
+    return partial(build_augmented_reviews, training_reviews, vetted_synthetics)

@@ -157,7 +157,7 @@ PILOT_SAMPLE: Final = (
     ),
 )
 
-PILOT_ANNOTATION_REQUEST: Final = (
+PILOT_REQUEST: Final = (
     Audit(
         "asks_whole_pilot",
         "Every review of the pilot is asked once.",

@@ -8,8 +8,8 @@ from typing import Final
 import polars as pl
 
 from workflows_dagster.lib.audit import Audit, Verdict
+from workflows_dagster.lib.benchmark.export_benchmark import PREDICTIONS_FILE, BenchmarkRecord
 from workflows_dagster.lib.benchmark.report import HTML_FILE, ReportRecord
-from workflows_dagster.lib.benchmark.technique_benchmark import PREDICTIONS_FILE, BenchmarkRecord
 from workflows_dagster.lib.export.registry import REGISTRY
 
 LOADING: Final = frozenset({"src", "srcset", "poster", "data", "action", "background", "xlink:href"})
@@ -77,7 +77,7 @@ def judge_techniques(folder: Path) -> Verdict:
     return Verdict(not missing, text, {"benchmark/techniques": len(present)})
 
 
-TECHNIQUE_BENCHMARKS: Final = (
+EXPORT_BENCHMARKS: Final = (
     Audit(
         "cover_every_row",
         "Accuracy, agreement and predictions are about the same rows, each once.",

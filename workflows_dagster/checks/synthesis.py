@@ -9,8 +9,8 @@ from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.schema import CORPUS_REVIEW
 from workflows_dagster.lib.synthesis.balance import ClassBalance
 from workflows_dagster.lib.synthesis.generation import SYNTHETIC_FILE
-from workflows_dagster.lib.synthesis.review import VERDICTS_FILE, Outcome, ReviewedSyntheticReviews, ReviewStanding
-from workflows_dagster.lib.synthesis.review_request import SAMPLE_FILE, SyntheticReviewRequest
+from workflows_dagster.lib.synthesis.review import VERDICTS_FILE, Outcome, ReviewStanding, VettedSynthetics
+from workflows_dagster.lib.synthesis.review_request import SAMPLE_FILE, SyntheticRequest
 from workflows_dagster.lib.synthesis.similarity import highest_similarity
 
 HELD_OUT_SIMILARITY: Final = 0.5
@@ -67,7 +67,7 @@ def _no_held_out_copy(training: Path, folder: Path) -> Verdict:
 def _asks_validated_rows(validated: Path, folder: Path) -> Verdict:
     sample = pl.read_parquet(folder / SAMPLE_FILE, columns=["review_id"])
     strange = _count(sample.lazy().join(pl.scan_parquet(validated / _REVIEWS), on="review_id", how="anti"))
-    asked = SyntheticReviewRequest.read(folder).rows
+    asked = SyntheticRequest.read(folder).rows
     repeated = sample.height - sample.n_unique()
     text = f"{asked} rows requested, {sample.height} drawn, {repeated} of them repeated, {strange} not validated"
     figures = {"asked": asked, "drawn": sample.height, "repeated": repeated, "strange": strange}
@@ -94,7 +94,7 @@ def _follows_verdicts(validated: Path, folder: Path) -> Verdict:
 
 
 def _judged_sound(folder: Path) -> Verdict:
-    review = ReviewedSyntheticReviews.read(folder).review
+    review = VettedSynthetics.read(folder).review
     return Verdict(review.standing is ReviewStanding.SOUND, review.sentence, {"standing": review.standing.value})
 
 
@@ -140,7 +140,7 @@ SYNTHETIC_REVIEWS: Final = (
     ),
 )
 
-VALIDATED_SYNTHETIC_REVIEWS: Final = (
+VALID_SYNTHETICS: Final = (
     Audit(
         "rows_accounted",
         "Generated rows = kept + rejected rows.",
@@ -155,16 +155,16 @@ VALIDATED_SYNTHETIC_REVIEWS: Final = (
     ),
 )
 
-SYNTHETIC_REVIEW_REQUEST: Final = (
+SYNTHETIC_REQUEST: Final = (
     Audit(
         "asks_validated_rows",
         "Every row that people are shown is a validated one.",
         _asks_validated_rows,
-        against="validated_synthetic_reviews",
+        against="valid_synthetics",
     ),
 )
 
-REVIEWED_SYNTHETIC_REVIEWS: Final = (
+VETTED_SYNTHETICS: Final = (
     # It only warns: where people have not reviewed the rows, the run goes on and says so.
     Audit(
         "judged_sound",
@@ -176,7 +176,7 @@ REVIEWED_SYNTHETIC_REVIEWS: Final = (
         "follows_verdicts",
         "What people refused is out, what they corrected is in, and all else is as it was validated.",
         _follows_verdicts,
-        against="validated_synthetic_reviews",
+        against="valid_synthetics",
     ),
     Audit(
         "no_held_out_copy",
@@ -191,7 +191,7 @@ AUGMENTED_REVIEWS: Final = (
         "rest_on_verdicts",
         "The synthetic rows are those that were left after people reviewed a sample.",
         _rest_on_verdicts,
-        against="reviewed_synthetic_reviews",
+        against="vetted_synthetics",
     ),
     Audit(
         "real_rows_unchanged",

@@ -23,7 +23,7 @@ from workflows_dagster.resources.annotation import ArgillaAnnotation
 from workflows_dagster.resources.registry import build_resources
 from workflows_dagster.sensors.people import PeopleAtWork
 from workflows_dagster.sensors.pilot_responses import ANNOTATORS
-from workflows_dagster.sensors.synthetic_review_responses import REVIEWERS
+from workflows_dagster.sensors.synthetic_verdicts import REVIEWERS
 from workflows_dagster.settings import Settings, load_settings
 
 WEBHOOK_PORT: Final = 6910

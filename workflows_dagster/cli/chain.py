@@ -38,7 +38,7 @@ DEMO: Final[dict[str, dict[str, Any]]] = {
         "max_validation_rows": 250,
     },
     "exported_models": {"parity_rows": 100},
-    "technique_benchmarks": {"throughput_rows": 48, "latency_rows": 20},
+    "export_benchmarks": {"throughput_rows": 48, "latency_rows": 20},
 }
 """Run configuration of the demo, which keeps it within four minutes on two cores."""
 

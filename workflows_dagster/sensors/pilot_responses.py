@@ -7,7 +7,7 @@ import dagster as dg
 from workflows_dagster.resources.annotation import AnnotationResource
 from workflows_dagster.sensors.people import PeopleAtWork
 
-ANNOTATORS: Final = PeopleAtWork(request="pilot_annotation_request", responses="pilot_responses")
+ANNOTATORS: Final = PeopleAtWork(request="pilot_request", responses="pilot_responses")
 
 
 @dg.sensor(

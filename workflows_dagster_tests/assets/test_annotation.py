@@ -22,7 +22,7 @@ from workflows_dagster_tests.lib.annotation.made_up import with_defaults
 
 ASSETS = [
     annotation.pilot_sample,
-    annotation.pilot_annotation_request,
+    annotation.pilot_request,
     annotation.pilot_responses,
     annotation.pilot_labels,
     annotation.training_reviews,
@@ -56,7 +56,7 @@ def materialize(tmp_path: Path, store: StoreResource) -> Iterator[Any]:
 
     def run(*, raise_on_error: bool = True, unfinished: str = "weak", **config: Any) -> dg.ExecuteInProcessResult:
         config["pilot_labels"] = {"unfinished": unfinished, **config.get("pilot_labels", {})}
-        config.setdefault("pilot_annotation_request", {"minimum_annotators": 1, "calibration_rows": 0})
+        config.setdefault("pilot_request", {"minimum_annotators": 1, "calibration_rows": 0})
         return dg.materialize(
             [review_corpus, *ASSETS],
             raise_on_error=raise_on_error,
@@ -121,7 +121,7 @@ def test_unfinished_round_fails_with_progress_where_the_run_does_not_go_on(mater
     [failure] = [event for event in result.all_events if event.is_step_failure]
     assert failure.step_key == "pilot_labels"
     said = failure.step_failure_data.user_failure_data.description
-    form = metadata(result, "pilot_annotation_request")["annotation/where"]
+    form = metadata(result, "pilot_request")["annotation/where"]
     assert f"0 of 20 reviews are answered in {form}" in said
     assert "unfinished: weak" in said
     assert not result.asset_materializations_for_node("training_reviews")
@@ -129,7 +129,7 @@ def test_unfinished_round_fails_with_progress_where_the_run_does_not_go_on(mater
 
 def test_human_labels_outrank_weak_ones(materialize: Any, store: StoreResource) -> None:
     first = materialize(pilot_sample={"rows": 20})
-    form = Path(metadata(first, "pilot_annotation_request")["annotation/where"])
+    form = Path(metadata(first, "pilot_request")["annotation/where"])
     given = answer(form, dict.fromkeys(range(20), "Neutral "))
 
     # The round is finished: no run has to say that it goes on without answers.
@@ -143,7 +143,7 @@ def test_human_labels_outrank_weak_ones(materialize: Any, store: StoreResource) 
     assert metadata(second, "training_reviews")["annotation/human_differs_rows"] == weak
     assert metadata(second, "pilot_labels")["annotation/status"] == "complete"
     # The same sample asked again is the same version: nothing downstream of it wakes.
-    commits = [metadata(result, "pilot_annotation_request")[COMMIT_KEY] for result in (first, second)]
+    commits = [metadata(result, "pilot_request")[COMMIT_KEY] for result in (first, second)]
     assert commits[0] == commits[1]
 
 
@@ -151,7 +151,7 @@ def two_people(materialize: Any, labels: str, other_labels: str) -> dict[str, st
     """Has two people answer a pilot of 20, their answers repeating those given, and returns those of the first."""
     names = {"p": "positive", "n": "negative", "u": "neutral"}
     first = materialize(pilot_sample={"rows": 20})
-    form = Path(metadata(first, "pilot_annotation_request")["annotation/where"])
+    form = Path(metadata(first, "pilot_request")["annotation/where"])
     empty = form.read_bytes()
     given = answer(form, {row: names[labels[row % len(labels)]] for row in range(20)})
     other = form.with_name("pilot-bob.csv")
@@ -200,7 +200,7 @@ def test_people_who_disagree_hold_training_back_unless_the_run_says_weak(
 
 def test_refused_answers_are_published_and_reported(materialize: Any, store: StoreResource) -> None:
     first = materialize(pilot_sample={"rows": 10})
-    answer(Path(metadata(first, "pilot_annotation_request")["annotation/where"]), {0: "positive", 1: "meh"})
+    answer(Path(metadata(first, "pilot_request")["annotation/where"]), {0: "positive", 1: "meh"})
 
     second = materialize(pilot_sample={"rows": 10})
 
@@ -213,7 +213,7 @@ def test_refused_answers_are_published_and_reported(materialize: Any, store: Sto
 
 def test_folder_is_the_same_whatever_the_order_of_runs(materialize: Any) -> None:
     first, second = (materialize() for _ in range(2))
-    for asset in ("pilot_sample", "pilot_annotation_request", "pilot_labels", "training_reviews"):
+    for asset in ("pilot_sample", "pilot_request", "pilot_labels", "training_reviews"):
         assert metadata(first, asset)["store/digest"] == metadata(second, asset)["store/digest"]
 
 
@@ -259,7 +259,7 @@ def test_next_round_asks_what_was_disputed_and_leaves_settled_rows_alone(
     assert observed.metadata["store/commit_id"].value == metadata(first, "pilot_labels")["store/commit_id"]
     # It is the round under way from now on, and another round at the desk.
     third = materialize(pilot_sample={"rows": 20}, pilot_labels=weak)
-    rounds = [metadata(result, "pilot_annotation_request")["annotation/round_id"] for result in (first, second, third)]
+    rounds = [metadata(result, "pilot_request")["annotation/round_id"] for result in (first, second, third)]
     assert rounds[0] != rounds[1] == rounds[2]
 
 

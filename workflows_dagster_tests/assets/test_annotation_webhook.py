@@ -49,7 +49,7 @@ def test_finished_round_is_recorded_when_the_last_answer_comes(
     }
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         metadata = {"annotation/round_id": "noticed", **Deadline().to_metadata()}
-        instance.report_runless_asset_event(dg.AssetMaterialization("pilot_annotation_request", metadata=metadata))
+        instance.report_runless_asset_event(dg.AssetMaterialization("pilot_request", metadata=metadata))
         program = "from workflows_dagster.cli import app; app()"
         command = [sys.executable, "-c", program, "argilla-webhook", "--port", "0"]
         with subprocess.Popen(

@@ -109,13 +109,13 @@ def test_answers_of_people_become_labels_that_are_trained_on(deployment: Deploym
     raw = [path.read_bytes().decode("utf-8", "replace") for path in (deployment.home / "reviews").rglob("*.*")]
     assert any(EMAIL.search(text) for text in raw)
     deployment.ingest()
-    upstream = ["review_corpus", "pilot_sample", "pilot_annotation_request"]
+    upstream = ["review_corpus", "pilot_sample", "pilot_request"]
     before = deployment.materialize(
         *upstream, *MADE_BY_PEOPLE, pilot_sample={"rows": ROWS}, pilot_labels={"unfinished": "weak"}
     )
     assert before.success
     assert "human" not in set(deployment.rows(before)["label_source"])
-    request = before.asset_materializations_for_node("pilot_annotation_request")[0].metadata
+    request = before.asset_materializations_for_node("pilot_request")[0].metadata
     round_id = str(request["annotation/round_id"].value)
     assert (request["annotation/desk"].value, request["annotation/requested_rows"].value) == ("argilla", ROWS)
     bench = ArgillaBench(deployment.server)

@@ -1,11 +1,11 @@
-"""exported_models, technique_benchmarks and benchmark_report through Dagster, on a tiny model."""
+"""exported_models, export_benchmarks and benchmark_report through Dagster, on a tiny model."""
 
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from workflows_dagster.assets.benchmark import benchmark_report, technique_benchmarks
+from workflows_dagster.assets.benchmark import benchmark_report, export_benchmarks
 from workflows_dagster.assets.export import exported_models
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.artifact import Artifact
@@ -16,7 +16,7 @@ from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
 from workflows_dagster_tests.lib.benchmark.made_up import made_up_chain
 
 TECHNIQUE = "onnx-int8"
-PARTITIONED = {"technique_benchmarks"}
+PARTITIONED = {"export_benchmarks"}
 
 
 class Given(dg.IOManager):
@@ -65,13 +65,13 @@ def test_export_benchmark_and_report_are_published(
     prepared = {"merged_model": [tiny_merged], "augmented_reviews": [tiny_reviews]}
     settings = {"accuracy_rows": 20, "latency_rows": 4, "throughput_rows": 10, "repeats": 1, "threads": 1}
     result = dg.materialize(
-        [exported_models, technique_benchmarks, *specs("merged_model", "augmented_reviews")],
+        [exported_models, export_benchmarks, *specs("merged_model", "augmented_reviews")],
         partition_key=TECHNIQUE,
         resources={"store": store, "io_manager": Given(store, prepared)},
         run_config={
             "ops": {
                 "exported_models": {"config": {"parity_rows": 10, "min_agreement": 0.5, "threads": 1}},
-                "technique_benchmarks": {"config": settings},
+                "export_benchmarks": {"config": settings},
             }
         },
     )
@@ -84,8 +84,8 @@ def test_export_benchmark_and_report_are_published(
     }
     exported = artifact_of(result, store, "exported_models", TECHNIQUE)
     assert ExportRecord.read(exported.folder).parity.agreement.n == 10
-    measured = artifact_of(result, store, "technique_benchmarks", TECHNIQUE)
-    chain = made_up_chain(tmp_path, []) | {"technique_benchmarks": [measured]}
+    measured = artifact_of(result, store, "export_benchmarks", TECHNIQUE)
+    chain = made_up_chain(tmp_path, []) | {"export_benchmarks": [measured]}
     cleaned = [
         published(store, clean, published(store, raw))
         for raw, clean in zip(chain["raw_reviews"], chain["cleaned_reviews"], strict=True)

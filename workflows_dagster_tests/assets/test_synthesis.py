@@ -14,7 +14,7 @@ from workflows_dagster.assets import synthesis
 from workflows_dagster.checks.synthesis import (
     AUGMENTED_REVIEWS,
     SYNTHETIC_REVIEWS,
-    VALIDATED_SYNTHETIC_REVIEWS,
+    VALID_SYNTHETICS,
 )
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.annotation.file_desk import unescape_formulas
@@ -23,7 +23,7 @@ from workflows_dagster.lib.artifact import write_table
 from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.schema import CORPUS_REVIEW, SYNTHETIC_REVIEW
 from workflows_dagster.lib.synthesis.augmentation import AugmentedReviews
-from workflows_dagster.lib.synthesis.validation import ValidatedSyntheticReviews, ValidationSettings
+from workflows_dagster.lib.synthesis.validation import ValidationSettings, ValidSynthetics
 from workflows_dagster.resources.annotation import FileAnnotation
 from workflows_dagster.resources.generator import RecombinationResource
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
@@ -33,9 +33,9 @@ from workflows_dagster_tests.lib.synthesis.made_up import synthetic_rows
 ASSETS = [
     synthesis.class_balance,
     synthesis.synthetic_reviews,
-    synthesis.validated_synthetic_reviews,
-    synthesis.synthetic_review_request,
-    synthesis.reviewed_synthetic_reviews,
+    synthesis.valid_synthetics,
+    synthesis.synthetic_request,
+    synthesis.vetted_synthetics,
     synthesis.augmented_reviews,
 ]
 SPOKEN = {
@@ -106,7 +106,7 @@ def materialize(store: StoreResource, instance: dg.DagsterInstance, desk: FileAn
 
     def run(**config: Any) -> dg.ExecuteInProcessResult:
         return dg.materialize(
-            [training_reviews, synthesis.synthetic_review_responses, *ASSETS],
+            [training_reviews, synthesis.synthetic_verdicts, *ASSETS],
             instance=instance,
             resources={
                 "store": store,
@@ -130,7 +130,7 @@ def test_stage_adds_only_accepted_rows_to_train(materialize: Run, store: StoreRe
     result = materialize()
 
     at = folders(result, store)
-    validation = ValidatedSyntheticReviews.read(at["validated_synthetic_reviews"])
+    validation = ValidSynthetics.read(at["valid_synthetics"])
     assert validation.rows_in == validation.rows_kept + validation.rows_rejected
     assert validation.rows_kept > 0
     assert validation.generator_is_stand_in
@@ -192,7 +192,7 @@ def test_parent_outside_train_is_caught(training: Path, tmp_path: Path, parent: 
 def test_copy_of_a_test_row_is_caught(training: Path, tmp_path: Path, row: int, passed: bool) -> None:
     text = corpus()["text"][row]
     write_table(tmp_path / "reviews.parquet", synthetic_row(text, "shop:00002"), SYNTHETIC_REVIEW)
-    [audit] = bound_to_training(VALIDATED_SYNTHETIC_REVIEWS, training)
+    [audit] = bound_to_training(VALID_SYNTHETICS, training)
     assert audit.judge(tmp_path).passed is passed
 
 
@@ -223,14 +223,14 @@ def shown(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
     return {name: value.value for name, value in result.asset_materializations_for_node(asset)[0].metadata.items()}
 
 
-REVIEWED_ROWS = {"synthetic_review_request": {"rows": 30}}
+REVIEWED_ROWS = {"synthetic_request": {"rows": 30}}
 
 
 def test_rows_that_people_reject_are_not_trained_on_and_corrected_ones_take_their_place(
     materialize: Run, store: StoreResource
 ) -> None:
     first = materialize(**REVIEWED_ROWS)
-    form = shown(first, "synthetic_review_request")["annotation/where"]
+    form = shown(first, "synthetic_request")["annotation/where"]
     with Path(form).open(encoding="utf-8-sig", newline="") as file:
         asked = list(csv.DictReader(file))
     spoken = SPOKEN[asked[1]["meant_as"]]
@@ -247,20 +247,20 @@ def test_rows_that_people_reject_are_not_trained_on_and_corrected_ones_take_thei
     result = materialize(**REVIEWED_ROWS)
 
     at = folders(result, store)
-    verdicts = pl.read_parquet(at["reviewed_synthetic_reviews"] / "verdicts.parquet")
+    verdicts = pl.read_parquet(at["vetted_synthetics"] / "verdicts.parquet")
     outcomes = dict(verdicts.select("review_id", "outcome").iter_rows())
     said = {number: outcomes[ids[number]] for number in range(5)}
     assert said == {0: "rejected", 1: "fixed", 2: "no_correction", 3: "correction_refused", 4: "kept"}
     [refused] = verdicts.filter(pl.col("outcome") == "correction_refused")["detail"]
     assert refused.startswith("near_copy_of_held_out: similarity 1.00")
-    before = pl.read_parquet(at["validated_synthetic_reviews"] / "reviews.parquet")
+    before = pl.read_parquet(at["valid_synthetics"] / "reviews.parquet")
     added = pl.read_parquet(at["augmented_reviews"] / "reviews.parquet").filter(pl.col("label_source") == "synthetic")
     out = {ids[number] for number in range(4)}
     corrected = verdicts.filter(pl.col("outcome") == "fixed")["corrected_id"].item()
     assert set(added["review_id"]) == set(before["review_id"]) - out | {corrected}
     [text] = added.filter(pl.col("review_id") == corrected)["text"]
     assert text == correction.replace("jo@example.org", "[EMAIL]")
-    kept = pl.read_parquet(at["reviewed_synthetic_reviews"] / "reviews.parquet")
+    kept = pl.read_parquet(at["vetted_synthetics"] / "reviews.parquet")
     own, taken = (frame.filter(pl.col("review_id") == id_) for frame, id_ in ((kept, corrected), (before, ids[1])))
     assert own["parent_ids"].to_list() == taken["parent_ids"].to_list()
     assert own["generator"].item() == f"{taken['generator'].item()}, corrected by people"
@@ -272,14 +272,14 @@ def test_rows_that_people_reject_are_not_trained_on_and_corrected_ones_take_thei
 
 def test_no_synthetic_row_is_trained_on_where_people_find_too_few_sound(materialize: Run, store: StoreResource) -> None:
     first = materialize(**REVIEWED_ROWS)
-    form = shown(first, "synthetic_review_request")["annotation/where"]
+    form = shown(first, "synthetic_request")["annotation/where"]
     answer(form, {number: ("reject" if number % 3 == 0 else "keep", "") for number in range(30)})
 
     result = materialize(**REVIEWED_ROWS)
 
     at = folders(result, store)
     assert pl.read_parquet(at["augmented_reviews"] / "reviews.parquet").equals(corpus(), null_equal=True)
-    assert shown(result, "reviewed_synthetic_reviews")["synthesis/review_standing"] == "unsound"
+    assert shown(result, "vetted_synthetics")["synthesis/review_standing"] == "unsound"
     record = AugmentedReviews.read(at["augmented_reviews"])
     assert record.rows_synthetic == 0
     assert record.review.sentence.endswith("none of them is trained on")
@@ -290,9 +290,7 @@ def test_no_synthetic_row_is_trained_on_where_people_find_too_few_sound(material
 def test_nothing_is_trained_on_unseen_where_the_run_says_so(
     materialize: Run, store: StoreResource, rows: int, standing: str
 ) -> None:
-    result = materialize(
-        synthetic_review_request={"rows": rows}, reviewed_synthetic_reviews={"when_unreviewed": "leave out"}
-    )
+    result = materialize(synthetic_request={"rows": rows}, vetted_synthetics={"when_unreviewed": "leave out"})
 
-    assert shown(result, "reviewed_synthetic_reviews")["synthesis/review_standing"] == standing
+    assert shown(result, "vetted_synthetics")["synthesis/review_standing"] == standing
     assert pl.read_parquet(folders(result, store)["augmented_reviews"] / "reviews.parquet").height == 900

@@ -26,7 +26,7 @@ def tick(
     with dg.DagsterInstance.ephemeral() as instance:
         if requested is not None:
             metadata = {"annotation/round_id": requested, **(terms or Deadline().to_metadata())}
-            instance.report_runless_asset_event(dg.AssetMaterialization("pilot_annotation_request", metadata=metadata))
+            instance.report_runless_asset_event(dg.AssetMaterialization("pilot_request", metadata=metadata))
         context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"annotation_desk": desk})
         return pilot_responses_sensor(context)
 
@@ -39,7 +39,7 @@ def fill(desk: FileAnnotation, *rows: str) -> None:
 def test_sensor_skips_before_a_round_is_requested(desk: FileAnnotation) -> None:
     result = tick(desk, None)
     assert isinstance(result, dg.SkipReason)
-    assert "materialize pilot_annotation_request" in str(result.skip_message)
+    assert "materialize pilot_request" in str(result.skip_message)
 
 
 def test_sensor_skips_when_the_round_was_removed(desk: FileAnnotation) -> None:
@@ -164,7 +164,7 @@ def test_round_recorded_at_once_is_not_recorded_again_by_the_sensor(desk: FileAn
         desk.desk().request(ROUND)
         assert ANNOTATORS.record_closed_round(instance, desk.desk()) == "no round was requested yet"
         metadata = {"annotation/round_id": "r1", **Deadline().to_metadata()}
-        instance.report_runless_asset_event(dg.AssetMaterialization("pilot_annotation_request", metadata=metadata))
+        instance.report_runless_asset_event(dg.AssetMaterialization("pilot_request", metadata=metadata))
         fill(desk, "a,positive,ann")
         assert ANNOTATORS.record_closed_round(instance, desk.desk()).startswith("1 of 2 reviews")
         fill(desk, "a,positive,ann", "b,neutral,ann")

@@ -158,7 +158,7 @@ class FileDesk:
                 f"no annotation round of that id in {self._root}",
                 given=round_id,
                 expected=f"one of {held}" if held else "a round that was requested",
-                remedy="materialize what requested it again (pilot_annotation_request, or synthetic_review_request); "
+                remedy="materialize what requested it again (pilot_request, or synthetic_request); "
                 "the answers of other rounds are left alone",
             )
         return AskedRound.read(folder)

@@ -95,7 +95,7 @@ class Gate:
         return f"All answers to {self.rows} reviews name one label, so agreement beyond chance is undefined"
 
     def _what_follows(self) -> str:
-        ask = "Let a second person answer (minimum_annotators of pilot_annotation_request)"
+        ask = "Let a second person answer (minimum_annotators of pilot_request)"
         match self.when_unmeasured:
             case "weak":
                 return f"Weak labels are trained on. {ask}, or run pilot_labels with when_unmeasured: accept"

@@ -79,7 +79,7 @@ class PilotSample(Record):
 
 
 class PilotRequest(Record):
-    """What pilot_annotation_request asked.
+    """What pilot_request asked.
 
     Attributes:
         round_id: Digest of the questions and of how many people answer them.

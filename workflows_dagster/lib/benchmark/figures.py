@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from workflows_dagster.lib.benchmark.technique_benchmark import BenchmarkRecord
+from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.model.figures import PAGE_COLOURS, learning_curve, new_figure, page_style, to_svg
 from workflows_dagster.lib.schema import LABELS

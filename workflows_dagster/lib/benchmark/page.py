@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from workflows_dagster.lib.benchmark import figures
-from workflows_dagster.lib.benchmark.technique_benchmark import SpeedRatio
+from workflows_dagster.lib.benchmark.export_benchmark import SpeedRatio
 from workflows_dagster.lib.finetuning.adapter import AdapterRecord
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.schema import LABEL_SOURCES, LABELS, SPLITS

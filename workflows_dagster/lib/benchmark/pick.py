@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord
 from workflows_dagster.lib.benchmark.settings import ReportSettings
-from workflows_dagster.lib.benchmark.technique_benchmark import BenchmarkRecord
 from workflows_dagster.lib.export.registry import REFERENCE
 
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 import yaml
 
 from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord
 from workflows_dagster.lib.benchmark.page import render_html, render_markdown
 from workflows_dagster.lib.benchmark.pick import Pick, pick
 from workflows_dagster.lib.benchmark.settings import ReportSettings
-from workflows_dagster.lib.benchmark.technique_benchmark import BenchmarkRecord
 from workflows_dagster.lib.cleaning.clean import CleaningReport
 from workflows_dagster.lib.cleaning.corpus import CorpusReport
 from workflows_dagster.lib.export.registry import REGISTRY
@@ -197,17 +197,17 @@ def gather(chain: Mapping[str, Sequence[Artifact]]) -> ReportInputs:
     """What the report tells of, from the records of a chain.
 
     Args:
-        chain: Versions by asset: batches of raw_reviews and cleaned_reviews, techniques of technique_benchmarks, and
+        chain: Versions by asset: batches of raw_reviews and cleaned_reviews, techniques of export_benchmarks, and
             one version each of review_corpus, augmented_reviews and lora_adapter. What else is in it is named in the
             provenance alone.
     """
     adapter = chain["lora_adapter"][0]
-    measured = [(one, BenchmarkRecord.read(one.folder)) for one in chain["technique_benchmarks"]]
+    measured = [(one, BenchmarkRecord.read(one.folder)) for one in chain["export_benchmarks"]]
     order = list(REGISTRY)
     measured.sort(key=lambda pair: order.index(pair[1].technique))
     current = [(one, record) for one, record in measured if record.adapter_commit == adapter.commit]
     outdated = [record.technique for _, record in measured if record.adapter_commit != adapter.commit]
-    versions = [one for asset, versions in chain.items() for one in versions if asset != "technique_benchmarks"]
+    versions = [one for asset, versions in chain.items() for one in versions if asset != "export_benchmarks"]
     versions += [one for one, _ in current]
     corpus = CorpusReport.read(chain["review_corpus"][0].folder)
     sources, reasons = _rows(chain["raw_reviews"], chain["cleaned_reviews"], corpus)

@@ -62,7 +62,7 @@ def _pick(store: VersionedStore, version: Version, report: ReportRecord) -> Pick
     technique = report.pick.technique
     if technique is None:
         return None
-    benchmark = store.version(*_used(version, published_path("technique_benchmarks", technique)))
+    benchmark = store.version(*_used(version, published_path("export_benchmarks", technique)))
     path, commit = _used(benchmark, published_path("exported_models", technique))
     exported = store.version(path, commit)
     model = ExportRecord.read(store.folder(path, commit)).model

@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from workflows_dagster.lib.benchmark.technique_benchmark import PREDICTIONS_FILE
+from workflows_dagster.lib.benchmark.export_benchmark import PREDICTIONS_FILE
 from workflows_dagster.lib.metrics import Estimate, paired_bootstrap
 from workflows_dagster.lib.model.quality import class_ids
 from workflows_dagster.lib.release.record import Member
@@ -142,7 +142,7 @@ def _table(store: VersionedStore, before: Release, after: Release, asset: str) -
 
 
 def _predictions(store: VersionedStore, release: Release) -> pl.DataFrame:
-    benchmark = release.record.require(published_path("technique_benchmarks", release.pick.technique))
+    benchmark = release.record.require(published_path("export_benchmarks", release.pick.technique))
     file = store.file(benchmark.path, PREDICTIONS_FILE, benchmark.commit)
     return pl.read_parquet(file, columns=["review_id", "label", "predicted"])
 

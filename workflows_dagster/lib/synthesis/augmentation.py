@@ -11,8 +11,8 @@ from workflows_dagster.lib.artifact import Artifact, conform
 from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.schema import CORPUS_REVIEW
-from workflows_dagster.lib.synthesis.review import ReviewedSyntheticReviews, ReviewFindings
-from workflows_dagster.lib.synthesis.validation import ValidatedSyntheticReviews
+from workflows_dagster.lib.synthesis.review import ReviewFindings, VettedSynthetics
+from workflows_dagster.lib.synthesis.validation import ValidSynthetics
 
 
 class AugmentedReviews(Record):
@@ -35,7 +35,7 @@ class AugmentedReviews(Record):
     synthetic_by_label: Mapping[str, int]
     label_sources: Mapping[str, int]
     status: str
-    validation: ValidatedSyntheticReviews
+    validation: ValidSynthetics
     review: ReviewFindings
 
     def to_metadata(self) -> Mapping[str, object]:
@@ -55,7 +55,7 @@ def build_augmented_reviews(training: Artifact, reviewed: Artifact, folder: Path
 
     Args:
         training: training_reviews.
-        reviewed: reviewed_synthetic_reviews.
+        reviewed: vetted_synthetics.
         folder: Where to write.
     """
     counts: list[int] = []
@@ -67,7 +67,7 @@ def build_augmented_reviews(training: Artifact, reviewed: Artifact, folder: Path
             counts.append(reviews.metadata.num_rows)
     real, synthetic = counts
     labels = TrainingReviews.read(training.folder)
-    synthesis = ReviewedSyntheticReviews.read(reviewed.folder)
+    synthesis = VettedSynthetics.read(reviewed.folder)
     record = AugmentedReviews(
         rows=real + synthetic,
         rows_real=real,

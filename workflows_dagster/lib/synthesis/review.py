@@ -20,8 +20,8 @@ from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.schema import SYNTHETIC_REVIEW
-from workflows_dagster.lib.synthesis.review_request import FIX, KEEP, REVIEW, SyntheticReviewRequest
-from workflows_dagster.lib.synthesis.validation import Refusal, ValidatedSyntheticReviews, refuse_rows
+from workflows_dagster.lib.synthesis.review_request import FIX, KEEP, REVIEW, SyntheticRequest
+from workflows_dagster.lib.synthesis.validation import Refusal, ValidSynthetics, refuse_rows
 
 VERDICTS_FILE: Final = "verdicts.parquet"
 CORRECTED: Final = "corrected by people"
@@ -157,7 +157,7 @@ class ReviewFindings(ReviewGate):
     alpha: Estimate | None
 
 
-class ReviewedSyntheticReviews(Record):
+class VettedSynthetics(Record):
     """What people left of the synthetic rows.
 
     Attributes:
@@ -173,7 +173,7 @@ class ReviewedSyntheticReviews(Record):
     rows_kept: int
     kept_by_label: Mapping[str, int]
     review: ReviewFindings
-    validation: ValidatedSyntheticReviews
+    validation: ValidSynthetics
     status: RoundStatus | None = Field(default=None, exclude=True)
 
     def to_metadata(self) -> Mapping[str, object]:
@@ -226,7 +226,7 @@ def build_reviewed_reviews(
     desk: AnnotationDesk,
     settings: ReviewSettings,
     folder: Path,
-) -> ReviewedSyntheticReviews:
+) -> VettedSynthetics:
     """Writes reviews.parquet, verdicts.parquet and the record.
 
     A row is left out where most people reject it, where they do not agree on it, or where its correction is missing or
@@ -237,8 +237,8 @@ def build_reviewed_reviews(
         RoundUnknownError: The desk no longer holds the round.
     """
     rows = validated.scan().collect()
-    validation = ValidatedSyntheticReviews.read(validated.folder)
-    asked = SyntheticReviewRequest.read(request.folder)
+    validation = ValidSynthetics.read(validated.folder)
+    asked = SyntheticRequest.read(request.folder)
     responses, status = Responses(RESPONSE.to_frame(), []), None
     if asked.round_id is not None:
         responses, status = desk.responses(asked.round_id), desk.status(asked.round_id)
@@ -266,7 +266,7 @@ def build_reviewed_reviews(
     kept = apply_verdicts(rows, verdicts, corrected) if review.used else rows.clear()
     write_table(folder / "reviews.parquet", kept, SYNTHETIC_REVIEW)
     write_table(folder / VERDICTS_FILE, verdicts, VERDICT)
-    record = ReviewedSyntheticReviews(
+    record = VettedSynthetics(
         rows_in=rows.height,
         rows_kept=kept.height,
         kept_by_label=dict(kept.group_by("label").len().sort("label").iter_rows()),

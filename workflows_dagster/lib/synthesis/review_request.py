@@ -60,7 +60,7 @@ class ReviewRequestSettings(BaseModel):
         return Deadline(self.deadline_days, self.deadline_minimum_ratio)
 
 
-class SyntheticReviewRequest(Record):
+class SyntheticRequest(Record):
     """What people are asked.
 
     Attributes:
@@ -97,7 +97,7 @@ class SyntheticReviewRequest(Record):
 
 def build_review_request(
     validated: Artifact, desk: AnnotationDesk, settings: ReviewRequestSettings, folder: Path
-) -> SyntheticReviewRequest:
+) -> SyntheticRequest:
     """Draws the sample, puts it before people at the desk, and writes sample.parquet and the record.
 
     Asked again for the same sample, no answer is lost.
@@ -109,7 +109,7 @@ def build_review_request(
     review_round = make_review_round(sample, settings) if sample.height else None
     status = desk.request(review_round) if review_round else None
     write_table(folder / SAMPLE_FILE, sample, SYNTHETIC_REVIEW)
-    record = SyntheticReviewRequest(
+    record = SyntheticRequest(
         round_id=review_round.round_id if review_round else None,
         rows=sample.height,
         rows_by_stratum=sizes_of(with_stratum(sample, _RARE_LANGUAGE_RATIO)),

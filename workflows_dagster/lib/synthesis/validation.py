@@ -92,7 +92,7 @@ class Refusal:
     detail: str
 
 
-class ValidatedSyntheticReviews(Record):
+class ValidSynthetics(Record):
     """What validation found.
 
     Attributes:
@@ -153,7 +153,7 @@ class ValidatedSyntheticReviews(Record):
 
 def build_validated_reviews(
     synthetic: Artifact, training: Artifact, settings: ValidationSettings, folder: Path
-) -> ValidatedSyntheticReviews:
+) -> ValidSynthetics:
     """Writes reviews.parquet, rejects.parquet and the record."""
     rows = synthetic.scan(SYNTHETIC_FILE).sort("review_id").collect()
     evidence = _gather(rows, training, settings)
@@ -165,7 +165,7 @@ def build_validated_reviews(
     kept_ids = set(kept["review_id"])
     near = [nearest.similarity for review_id, nearest in evidence.training.items() if review_id in kept_ids]
     held_out = {review_id: nearest.similarity for review_id, nearest in evidence.held_out.items()}
-    record = ValidatedSyntheticReviews(
+    record = ValidSynthetics(
         rows_in=rows.height,
         rows_kept=kept.height,
         rows_rejected=len(refusals),

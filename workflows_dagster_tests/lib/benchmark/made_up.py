@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord, Latency, SpeedRatio, Throughput
 from workflows_dagster.lib.benchmark.machine import Machine
 from workflows_dagster.lib.benchmark.pick import Pick
 from workflows_dagster.lib.benchmark.report import ReportRecord
-from workflows_dagster.lib.benchmark.technique_benchmark import BenchmarkRecord, Latency, SpeedRatio, Throughput
 from workflows_dagster.lib.cleaning.clean import CleaningReport
 from workflows_dagster.lib.cleaning.corpus import CorpusReport
 from workflows_dagster.lib.finetuning.adapter import AdapterRecord, BaseModelReference
@@ -20,7 +20,7 @@ from workflows_dagster.lib.model.quality import Quality
 from workflows_dagster.lib.model.text import Truncation
 from workflows_dagster.lib.synthesis.augmentation import AugmentedReviews
 from workflows_dagster.lib.synthesis.review import ReviewFindings, ReviewSettings
-from workflows_dagster.lib.synthesis.validation import ValidatedSyntheticReviews, ValidationSettings
+from workflows_dagster.lib.synthesis.validation import ValidationSettings, ValidSynthetics
 
 SCORE = Estimate(0.7, 0.6, 0.8, 100)
 ADAPTER_COMMIT = "c" * 40
@@ -120,7 +120,7 @@ def made_up_report(pick: str | None, *benchmarks: BenchmarkRecord) -> ReportReco
 
 def made_up_augmented() -> AugmentedReviews:
     """Five generated rows of which validation kept three; people find 60 of 100 sound."""
-    validation = ValidatedSyntheticReviews(
+    validation = ValidSynthetics(
         rows_in=5,
         rows_kept=3,
         rows_rejected=2,
@@ -201,7 +201,7 @@ def made_up_chain(
         benchmarks: What was measured.
         text: Name of a source, and what stands wherever the report shows a text of others.
     """
-    measured = [made_up_artifact(folder, "technique_benchmarks", partition=one.technique) for one in benchmarks]
+    measured = [made_up_artifact(folder, "export_benchmarks", partition=one.technique) for one in benchmarks]
     for place, one in zip(measured, benchmarks, strict=True):
         one.write(place.folder)
     adapter = made_up_artifact(folder, "lora_adapter")
@@ -231,5 +231,5 @@ def made_up_chain(
         "review_corpus": [corpus],
         "augmented_reviews": [augmented],
         "lora_adapter": [adapter],
-        "technique_benchmarks": measured[::-1],
+        "export_benchmarks": measured[::-1],
     }

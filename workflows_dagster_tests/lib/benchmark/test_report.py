@@ -155,7 +155,7 @@ def test_a_benchmark_of_an_earlier_model_is_left_out_and_named(
     chain: dict[str, list[Artifact]], tmp_path: Path
 ) -> None:
     earlier = made_up_benchmark("torch-int8", adapter_commit="b" * 40)
-    earlier.write(chain["technique_benchmarks"][1].folder)
+    earlier.write(chain["export_benchmarks"][1].folder)
     report = build_report(gather(chain), ReportSettings(), tmp_path)
     assert [one.technique for one in report.benchmarks] == ["torch-fp32", "onnx-int8"]
     assert report.pick.technique == "torch-fp32"

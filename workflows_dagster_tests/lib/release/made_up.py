@@ -24,7 +24,7 @@ from workflows_dagster_tests.lib.export.untried import PARITY
 GATES = {"raw_reviews": ["raw_reviews_whole"], "augmented_reviews": ["augmented_reviews_whole"]}
 EVERY_GATE = GATES | {
     asset: [f"{asset}_whole"]
-    for asset in ("review_corpus", "training_reviews", "exported_models", "technique_benchmarks", "benchmark_report")
+    for asset in ("review_corpus", "training_reviews", "exported_models", "export_benchmarks", "benchmark_report")
 }
 
 
@@ -68,7 +68,7 @@ class MadeUpChain:
         folder = self.store.folder("augmented_reviews", rows.commit).parents[1]
         predictions.write_parquet(folder / "p.parquet")
         content = (folder / "p.parquet").read_bytes()
-        return self.publish("technique_benchmarks/int8", {"predictions.parquet": content}, export, rows)
+        return self.publish("export_benchmarks/int8", {"predictions.parquet": content}, export, rows)
 
     def report(self, pick: str | None, *upstream: Version) -> Artifact:
         """The report of everything it is given."""

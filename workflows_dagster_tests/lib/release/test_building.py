@@ -18,7 +18,7 @@ CHAIN = [
     "exported_models/int8",
     "raw_reviews/a",
     "review_corpus",
-    "technique_benchmarks/int8",
+    "export_benchmarks/int8",
     "training_reviews",
 ]
 
@@ -75,7 +75,7 @@ def test_chain_of_two_versions_of_one_path_is_refused_and_says_who_used_which(
     build_release(chain.store, chain.report("int8", new, benchmark), EVERY_GATE, tmp_path)
     verdict = judge_one_chain(tmp_path)
     assert not verdict.passed
-    assert f"{old.commit[:12]} in exported_models/int8 and technique_benchmarks/int8" in verdict.description
+    assert f"{old.commit[:12]} in exported_models/int8 and export_benchmarks/int8" in verdict.description
     assert f"{new.commit[:12]} in benchmark_report" in verdict.description
 
 
@@ -111,7 +111,7 @@ def test_report_without_a_pick_is_refused(chain: MadeUpChain, tmp_path: Path) ->
 
 def test_report_that_does_not_name_what_it_used_is_an_error(chain: MadeUpChain, tmp_path: Path) -> None:
     rows = chain.rows(ROWS, chain.publish("raw_reviews/a", {"reviews.txt": b"1"}))
-    with pytest.raises(DataContractError, match="which version of technique_benchmarks/int8"):
+    with pytest.raises(DataContractError, match="which version of export_benchmarks/int8"):
         build_release(chain.store, chain.report("int8", rows), EVERY_GATE, tmp_path)
 
 

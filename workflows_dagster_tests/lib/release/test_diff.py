@@ -26,7 +26,7 @@ def test_releases_are_compared_by_rows_versions_and_the_same_test_rows(chain: Ma
         "exported_models/int8": "content",
         "raw_reviews/a": "content",
         "review_corpus": "content",
-        "technique_benchmarks/int8": "content",
+        "export_benchmarks/int8": "content",
         "training_reviews": "content",
     }
 

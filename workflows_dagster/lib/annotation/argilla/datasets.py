@@ -156,7 +156,7 @@ def published_parts(connection: Connection, round_id: str) -> list[PublishedPart
             f"{connection.server.url}: never requested, not wholly, or deleted since",
             given=round_id,
             expected=f"one of {held}" if held else "a round that was requested",
-            remedy="materialize what requested it again (pilot_annotation_request, or synthetic_review_request); "
+            remedy="materialize what requested it again (pilot_request, or synthetic_request); "
             "it makes what is missing and leaves answers alone",
         )
     return [

@@ -216,7 +216,7 @@ def _pull(connection: Connection, parts: Sequence[PublishedPart], round_id: str)
             "the annotation round was deleted while it was read",
             given=round_id,
             expected="a round that stays where it is",
-            remedy="materialize what requested it again (pilot_annotation_request, or synthetic_review_request)",
+            remedy="materialize what requested it again (pilot_request, or synthetic_request)",
         ) from error
     return pulled
 

@@ -149,7 +149,7 @@ class ArgillaServer:
                 "Argilla does not hold that",
                 given=given,
                 expected="a dataset or record that is there",
-                remedy="materialize pilot_annotation_request again",
+                remedy="materialize pilot_request again",
             )
         if status in _UNREACHED:
             return self._unavailable(given)

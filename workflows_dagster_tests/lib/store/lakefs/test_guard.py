@@ -86,7 +86,7 @@ def test_guard_lets_the_tables_of_the_project_pass() -> None:
             "raw_reviews/b1/rejects.parquet": parquet(REJECT),
             "cleaned_reviews/b1/reviews.parquet": parquet(CLEAN_REVIEW),
             "review_corpus/reviews.parquet": parquet(CORPUS_REVIEW),
-            "validated_synthetic_reviews/reviews.parquet": parquet(SYNTHETIC_REVIEW),
+            "valid_synthetics/reviews.parquet": parquet(SYNTHETIC_REVIEW),
             "augmented_reviews/reviews.parquet": parquet(CORPUS_REVIEW),
             "lora_adapter/adapter.safetensors": b"not looked at",
         },

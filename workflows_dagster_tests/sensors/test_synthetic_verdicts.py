@@ -8,7 +8,7 @@ import pytest
 from workflows_dagster.lib.annotation.desk import AnnotationRound, Deadline, Question
 from workflows_dagster.lib.synthesis.review_request import REVIEW
 from workflows_dagster.resources.annotation import FileAnnotation
-from workflows_dagster.sensors.synthetic_review_responses import synthetic_review_responses_sensor
+from workflows_dagster.sensors.synthetic_verdicts import synthetic_verdicts_sensor
 
 QUESTIONS = [Question(f"synthetic:{name}", f"text {name}", "", claim="neutral") for name in ("a", "b")]
 ROUND = AnnotationRound("s1", QUESTIONS, "", 1, asked_reason="comment", inquiry=REVIEW)
@@ -29,14 +29,14 @@ def fill(desk: FileAnnotation, *rows: str) -> None:
 def requested(instance: dg.DagsterInstance, **metadata: str) -> None:
     given = {f"annotation/{name}": value for name, value in metadata.items()}
     shown = {**Deadline().to_metadata(), **given}
-    instance.report_runless_asset_event(dg.AssetMaterialization("synthetic_review_request", metadata=shown))
+    instance.report_runless_asset_event(dg.AssetMaterialization("synthetic_request", metadata=shown))
 
 
 def tick(
     desk: FileAnnotation, instance: dg.DagsterInstance, cursor: str | None = None
 ) -> dg.SensorResult | dg.SkipReason:
     context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"annotation_desk": desk})
-    result = synthetic_review_responses_sensor(context)
+    result = synthetic_verdicts_sensor(context)
     assert isinstance(result, dg.SensorResult | dg.SkipReason)
     return result
 
@@ -48,7 +48,7 @@ def test_sensor_skips_where_nobody_was_asked(desk: FileAnnotation, metadata: dic
             requested(instance, **metadata)
         result = tick(desk, instance)
     assert isinstance(result, dg.SkipReason)
-    assert "materialize synthetic_review_request" in str(result.skip_message)
+    assert "materialize synthetic_request" in str(result.skip_message)
 
 
 def test_sensor_observes_progress_then_materializes_the_verdicts_once(desk: FileAnnotation) -> None:
@@ -58,11 +58,11 @@ def test_sensor_observes_progress_then_materializes_the_verdicts_once(desk: File
         first = tick(desk, instance)
         assert isinstance(first, dg.SensorResult)
         [seen] = first.asset_events
-        assert (type(seen), seen.asset_key.to_user_string()) == (dg.AssetObservation, "synthetic_review_responses")
+        assert (type(seen), seen.asset_key.to_user_string()) == (dg.AssetObservation, "synthetic_verdicts")
 
         fill(desk, "synthetic:a,keep,", "synthetic:b,fix,Better.")
         second = tick(desk, instance, first.cursor)
         assert isinstance(second, dg.SensorResult)
         [made] = second.asset_events
-        assert (type(made), made.asset_key.to_user_string()) == (dg.AssetMaterialization, "synthetic_review_responses")
+        assert (type(made), made.asset_key.to_user_string()) == (dg.AssetMaterialization, "synthetic_verdicts")
         assert isinstance(tick(desk, instance, second.cursor), dg.SkipReason)

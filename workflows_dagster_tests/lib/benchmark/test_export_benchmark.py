@@ -7,9 +7,7 @@ import pytest
 
 from workflows_dagster.checks.benchmark import judge_rows
 from workflows_dagster.lib.artifact import Artifact
-from workflows_dagster.lib.benchmark.machine import describe_machine
-from workflows_dagster.lib.benchmark.settings import BenchmarkSettings
-from workflows_dagster.lib.benchmark.technique_benchmark import (
+from workflows_dagster.lib.benchmark.export_benchmark import (
     BenchmarkRecord,
     Latency,
     SpeedRatio,
@@ -18,6 +16,8 @@ from workflows_dagster.lib.benchmark.technique_benchmark import (
     speed_ratio,
     throughput_of,
 )
+from workflows_dagster.lib.benchmark.machine import describe_machine
+from workflows_dagster.lib.benchmark.settings import BenchmarkSettings
 from workflows_dagster.lib.benchmark.worker import peak_memory_bytes
 from workflows_dagster.lib.errors import IntegrityError, WorkerFailedError
 from workflows_dagster.lib.export.exported_model import ExportRecord

@@ -1,4 +1,4 @@
-"""The step that makes technique_benchmarks: speed, memory, size, quality and agreement of one artefact."""
+"""The step that makes export_benchmarks: speed, memory, size, quality and agreement of one artefact."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
