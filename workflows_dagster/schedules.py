@@ -25,7 +25,7 @@ def corpus_nightly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.
     job_name="training_job",
     cron_schedule="0 3 * * 0",
     execution_timezone=TIMEZONE,
-    description="Trains a model on everything there is; the sensors after training export and compare it.",
+    description="Trains a model on everything there is; follow_new_model_sensor exports and compares it.",
 )
 def training_weekly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """Requests training once there is anything to train on."""

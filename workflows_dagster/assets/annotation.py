@@ -58,7 +58,7 @@ class LabelsConfig(LabelsSettings, dg.Config):
 @published_asset(
     group_name="annotation",
     kinds={"polars", "parquet"},
-    code_version="2",
+    code_version="3",
     deps=["earlier_answers", "earlier_release"],
     automation_condition=ON_CHANGED_DATA,
     audits=PILOT_SAMPLE,
@@ -78,7 +78,7 @@ def pilot_sample(
 @published_asset(
     group_name="annotation",
     kinds={"json"},
-    code_version="1",
+    code_version="2",
     automation_condition=ON_CHANGED_DATA,
     audits=PILOT_REQUEST,
 )
@@ -90,7 +90,7 @@ def pilot_request(config: RequestConfig, pilot_sample: Artifact, annotation_desk
 @published_asset(
     group_name="annotation",
     kinds={"polars", "parquet"},
-    code_version="4",
+    code_version="5",
     deps=["pilot_responses"],
     automation_condition=ON_ANSWERS,
     audits=PILOT_LABELS,
@@ -110,7 +110,7 @@ def pilot_labels(
 @published_asset(
     group_name="annotation",
     kinds={"polars", "parquet"},
-    code_version="3",
+    code_version="4",
     automation_condition=ON_CHANGED_DATA,
     audits=TRAINING_REVIEWS,
 )

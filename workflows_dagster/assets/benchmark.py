@@ -27,7 +27,7 @@ class BenchmarkReportConfig(ReportSettings, dg.Config):
 @published_asset(
     group_name="benchmark",
     kinds={"json", "parquet"},
-    code_version="1",
+    code_version="2",
     partitions_def=TECHNIQUES,
     # Two at once would measure each other.
     pool="benchmark",
@@ -47,7 +47,7 @@ def export_benchmarks(
 @published_asset(
     group_name="benchmark",
     kinds={"html", "json"},
-    code_version="2",
+    code_version="3",
     automation_condition=ON_NEW_BENCHMARKS,
     audits=BENCHMARK_REPORT,
 )

@@ -24,7 +24,7 @@ class DeploymentConfig(DeploymentSettings, dg.Config):
 @published_asset(
     group_name="release",
     kinds={"json"},
-    code_version="1",
+    code_version="2",
     automation_condition=ON_NEW_REPORT,
     audits=MODEL_RELEASE,
 )

@@ -58,7 +58,7 @@ class ReviewConfig(ReviewSettings, dg.Config):
 @published_asset(
     group_name="synthesis",
     kinds={"polars", "json"},
-    code_version="1",
+    code_version="2",
     automation_condition=ON_CHANGED_DATA,
     audits=CLASS_BALANCE,
 )
@@ -70,7 +70,7 @@ def class_balance(config: BalanceConfig, training_reviews: Artifact) -> Build:
 @published_asset(
     group_name="synthesis",
     kinds={"python", "parquet"},
-    code_version="1",
+    code_version="2",
     automation_condition=ON_CHANGED_DATA,
     audits=SYNTHETIC_REVIEWS,
 )
@@ -84,7 +84,7 @@ def synthetic_reviews(
 @published_asset(
     group_name="synthesis",
     kinds={"scikitlearn", "parquet"},
-    code_version="2",
+    code_version="3",
     automation_condition=ON_CHANGED_DATA,
     audits=VALID_SYNTHETICS,
 )
@@ -96,7 +96,7 @@ def valid_synthetics(config: ValidationConfig, synthetic_reviews: Artifact, trai
 @published_asset(
     group_name="synthesis",
     kinds={"polars", "json"},
-    code_version="1",
+    code_version="2",
     automation_condition=ON_CHANGED_DATA,
     audits=SYNTHETIC_REQUEST,
 )
@@ -110,7 +110,7 @@ def synthetic_request(
 @published_asset(
     group_name="synthesis",
     kinds={"polars", "parquet"},
-    code_version="1",
+    code_version="2",
     deps=["synthetic_verdicts"],
     automation_condition=ON_CHANGED_DATA,
     audits=VETTED_SYNTHETICS,
@@ -136,7 +136,7 @@ def vetted_synthetics(
 @published_asset(
     group_name="synthesis",
     kinds={"parquet"},
-    code_version="2",
+    code_version="3",
     automation_condition=ON_CHANGED_DATA,
     audits=AUGMENTED_REVIEWS,
 )

@@ -1,6 +1,5 @@
-"""What one asset published: a read-only folder at one commit, and how its report and metadata are written."""
+"""What one asset published: a read-only folder at one commit, and how its tables are written."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +53,9 @@ class Artifact:
         """Lazy frame over one of its Parquet files."""
         return pl.scan_parquet(self.file(name))
 
-    def report(self) -> dict[str, object]:
-        """Its report.json: the counts and findings of the step that made it."""
-        return json.loads(self.file(REPORT_FILE).read_text("utf-8"))
-
 
 class Report(Protocol):
-    """The result record of a step: what it found, as flat metadata."""
+    """What a step returns: its record, or what it found beside it, as flat metadata."""
 
     def to_metadata(self) -> Mapping[str, object]:
         """Metadata by key `<stage>/<quantity>_<unit>`; values are str, int, float, bool, dict, list or Markdown."""
@@ -72,12 +67,6 @@ class Markdown:
     """A metadata value that is shown rendered; may hold an inline picture under 100 kB."""
 
     text: str
-
-
-def write_report(folder: Path, report: Mapping[str, object]) -> None:
-    """Writes report.json. Its content is part of the data version: no times, no paths of this machine."""
-    text = json.dumps(report, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    (folder / REPORT_FILE).write_text(text + "\n", "utf-8")
 
 
 def write_table(path: Path, frame: pl.DataFrame, schema: pa.Schema) -> None:

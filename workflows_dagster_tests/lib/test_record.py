@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from workflows_dagster.lib.errors import DataContractError
 from workflows_dagster.lib.metrics import Estimate
@@ -32,6 +34,30 @@ SCORE = Score(name="größer", accuracy=Estimate(0.5, 0.25, 0.75, 4), counts={"b
 def test_record_is_read_as_it_was_written(tmp_path: Path):
     SCORE.write(tmp_path)
     assert Score.read(tmp_path) == SCORE
+
+
+@given(
+    name=st.text(st.characters(exclude_categories=["Cs"])),
+    figures=st.none() | st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 3),
+    counts=st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers()),
+)
+def test_any_record_is_read_as_it_was_written(
+    tmp_path_factory: pytest.TempPathFactory,
+    name: str,
+    figures: tuple[float, float, float] | None,
+    counts: dict[str, int],
+):
+    folder = tmp_path_factory.mktemp("record")
+    record = Score(name=name, accuracy=Estimate(*figures, 1) if figures else None, counts=counts, labels=())
+    record.write(folder)
+    assert Score.read(folder) == record
+
+
+def test_record_is_the_same_bytes_in_any_order_of_keys(tmp_path: Path):
+    for folder, counts in ((tmp_path / "one", {"a": 1, "b": 2}), (tmp_path / "other", {"b": 2, "a": 1})):
+        folder.mkdir()
+        SCORE.model_copy(update={"counts": counts}).write(folder)
+    assert (tmp_path / "one" / "score.json").read_bytes() == (tmp_path / "other" / "score.json").read_bytes()
 
 
 def test_estimate_is_written_with_interval_n_and_confidence(tmp_path: Path):

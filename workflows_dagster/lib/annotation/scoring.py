@@ -1,4 +1,4 @@
-"""What a model makes of weak labels: that of a release where one is in force, or one of counted words."""
+"""What a model makes of weak labels: that of the deployed release where there is one, or one of counted words."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -42,7 +42,7 @@ from workflows_dagster.lib.progress import Progress
 from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.schema import LABELS
 
-CODE_VERSION: Final = "2"
+CODE_VERSION: Final = "3"
 """Raised whenever training with the same rows and settings would give another adapter."""
 
 ADAPTER_FOLDER: Final = "adapter"

@@ -1,4 +1,4 @@
-"""Tags, the release in force, and what pruning must leave."""
+"""Tags, the deployed release, and what pruning must leave."""
 
 import shutil
 from pathlib import Path
