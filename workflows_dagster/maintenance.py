@@ -1,4 +1,4 @@
-"""What Dagster and the store would keep for ever, removed after a while: old runs, unfinished work, old versions."""
+"""Removing after a while what Dagster and the store would keep for ever: old runs, unfinished work, old versions."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ import dagster as dg
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from pydantic import Field
 
-from workflows_dagster.lib.release.pruning import prune_store
+from workflows_dagster.lib.release.retention import prune_store
 from workflows_dagster.resources.retention import RetentionResource
 from workflows_dagster.resources.store import StoreResource
 
@@ -28,7 +28,7 @@ class RunRetention(dg.Config):
 
 @dg.op
 def delete_old_runs(context: dg.OpExecutionContext, config: RunRetention) -> None:
-    """Removes old finished runs with their events and logs, but none that an asset's current version came from."""
+    """Removes old finished runs with their events and logs, except those that an asset's current version came from."""
     limit = datetime.now(UTC) - timedelta(days=config.older_than_days)
     deleted, kept = 0, 0
     for run_id in list(_finished_before(context.instance, limit)):
@@ -43,32 +43,35 @@ def delete_old_runs(context: dg.OpExecutionContext, config: RunRetention) -> Non
 
 @dg.op
 def sweep_store(context: dg.OpExecutionContext, store: StoreResource, retention: RetentionResource) -> None:
-    """Removes the branches of refused and lost outputs, and local copies that nothing has read for long."""
+    """Removes the branches of refused and lost outputs, and local views that nothing has read for long."""
     branches = store.store().sweep(older_than_s=retention.stale_branch_days * DAY_S)
     freed_bytes = store.store().evict(unused_for_s=retention.unused_copy_days * DAY_S)
-    context.log.info("Removed %d branches: %s; freed %d bytes of copies", len(branches), branches[:10], freed_bytes)
+    context.log.info(
+        "Removed %d branches: %s; freed %d bytes of copies", len(branches), branches[:10], freed_bytes
+    )
     context.add_output_metadata({"maintenance/branches_removed": len(branches), "maintenance/freed_bytes": freed_bytes})
 
 
 @dg.op(ins={"swept": dg.In(dg.Nothing)})
 def prune_versions(context: dg.OpExecutionContext, store: StoreResource, retention: RetentionResource) -> None:
-    """Drops versions that neither a release nor anything published needs, but the last ones of each asset."""
+    """Forgets the content of versions that no release and nothing published needs; the last ones of each asset stay."""
     pruned = prune_store(store.store(), retention.keep_versions)
     if pruned is None:
         where = store.store().repository.describe()
-        context.log.info("Dropped no versions of %s: that is left to the garbage collection of lakeFS", where)
+        context.log.info("Pruned nothing of %s: that is left to the garbage collection of lakeFS", where)
         return
-    context.log.info("Dropped %d versions; freed %d bytes", pruned.versions, pruned.freed_bytes)
+    context.log.info("Removed %d files of old versions; freed %d bytes", pruned.contents, pruned.freed_bytes)
     context.add_output_metadata(
-        {"maintenance/versions_dropped": pruned.versions, "maintenance/freed_bytes": pruned.freed_bytes}
+        {"maintenance/files_pruned": pruned.contents, "maintenance/freed_bytes": pruned.freed_bytes}
     )
 
 
 @dg.job(
-    description="Removes old runs, stale branches, old versions and unread copies. Dagster itself purges ticks only."
+    description="Removes old runs, stale branches, unread views and the content of old versions. "
+    "Dagster itself purges ticks only."
 )
 def maintenance_job() -> None:
-    """All clean-ups. Versions are dropped last: the branches that are gone by then hold none of them."""
+    """All clean-ups. Pruning comes last: the branches that are gone by then hold nothing back."""
     delete_old_runs()
     prune_versions(swept=sweep_store())
 

@@ -140,10 +140,10 @@ def test_rerun_as_far_as_an_asset_that_is_not_there_names_the_others() -> None:
     assert "augmented_reviews, benchmark_report" in output
 
 
-def test_prune_drops_what_no_release_and_nothing_published_needs(chain: MadeUpChain, two: list[Release]) -> None:
+def test_prune_forgets_what_no_release_and_nothing_published_needs(chain: MadeUpChain, two: list[Release]) -> None:
     loose = [chain.publish("notes", {"n": str(number).encode()}) for number in range(3)]
     output = call("prune", "--keep", "1", "--older-than", "0")
-    assert "Dropped 2 versions" in output
+    assert "Removed 2 files of old versions" in output
     assert [version.commit for version in chain.store.log("notes")] == [loose[2].commit]
     for member in two[0].record.chain:
         assert chain.store.version(member.path, member.commit).digest == member.digest

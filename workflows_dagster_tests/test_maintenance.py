@@ -13,7 +13,7 @@ import pytest
 
 from workflows_dagster import maintenance
 from workflows_dagster.lib.errors import NotPublishedError
-from workflows_dagster.lib.release.pruning import prune_store
+from workflows_dagster.lib.release.retention import prune_store
 from workflows_dagster.maintenance import holds_current_version, maintenance_job
 from workflows_dagster.resources.retention import RetentionResource
 from workflows_dagster.resources.store import StoreResource
@@ -147,7 +147,7 @@ def test_maintenance_leaves_versions_of_lakefs_to_its_own_garbage_collection(
 
 def _publish(store: StoreResource, path: str, text: str, metadata: dict[str, str] | None = None) -> str:
     with store.store().transaction(path, "m", label=["test"], metadata=metadata or {}) as transaction:
-        transaction.write("note.txt", text.encode())
+        transaction.write("table.parquet", text.encode())
     assert transaction.version is not None
     return transaction.version.commit
 

@@ -1,4 +1,4 @@
-"""`prune` and `sweep`: the room that the store takes."""
+"""`prune` and `sweep`: keeping the size of the store in hand."""
 
 from typing import Annotated
 
@@ -6,7 +6,7 @@ import typer
 
 from workflows_dagster.cli.opening import open_settings, open_store
 from workflows_dagster.cli.screen import console, refusing
-from workflows_dagster.lib.release.pruning import GRACE_S, prune_store
+from workflows_dagster.lib.release.retention import GRACE_S, prune_store
 
 HOUR_S = 3_600.0
 
@@ -17,12 +17,10 @@ def prune(
     ] = None,
     older_than_hours: Annotated[
         float,
-        typer.Option(
-            "--older-than", min=0, help="Hours. What was written later stays. Longer than any step under way."
-        ),
+        typer.Option("--older-than", min=0, help="Hours. What was written later stays. Name more than any run takes."),
     ] = GRACE_S / HOUR_S,
 ) -> None:
-    """Drop versions that no release, nothing published and none of the last N versions of a path needs."""
+    """Forget the content of versions that no release and nothing published needs, except the last N of each path."""
     settings = open_settings()
     kept = keep or settings.keep_versions
     with refusing():
@@ -36,8 +34,9 @@ def prune(
         )
         raise typer.Exit(2)
     console.print(
-        f"Dropped {pruned.versions:,} versions, freed {pruned.freed_bytes / 1e6:,.1f} MB. Kept: the last {kept} of "
-        f"each path, what a release or a published version needs, and what is younger than {older_than_hours:g} hours.",
+        f"Removed {pruned.contents:,} files of old versions, freed {pruned.freed_bytes / 1e6:,.1f} MB. Kept: the last "
+        f"{kept} versions of each path, what a release or a published version needs, what is younger than "
+        f"{older_than_hours:g} hours, and the history.",
         highlight=False,
     )
 

@@ -1,4 +1,4 @@
-"""A release as plain files in a folder of its own."""
+"""Writing a release as plain files into a folder of its own."""
 
 import shutil
 from pathlib import Path
@@ -40,7 +40,7 @@ def _written(store: VersionedStore, release: Release, target: Path) -> int:
     try:
         for member in release.record.chain:
             place = aside / member.path
-            # Byte by byte: the local copies of the store are shared and read-only, these are the user's.
+            # Copied, not linked: the store's own files are shared and read-only, these are the user's to change.
             shutil.copytree(store.folder(member.path, member.commit), place, copy_function=shutil.copyfile)
             _verify(place, member.digest)
         record = store.file(release.version.path, ReleaseRecord.FILE, release.version.commit)

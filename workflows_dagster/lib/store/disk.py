@@ -52,6 +52,6 @@ def no_room(place: Path, error: BaseException) -> StoreUnavailableError:
     return StoreUnavailableError(
         f"there is no room left for {place}",
         given=str(error),
-        expected="room for what is written, and for its copy in the repository if that is on the same disk",
+        expected="room for what is written, and for a copy of it where the repository is on another disk",
         remedy="free some, then run it again; nothing that was published is lost",
     )

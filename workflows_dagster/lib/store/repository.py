@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from workflows_dagster.lib.errors import NotPublishedError
+from workflows_dagster.lib.store.version import FileStat
+
 
 @dataclass(frozen=True)
 class Change:
@@ -38,6 +41,14 @@ class Repository(Protocol):
         """Where it is, for messages; holds no secret."""
         ...
 
+    def views(self, work: Path) -> Path:
+        """Folder for the views of versions on this machine.
+
+        Args:
+            work: Local folder of the store.
+        """
+        ...
+
     def prepare(self, base: str) -> str:
         """The newest commit of a base branch; the repository and the branch are made where they are missing.
 
@@ -55,9 +66,9 @@ class Repository(Protocol):
         ...
 
     def last_change(self, ref: str, name: str) -> str | None:
-        """Id of the commit that gave a file, or the files below a folder, the content that a ref has; None: no such.
+        """Id of the commit that published a file, or the files below a folder, as a ref has them; None: no such.
 
-        For what was published by `stage` and `merge` it is the commit that `stage` returned.
+        It is the commit that `stage` returned.
         """
         ...
 
@@ -74,14 +85,14 @@ class Repository(Protocol):
     ) -> str:
         """Commits a local folder as the whole content of a path on a new branch; returns the id of the commit.
 
-        What that commit holds besides the path differs: in lakeFS all that `start` holds, in git nothing, so that old
-        versions of one path can be dropped alone.
+        The commit holds all that `start` holds, with the path replaced.
 
         Args:
             branch: Name of the branch, of letters, digits, hyphens and underscores.
             start: Commit that the branch begins at, as `prepare` returned it.
             path: Folder of the repository that gets exactly the files of `folder`: others below it are removed.
-            folder: Local folder of regular files.
+            folder: Local folder of regular files, the record of the version among them. The repository may make the
+                files read-only and link to them.
             unchanged: Names, relative to `folder`, of files that are at `start` already with the same content.
             message: One line.
             metadata: Provenance, kept with the commit.
@@ -110,13 +121,15 @@ class Repository(Protocol):
         """The content of one small file at a commit.
 
         Raises:
-            NotPublishedError: The commit is gone or holds no such file.
+            NotPublishedError: The commit holds no such file, or its content was pruned.
             IntegrityError: What is stored is damaged.
         """
         ...
 
     def fetch(self, commit: str, path: str, names: Collection[str], folder: Path) -> None:
-        """Writes files of a path into a local folder under their names relative to the path.
+        """Puts files of a published path into a local folder under their names relative to the path.
+
+        They may be links to what the repository holds: they must not be written to.
 
         Args:
             commit: Id of a commit.
@@ -125,9 +138,13 @@ class Repository(Protocol):
             folder: Local folder; the folders below it are made.
 
         Raises:
-            NotPublishedError: The commit is gone or holds no such file.
-            IntegrityError: What is stored is damaged.
+            NotPublishedError: The commit holds no such file, or its content was pruned.
+            IntegrityError: What is stored is lost or damaged.
         """
+        ...
+
+    def pruned_at(self, files: Collection[FileStat]) -> str | None:
+        """When any of these files was removed from the repository to free room, ISO 8601; None: all are there."""
         ...
 
     def paths(self, ref: str, marker: str) -> list[str]:
@@ -153,3 +170,13 @@ class Repository(Protocol):
     def link(self, ref: str) -> str:
         """How a person looks at a commit or tag: an address of a web UI, or a command."""
         ...
+
+
+def content_pruned(what: str, at: str) -> NotPublishedError:
+    """The error that says when prune has removed the content that was asked for."""
+    return NotPublishedError(
+        f"the content of {what} was pruned at {at}",
+        given=what,
+        expected="a version that is published now, released, or among the last ones of its path",
+        remedy="materialize it again, or raise how many versions prune keeps",
+    )

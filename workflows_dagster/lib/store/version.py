@@ -1,8 +1,11 @@
 """One published version of one path, and the record of it that is stored beside its files."""
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -13,6 +16,10 @@ from workflows_dagster.lib.hashing import digest_file, digest_record
 VERSION_FILE: Final = ".version.json"
 """The record of a version, in the folder of its path. It differs between any two publications: two writers who
 publish one path at once are in conflict for it, so that no merge can mix their files."""
+
+_RESERVED: Final = (".git", ".gitattributes", ".gitmodules", VERSION_FILE)
+_LARGE_BYTES: Final = 2**20
+_THREADS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -84,41 +91,49 @@ def content_digest(files: Mapping[str, FileStat]) -> str:
 
 def stat_folder(folder: Path) -> dict[str, FileStat]:
     """Digest and size of every file below a folder, by POSIX path, sorted; errors as `regular_files`."""
-    return {
-        path.relative_to(folder).as_posix(): FileStat(digest_file(path), path.stat().st_size)
-        for path in sorted(regular_files(folder))
-    }
+    sizes = dict(sorted(regular_files(folder)))
+    large = [name for name, size in sizes.items() if size >= _LARGE_BYTES]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        digests = dict(zip(large, pool.map(lambda name: digest_file(folder / name), large), strict=True))
+    # For small files the threads would cost more than they save, and so would a buffer of their own.
+    for name in sizes.keys() - digests.keys():
+        with (folder / name).open("rb", buffering=0) as file:
+            digests[name] = hashlib.sha256(file.read()).hexdigest()
+    return {name: FileStat(digests[name], size) for name, size in sizes.items()}
 
 
-def regular_files(folder: Path) -> Iterator[Path]:
-    """Every file below a folder.
+def regular_files(folder: Path, below: str = "") -> Iterator[tuple[str, int]]:
+    """POSIX path and size in bytes of every file below a folder.
 
     Raises:
         StoreError: It holds a link or another special file, whose content could change after publication, or a name
             that not every repository can hold.
     """
-    for path in folder.rglob("*"):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise StoreError(
-                f"{path.name!r} is a link or special file",
-                given=str(path),
-                expected="regular files and folders only",
-                remedy="have the step copy the content instead of linking to it",
-            )
-        if not _is_portable(path.name):
-            raise StoreError(
-                f"no file or folder may be published under the name {path.name!r}",
-                given=str(path),
-                expected=f"a name in UTF-8 without control characters, and neither .git nor {VERSION_FILE}",
-                remedy="have the step choose another name",
-            )
-        if path.is_file():
-            yield path
+    with os.scandir(folder / below) as entries:
+        for entry in entries:
+            if not _is_portable(entry.name):
+                raise StoreError(
+                    f"no file or folder may be published under the name {entry.name!r}",
+                    given=entry.path,
+                    expected=f"a name in UTF-8 without control characters, none of {', '.join(_RESERVED)}",
+                    remedy="have the step choose another name",
+                )
+            if entry.is_dir(follow_symlinks=False):
+                yield from regular_files(folder, f"{below}{entry.name}/")
+            elif entry.is_file(follow_symlinks=False):
+                yield f"{below}{entry.name}", entry.stat(follow_symlinks=False).st_size
+            else:
+                raise StoreError(
+                    f"{entry.name!r} is a link or special file",
+                    given=entry.path,
+                    expected="regular files and folders only",
+                    remedy="have the step copy the content instead of linking to it",
+                )
 
 
 def _is_portable(name: str) -> bool:
-    """Whether git and lakeFS both hold it, and it stands for nothing else there."""
-    if name.lower() in (".git", VERSION_FILE) or re.search(r"[\x00-\x1f\x7f]", name):
+    """Whether git and lakeFS both hold it, and it means nothing else there."""
+    if name.lower() in _RESERVED or re.search(r"[\x00-\x1f\x7f]", name):
         return False
     # The names of files that are not UTF-8 come as lone surrogates.
     return not re.search(r"[\ud800-\udfff]", name)

@@ -20,13 +20,13 @@ from workflows_dagster.lib.errors import (
     StoreUnavailableError,
     WorkflowError,
 )
-from workflows_dagster.lib.store.cache import VersionCache
 from workflows_dagster.lib.store.disk import disk_errors, is_no_room, no_room
 from workflows_dagster.lib.store.naming import BRANCH_PREFIX, branch_name, branch_started
-from workflows_dagster.lib.store.repository import Change, Repository
+from workflows_dagster.lib.store.repository import Change, Repository, content_pruned
 from workflows_dagster.lib.store.staging import Staging
 from workflows_dagster.lib.store.transaction import Transaction
 from workflows_dagster.lib.store.version import VERSION_FILE, FileStat, Version, content_digest, stat_folder
+from workflows_dagster.lib.store.views import Views
 
 _logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class VersionedStore:
 
     Args:
         repository: Where versions are kept for good.
-        work: Local folder for what is being written, and for copies of what was read.
+        work: Local folder for what is being written, and for copies of what was downloaded.
         base: Branch that is published to and, where no ref is given, read from.
     """
 
@@ -48,7 +48,7 @@ class VersionedStore:
         self.repository = repository
         self.base = base
         self._staging = Staging(work / "staging")
-        self._cache = VersionCache(work / "cache")
+        self._views = Views(repository.views(work))
 
     @contextmanager
     def transaction(
@@ -125,8 +125,8 @@ class VersionedStore:
         return self.copy(self.version(path, ref))
 
     def copy(self, version: Version) -> Path:
-        """As `folder`, of a version that is known already: its record is not asked for once more."""
-        return self._cache.folder(version, partial(self.repository.fetch, version.commit, version.path))
+        """As `folder`, of a version that is known already: its record is not read again."""
+        return self._views.folder(version, partial(self.repository.fetch, version.commit, version.path))
 
     def file(self, path: str, name: str, ref: str | None = None) -> Path:
         """Local, read-only path of one file, checked against its digest; others are not fetched for it.
@@ -137,7 +137,7 @@ class VersionedStore:
         """
         version = self.version(path, ref)
         self._stat(version, name)
-        return self._cache.file(version, name, partial(self.repository.fetch, version.commit, path))
+        return self._views.file(version, name, partial(self.repository.fetch, version.commit, path))
 
     def table(self, path: str, name: str, ref: str | None = None) -> pa.Table:
         """One Parquet file of a path as an Arrow table; errors as `file`."""
@@ -152,7 +152,7 @@ class VersionedStore:
         return self.repository.paths(ref or self.base, VERSION_FILE)
 
     def log(self, path: str, ref: str | None = None) -> Iterator[Version]:
-        """The versions of a path, newest first, as far back as they were not pruned."""
+        """The versions of a path, newest first, back to the first one that was pruned."""
         version = self._version_at(ref or self.base, path)
         while version is not None:
             yield version
@@ -197,8 +197,8 @@ class VersionedStore:
         return sorted(swept)
 
     def evict(self, unused_for_s: float) -> int:
-        """Removes local copies that were not read for that long; returns the bytes freed."""
-        return self._cache.evict(unused_for_s)
+        """Removes views that were not read for that long; returns the bytes of the copies among them."""
+        return self._views.evict(unused_for_s)
 
     def link(self, ref: str) -> str:
         """How a person looks at a commit or tag: an address of a web UI, or a command."""
@@ -214,7 +214,13 @@ class VersionedStore:
     def _version_at(self, ref: str, path: str) -> Version | None:
         name = f"{path}/{VERSION_FILE}"
         commit = self.repository.last_change(ref, name)
-        return Version.from_record(commit, path, self.repository.read(commit, name)) if commit else None
+        if commit is None:
+            return None
+        version = Version.from_record(commit, path, self.repository.read(commit, name))
+        pruned_at = self.repository.pruned_at(version.files.values())
+        if pruned_at is not None:
+            raise content_pruned(f"{path} at {commit[:12]}", pruned_at)
+        return version
 
     def _stat(self, version: Version, name: str) -> FileStat:
         if name not in version.files:
@@ -236,12 +242,12 @@ class VersionedStore:
 
     def _publish(self, transaction: Transaction, message: str, start: str, before: Version | None) -> Version:
         version = _describe(transaction, message, before)
-        if before is not None and _is_same(before, version) and not self._cache.is_doubted(version.digest):
+        if before is not None and _is_same(before, version) and not self._views.is_doubted(version.digest):
             version = before
         else:
             version = self._land(transaction, self._commit(transaction, version, start, before))
             self._drop_branch(transaction.branch)
-        self._keep_copy(transaction, version)
+        self._keep_view(transaction, version)
         return version
 
     def _commit(self, transaction: Transaction, version: Version, start: str, before: Version | None) -> Version:
@@ -265,7 +271,7 @@ class VersionedStore:
 
     def _unchanged(self, version: Version, start: str, before: Version | None) -> set[str]:
         """The files that the repository need not be given again."""
-        if before is None or self._cache.is_doubted(before.digest):
+        if before is None or self._views.is_doubted(before.digest):
             return set()
         names = {name for name, stat in version.files.items() if before.files.get(name) == stat}
         # Whoever else wrote below the path since then may have changed what the record of the version tells of.
@@ -295,13 +301,13 @@ class VersionedStore:
             return False
         return now is not None and now.commit == version.commit
 
-    def _keep_copy(self, transaction: Transaction, version: Version) -> None:
+    def _keep_view(self, transaction: Transaction, version: Version) -> None:
         try:
-            self._cache.trust(version.digest)
-            self._cache.keep(transaction.folder, version.digest)
+            self._views.trust(version.digest)
+            self._views.keep(transaction.folder, version.digest)
         except StoreError as error:
             # It is published, and can be fetched when somebody reads it.
-            _logger.warning("No local copy of %s is kept: %s", version.path, error)
+            _logger.warning("No view of %s is kept: %s", version.path, error)
 
     def _keep_for_inspection(
         self, transaction: Transaction, start: str, before: Version | None, error: Exception

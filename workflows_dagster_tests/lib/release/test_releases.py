@@ -1,5 +1,6 @@
 """Tags, the deployed release, and what pruning must leave."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -13,8 +14,8 @@ from workflows_dagster.lib.release.deployment import (
     deployments,
     was_deployed,
 )
-from workflows_dagster.lib.release.holding import held_commits
 from workflows_dagster.lib.release.releases import release, release_tags, releases, tag_release
+from workflows_dagster.lib.release.retention import held_versions
 from workflows_dagster.lib.store.versioned import VersionedStore
 from workflows_dagster_tests.lib.release.made_up import MadeUpChain, reviews
 
@@ -70,7 +71,7 @@ def test_developers_branch_has_releases_of_its_own(chain: MadeUpChain, tmp_path:
     assert tag_release(chain.store, two) == "ada-release-1"
     assert list(release_tags(chain.store)) == ["ada-release-1"]
     assert list(release_tags(main)) == ["release-1"]
-    assert two.commit in held_commits(main)
+    assert (two.path, two.commit) in held_versions(main)
 
 
 @pytest.mark.parametrize(("made", "expected"), [(False, "none was made yet"), (True, "one of: release-1")])
@@ -108,9 +109,9 @@ def test_release_that_is_in_force_can_be_deployed_again_without_a_trace(chain: M
 def test_release_whose_model_is_damaged_is_not_put_in_force(chain: MadeUpChain, tmp_path: Path) -> None:
     one, two = chain.release(FIRST, b"\x01"), chain.release(SECOND, b"\x02")
     deploy(chain.store, two, "better", ["a"])
-    shutil.rmtree(tmp_path / "work" / "cache")
-    # The weights of the first: git's name of a blob with this one byte.
-    (tmp_path / "store.git" / "objects" / "6b" / "2aaa7640726588bcd3d57e1de4b1315b7f315e").unlink()
+    shutil.rmtree(tmp_path / "store.git" / "views")
+    digest = hashlib.sha256(b"\x01").hexdigest()  # the weights of the first
+    (tmp_path / "store.git" / "lfs" / "objects" / digest[:2] / digest[2:4] / digest).unlink()
     with pytest.raises(IntegrityError, match="is lost"):
         deploy(chain.store, one, "the shop complained", ["b"])
     assert deployed(chain.store).tag == two.tag
@@ -126,7 +127,7 @@ def test_pruning_must_leave_every_version_of_every_release(chain: MadeUpChain) -
     one, two = chain.release(FIRST, b"\x01"), chain.release(SECOND, b"\x02")
     loose = chain.rows(reviews(("r8", "shop", None, "not released")))
     published = chain.rows(reviews(("r9", "shop", None, "published now")))
-    held = held_commits(chain.store)
+    held = {commit for _, commit in held_versions(chain.store)}
     assert {member.commit for found in (one, two) for member in found.record.chain} < held
     assert {one.version.commit, two.version.commit} < held
     assert published.commit in held
@@ -139,14 +140,14 @@ def test_pruning_must_leave_what_another_base_branch_rests_on(chain: MadeUpChain
     first = chain.publish("raw_reviews/a", {"rows": b"first"})
     chain.publish("augmented_reviews", {"rows": b"made of the first"}, first)
     chain.publish("raw_reviews/a", {"rows": b"second"})
-    assert first.commit in held_commits(main)
+    assert (first.path, first.commit) in held_versions(main)
 
 
 def test_release_of_an_older_format_keeps_nobody_from_pruning(chain: MadeUpChain) -> None:
     report = chain.publish("benchmark_report", {"report.html": b"page"})
     old = chain.publish("model_release", {"release.json": b"{}"}, report)
     chain.store.tag("release-1", old.commit)
-    assert {old.commit, report.commit} <= held_commits(chain.store)
+    assert {(old.path, old.commit), (report.path, report.commit)} <= held_versions(chain.store)
 
 
 def test_two_tags_on_different_commits_are_a_conflict(chain: MadeUpChain) -> None:

@@ -87,12 +87,20 @@ class GitBackend(Backend):
         ]
 
     def damage(self, content: bytes) -> None:
-        found = [path for path in self.root.rglob("objects/??/*") if content in zlib.decompress(path.read_bytes())]
-        assert found
-        for path in found:
+        kept = [path for path in (self.root / "lfs" / "objects").glob("??/??/*") if path.read_bytes() == content]
+        small = [
+            path
+            for path in (self.root / "objects").glob("[0-9a-f][0-9a-f]/*")
+            if zlib.decompress(path.read_bytes()).partition(b"\0")[2] == content
+        ]
+        assert kept or small
+        changed = bytes([content[0] ^ 1]) + content[1:]
+        for path in [*kept, *small]:
             path.chmod(0o644)
-            text = zlib.decompress(path.read_bytes())
-            path.write_bytes(zlib.compress(text.replace(content, bytes([content[0] ^ 1]) + content[1:]), 0))
+        for path in kept:
+            path.write_bytes(changed)
+        for path in small:
+            path.write_bytes(zlib.compress(b"blob %d\0" % len(content) + changed))
 
 
 class LakeFSBackend(Backend):

@@ -47,7 +47,7 @@ try:
         else:
             (transaction.folder / "x").write_bytes(b"n" * 50_000)
         if moment == "publish":
-            limit(1000)
+            limit(100)
 except WorkflowError as error:
     limit(resource.RLIM_INFINITY)
     print(json.dumps([type(error).__name__, str(error), getattr(error, '__notes__', [])]))
@@ -136,9 +136,9 @@ def test_full_disk_at_every_step_of_a_publication(small_disk: Path, tmp_path: Pa
 
 def test_full_disk_of_the_work_folder(small_disk: Path, tmp_path: Path) -> None:
     store = VersionedStore(GitRepository(tmp_path / "store.git"), small_disk / "work")
-    before = publish(store, "a", {"x": b"o" * 3 * MIB})
+    before = publish(store, "a", {"x": b"o" * 6 * MIB})
     with pytest.raises(StoreUnavailableError, match="there is no room left") as raised:
-        publish(store, "a", {"x": b"n" * 6 * MIB})
+        publish(store, "a", {"x": b"n" * 9 * MIB})
     assert "No space left" in str(raised.value)
     store.sweep(older_than_s=-1)
     begun = Begun(store, "a", {})
@@ -146,14 +146,19 @@ def test_full_disk_of_the_work_folder(small_disk: Path, tmp_path: Path) -> None:
         begun.end(_written_until_full(begun.transaction.folder / "x"))
     assert store.version("a") == before
     store.sweep(older_than_s=-1)
-    publish(store, "a", {"x": b"n" * 2 * MIB})
-    assert content(store, "a") == {"x": b"n" * 2 * MIB}
+    publish(store, "a", {"x": b"n" * 6 * MIB})
+    assert content(store, "a") == {"x": b"n" * 6 * MIB}
 
 
-def test_copy_that_does_not_fit_is_named_and_read_once_there_is_room(small_disk: Path, tmp_path: Path) -> None:
-    repository = GitRepository(tmp_path / "store.git")
-    publish(VersionedStore(repository, tmp_path / "work"), "a", {"x": b"o" * 3 * MIB})
-    reader = VersionedStore(repository, small_disk / "work")
+def test_view_that_does_not_fit_is_named_and_built_once_there_is_room(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    reader = VersionedStore(GitRepository(small_disk / "store.git"), tmp_path / "work")
+    publish(reader, "a", {"x": b"o" * 3 * MIB})
     with _filled(small_disk, MIB):
         for read in (lambda: reader.folder("a"), lambda: reader.file("a", "x")):
             with pytest.raises(StoreUnavailableError, match="No space left"):
@@ -161,11 +166,15 @@ def test_copy_that_does_not_fit_is_named_and_read_once_there_is_room(small_disk:
     assert content(reader, "a") == {"x": b"o" * 3 * MIB}
 
 
-def test_repository_on_another_file_system_than_the_work_folder(small_disk: Path, tmp_path: Path) -> None:
+def test_repository_on_another_file_system_than_the_work_folder(
+    small_disk: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     store = VersionedStore(GitRepository(small_disk / "store.git"), tmp_path / "work")
     version = publish(store, "a", {"x": b"1", "deep/y": b"2"})
-    assert (tmp_path / "work" / "cache" / "folders" / version.digest / "deep" / "y").is_file()
-    assert content(VersionedStore(store.repository, small_disk / "work"), "a") == {"x": b"1", "deep/y": b"2"}
+    assert caplog.text == ""
+    for reader in (store, VersionedStore(store.repository, small_disk / "work")):
+        assert content(reader, "a") == {"x": b"1", "deep/y": b"2"}
+        assert reader.folder("a") == small_disk / "store.git" / "views" / "folders" / version.digest
 
 
 @contextlib.contextmanager

@@ -80,14 +80,14 @@ def test_branch_that_cannot_be_removed_does_not_undo_the_publication(
     assert repository.branches("tx-") == []
 
 
-def test_published_version_stands_where_no_copy_can_be_kept(
-    store: VersionedStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_published_version_stands_where_no_view_can_be_kept(
+    store: VersionedStore, repository: LateAnswers, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "work").mkdir()
-    (tmp_path / "work" / "cache").write_text("in the way")
+    repository.prepare("main")
+    (tmp_path / "store.git" / "views").write_text("in the way")
     version = publish(store, "a", {"x": b"1"})
     assert store.head("a") == version
-    assert "No local copy of a is kept" in caplog.text
+    assert "No view of a is kept" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["here", "deep/here"])
@@ -115,7 +115,7 @@ def test_log_ends_where_versions_were_pruned(store: VersionedStore, repository: 
     made = [publish(store, "a", {"x": b"%d" % number}) for number in range(5)]
     repository.prune(keep=2, older_than_s=-1)
     assert [version.commit for version in store.log("a")] == [made[4].commit, made[3].commit]
-    with pytest.raises(NotPublishedError):
+    with pytest.raises(NotPublishedError, match=r"the content of a at .* was pruned at \d{4}-\d\d-\d\dT"):
         store.version("a", made[0].commit)
 
 

@@ -2,24 +2,7 @@
 
 from pathlib import Path
 
-from workflows_dagster.lib.errors import (
-    ConflictError,
-    IntegrityError,
-    NotPublishedError,
-    StoreError,
-)
-
-
-class MissingObjectError(KeyError):
-    """No object of an id is there.
-
-    Args:
-        oid: The id.
-    """
-
-    def __init__(self, oid: bytes) -> None:
-        super().__init__(oid)
-        self.oid = oid
+from workflows_dagster.lib.errors import ConflictError, IntegrityError, NotPublishedError, StoreError
 
 
 def unknown_ref(root: Path, ref: str) -> NotPublishedError:
@@ -27,8 +10,8 @@ def unknown_ref(root: Path, ref: str) -> NotPublishedError:
     return NotPublishedError(
         f"{ref} is not in the repository {root}",
         given=ref,
-        expected="a branch, a tag, or the whole id of a commit that prune has not dropped",
-        remedy="check the store setting; if prune dropped that version, materialize it again",
+        expected="a branch, a tag, or the whole id of a commit",
+        remedy="check the store setting, or materialize it first",
     )
 
 
@@ -42,20 +25,20 @@ def not_held(name: str, commit: str) -> NotPublishedError:
     )
 
 
-def lost(name: str, oid: bytes, place: Path) -> IntegrityError:
+def lost(name: str, place: Path) -> IntegrityError:
     """An object that others lead to is not there."""
     return IntegrityError(
-        f"{name} is lost from the repository: there is no object {oid.decode('ascii')} in {place}",
-        given="no such file, and no pack that holds it",
+        f"{name} is lost from the repository: there is no object {place}",
+        given="no such file, and no pack or prune that accounts for it",
         expected="the object as it was written",
         remedy="materialize it again, which writes the object anew, and check the disk",
     )
 
 
-def damaged(name: str, oid: bytes, place: Path, found: str) -> IntegrityError:
+def damaged(name: str, place: Path, found: str) -> IntegrityError:
     """An object is not what its id says."""
     return IntegrityError(
-        f"{name} is damaged in the repository: object {oid.decode('ascii')} in {place}",
+        f"{name} is damaged in the repository: object {place}",
         given=found,
         expected="the object as it was written",
         remedy="materialize it again, which replaces the object, and check the disk",
@@ -92,11 +75,21 @@ def bad_ref_name(name: str) -> StoreError:
     )
 
 
-def bad_file_name(name: str) -> StoreError:
-    """A name that git refuses for a file."""
+def place_taken(root: Path) -> StoreError:
+    """Something else than a repository is where it should be made."""
     return StoreError(
-        "git cannot hold a file of that name",
-        given=name,
-        expected="a relative POSIX path without '.', '..' and '.git' in it",
-        remedy="have the step write it under another name",
+        "the place of the repository is taken by something else",
+        given=str(root),
+        expected="a bare git repository, an empty folder or nothing",
+        remedy="choose another folder for the store, or move away what is there",
+    )
+
+
+def other_format(root: Path, found: str | None, expected: str) -> StoreError:
+    """A repository that this version of the project does not read."""
+    return StoreError(
+        f"the repository {root} is of another format: it was made by another version of workflows_dagster",
+        given=f"workflowsdagster.format = {found}" if found else "no workflowsdagster.format in its configuration",
+        expected=f"workflowsdagster.format = {expected}",
+        remedy=f"move {root} away and materialize the assets again, or read it with the version that made it",
     )

@@ -1,84 +1,111 @@
-"""Which commit gave a path the content that it has."""
+"""What commits of the embedded repository hold, and which of them published it.
 
-from contextlib import suppress
-from typing import TYPE_CHECKING
+A commit holds every published path, and `.versions/<path>/.commit` with the id of the commit that published it. So one
+look into a tree finds the version of a path, however long the history is.
+"""
 
-from workflows_dagster.lib.store.git.errors import MissingObjectError
-from workflows_dagster.lib.store.git.message import AUTHOR, published_path_of
-from workflows_dagster.lib.store.git.objects import GitObjects
-from workflows_dagster.lib.store.git.refs import BRANCHES, KEPT, GitRefs, version_ref
-from workflows_dagster.lib.store.git.trees import Entry, lookup
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from workflows_dagster.lib.store.git.errors import not_held
+from workflows_dagster.lib.store.git.objects import FILE, FOLDER, Entry, GitObjects
+from workflows_dagster.lib.store.version import VERSION_FILE, Version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from dulwich.objects import Commit, ObjectID
 
-    from dulwich.objects import ObjectID
+VERSIONS_FOLDER: Final = ".versions"
+_COMMIT_FILE: Final = ".commit"
+_AUTHOR: Final = b"workflows_dagster <workflows_dagster@localhost>"
+_MAX_VALUE_CHARACTERS: Final = 200
 
 
-def last_change(objects: GitObjects, refs: GitRefs, commit: "ObjectID", name: str) -> "ObjectID | None":
-    """Id of the commit that gave a file or folder the content that a commit has; None: it holds no such."""
-    content = lookup(objects, objects.commit(commit).tree, name)
+def last_change(objects: GitObjects, commit: "ObjectID", name: str) -> "ObjectID | None":
+    """Id of the commit that published a file or folder as a commit has it; None: it holds no such.
+
+    Where no publication that the commit names explains the content, it is the commit itself: one that is not merged
+    yet, or that somebody else made.
+    """
+    root = objects.commit(commit).tree
+    content = objects.find(root, name)
     if content is None:
         return None
-    oldest = _first_with(objects, _published(objects, refs, commit, name) or commit, name, content)
-    return _pushed(objects, refs, oldest, name, content) or oldest
-
-
-def first_parents(objects: GitObjects, commit: "ObjectID") -> "Iterator[ObjectID]":
-    """A commit and its first parents, as far back as prune has left them."""
-    yield commit
-    # A prune under way may remove any of them while they are walked: that is the end of the history, too.
-    with suppress(MissingObjectError):
-        while parents := objects.commit(commit).parents:
-            commit = parents[0]
-            objects.commit(commit)
-            yield commit
-
-
-def _published(objects: GitObjects, refs: GitRefs, commit: "ObjectID", name: str) -> "ObjectID | None":
-    """The version commit whose path, which is `name` or a folder above it, is as the commit has it."""
-    own = published_path_of(objects.commit(commit))
-    if own is not None and f"{name}/".startswith(f"{own}/"):
-        return commit
-    root = objects.commit(commit).tree
-    bases = list(refs.below(BRANCHES))
     parts = name.split("/")
     for count in range(len(parts), 0, -1):
-        path = "/".join(parts[:count])
-        wanted = lookup(objects, root, path)
-        for head in filter(None, (refs.get(version_ref(base, path)) for base in bases)):
-            for version in first_parents(objects, head):
-                if _at(objects, version, path) == wanted:
-                    return version
-    return None
+        version = _version_commit(objects, root, "/".join(parts[:count]))
+        if version is not None and objects.find(objects.commit(version).tree, name) == content:
+            return version
+    return commit
 
 
-def _first_with(objects: GitObjects, commit: "ObjectID", name: str, content: Entry) -> "ObjectID":
-    """The oldest commit in a row, from this one along first parents and into what was merged, with that content."""
-    while True:
-        for oid in first_parents(objects, commit):
-            if _at(objects, oid, name) != content:
-                break
-            commit = oid
-        merged = objects.commit(commit).parents[1:]
-        source = next((other for other in merged if other in objects and _at(objects, other, name) == content), None)
-        if source is None:
-            return commit
-        commit = source
+def with_version(objects: GitObjects, root: "ObjectID", path: str, content: Entry, version: "ObjectID") -> "ObjectID":
+    """Writes the trees that hold a published path, and which commit published it; returns the id of the top one."""
+    named = objects.add_blob(version + b"\n")
+    entries: dict[str, Entry] = {path: content, f"{VERSIONS_FOLDER}/{path}/{_COMMIT_FILE}": (FILE, named)}
+    return objects.add_changed(root, entries)
 
 
-def _pushed(objects: GitObjects, refs: GitRefs, oldest: "ObjectID", name: str, content: Entry) -> "ObjectID | None":
-    """Where prune has ended the history at `oldest`: the commit from elsewhere that it kept for its content."""
-    parents = objects.commit(oldest).parents
-    if not parents or parents[0] in objects:
-        return None
-    kept = {oid: objects.commit(oid) for oid in refs.below(KEPT).values()}
-    found = [oid for oid, commit in kept.items() if commit.author != AUTHOR and _at(objects, oid, name) == content]
-    return min(found, key=lambda oid: kept[oid].commit_time, default=None)
+def record_at(objects: GitObjects, commit: "ObjectID", path: str) -> Version:
+    """The record of the version that a commit holds of a path.
+
+    Raises:
+        NotPublishedError: It holds none.
+        IntegrityError: The record is damaged.
+    """
+    name = f"{path}/{VERSION_FILE}"
+    entry = objects.find(objects.commit(commit).tree, name)
+    if entry is None or entry[0] == FOLDER:
+        raise not_held(name, commit.decode("ascii"))
+    return Version.from_record(commit.decode("ascii"), path, objects.blob(entry[1], name))
 
 
-def _at(objects: GitObjects, commit: "ObjectID", name: str) -> Entry | None:
-    """What a name stands for at a commit; None for one that a prune is dropping."""
-    with suppress(MissingObjectError):
-        return lookup(objects, objects.commit(commit).tree, name)
-    return None
+def versions(objects: GitObjects, head: "ObjectID", path: str) -> Iterator[Version]:
+    """The versions of a path from a commit on, newest first."""
+    commit = last_change(objects, head, f"{path}/{VERSION_FILE}")
+    while commit is not None:
+        yield record_at(objects, commit, path)
+        parents = objects.commit(commit).parents
+        commit = last_change(objects, parents[0], f"{path}/{VERSION_FILE}") if parents else None
+
+
+def new_commit(tree: "ObjectID", parents: "Sequence[ObjectID]", message: str) -> "Commit":
+    """A commit of this moment, by this project."""
+    from dulwich.objects import Commit
+
+    commit = Commit()
+    commit.tree = tree
+    commit.parents = list(parents)
+    commit.author = commit.committer = _AUTHOR
+    commit.author_time = commit.commit_time = int(time.time())
+    commit.author_timezone = commit.commit_timezone = 0
+    commit.message = message.encode("utf-8", "backslashreplace")
+    return commit
+
+
+def version_message(message: str, metadata: Mapping[str, str], path: str) -> str:
+    """The message of a publication: a subject, and the metadata as trailers that `git interpret-trailers` parses.
+
+    Long values are shortened: the whole metadata is in the record of the version, this is for people.
+    """
+    trailers = {re.sub("[^A-Za-z0-9]+", "-", key).strip("-") or "Metadata": value for key, value in metadata.items()}
+    lines = [f"{key}: {_line(value)}" for key, value in {**trailers, "Path": path}.items()]
+    return "\n".join([_on_one_line(message) or f"Publish {path}", "", *lines, ""])
+
+
+def _version_commit(objects: GitObjects, root: "ObjectID", path: str) -> "ObjectID | None":
+    from dulwich.objects import ObjectID
+
+    name = f"{VERSIONS_FOLDER}/{path}/{_COMMIT_FILE}"
+    entry = objects.find(root, name)
+    return ObjectID(objects.blob(entry[1], name).strip()) if entry else None
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
+
+
+def _line(value: str) -> str:
+    line = _on_one_line(value)
+    return line if len(line) <= _MAX_VALUE_CHARACTERS else f"{line[: _MAX_VALUE_CHARACTERS - 1]}…"

@@ -1,156 +1,202 @@
-"""Objects of a git repository, read as streams, so that memory stays bounded whatever a file's size.
+"""Commits, trees and small files of a git repository, through dulwich and checked against their ids.
 
-Why our own code: dulwich holds a whole blob in memory, several times over while it writes, and a model of some
-gigabytes must not need as much memory to be published. The format of a loose object is one line of specification: the
-zlib stream of `<kind> <size>`, a zero byte and the content, in a file named after the SHA-1 of what was compressed.
-Loose objects are written by `writer`; objects in packs are read by `packs`.
+Dulwich reads packs and makes the bytes of an object. Only the last step of writing one is done here, since dulwich does
+not replace a damaged object, and leaves a `.lock` among the objects when it is killed: `git fsck` takes it for damage.
 """
 
-import hashlib
+import threading
+import weakref
 import zlib
-from collections.abc import Generator, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from uuid import uuid4
 
-from workflows_dagster.lib.store.git.errors import MissingObjectError, damaged
-from workflows_dagster.lib.store.git.packs import KINDS, GitPacks, inflated
+from workflows_dagster.lib.errors import IntegrityError
+from workflows_dagster.lib.store.git.errors import damaged, lost
+from workflows_dagster.lib.store.repository import Change
 
 if TYPE_CHECKING:
-    from dulwich.objects import Commit, ObjectID, Tree
+    from dulwich.object_store import DiskObjectStore
+    from dulwich.objects import Commit, ObjectID, ShaFile, Tree
 
-_MAX_HEADER_BYTES: Final = 32
-_MAX_PREFIX_BYTES: Final = 1024  # the code tables that a zlib stream may begin with are smaller
+FOLDER: Final = 0o040000
+FILE: Final = 0o100644
+
+_Kind = TypeVar("_Kind", bound="ShaFile")
+
+Entry = tuple[int, "ObjectID"]
+"""Mode and id of what a name stands for in a tree."""
 
 
 class GitObjects:
-    """The objects below the folder `objects` of a bare repository.
+    """The objects below the folder `objects` of a repository.
 
     Args:
         folder: That folder.
+        aside: Folder for half-written objects, on the same file system.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._packs = GitPacks(folder)
-
-    def place(self, oid: "ObjectID") -> Path:
-        """Where an object is kept while it is loose."""
-        name = oid.decode("ascii")
-        return self.folder / name[:2] / name[2:]
+    def __init__(self, folder: Path, aside: Path) -> None:
+        self._folder = folder
+        self._aside = aside
+        # What dulwich keeps open of packs is not made for several threads.
+        self._lock = threading.Lock()
 
     def __contains__(self, oid: "ObjectID") -> bool:
-        return self.place(oid).exists() or oid in self._packs
+        if self.place(oid).exists():
+            return True
+        with self._lock:
+            return self._store.contains_packed(oid)
 
-    def commit(self, oid: "ObjectID") -> "Commit":
-        """A commit.
+    def __getitem__(self, oid: "ObjectID") -> "ShaFile":
+        """An object; dulwich's own functions read objects by this name; errors as `load`."""
+        return self.load(oid, "a git object")
 
-        Raises:
-            MissingObjectError: There is no such object.
-            IntegrityError: It is damaged.
-        """
-        from dulwich.objects import Commit
-
-        return Commit.from_string(self._text(oid, b"commit"))
-
-    def tree(self, oid: "ObjectID") -> "Tree":
-        """A tree; errors as `commit`."""
-        from dulwich.objects import Tree
-
-        return Tree.from_string(self._text(oid, b"tree"))
-
-    def kind(self, oid: "ObjectID") -> bytes:
-        """What an object is: b"commit", b"tree", b"blob" or b"tag"; errors as `commit`."""
-        kind = self.kind_of(self.place(oid))
-        if kind is None:
-            kind, blocks = self._open(oid, "an object")
-            blocks.close()
-        return kind
-
-    def kind_of(self, place: Path) -> bytes | None:
-        """What a loose object is, by its beginning alone; None where it is missing or damaged."""
-        try:
-            with place.open("rb") as file:
-                header = zlib.decompressobj().decompress(file.read(_MAX_PREFIX_BYTES), _MAX_HEADER_BYTES)
-        except (FileNotFoundError, zlib.error):
-            return None
-        kind = header.partition(b" ")[0]
-        return kind if kind in KINDS.values() else None
-
-    def peeled(self, oid: "ObjectID") -> "ObjectID":
-        """The object that an annotated tag stands for; another object stands for itself; errors as `commit`."""
-        while self.kind(oid) == b"tag":
-            oid = self.tagged(oid)
-        return oid
-
-    def tagged(self, oid: "ObjectID") -> "ObjectID":
-        """What an annotated tag names; errors as `commit`."""
-        from dulwich.objects import Tag
-
-        return Tag.from_string(self._text(oid, b"tag")).object[1]
-
-    def loose(self) -> "Iterator[tuple[ObjectID, Path]]":
-        """The objects that are not in packs, and the file of each."""
-        from dulwich.objects import ObjectID
-
-        for folder in sorted(self.folder.glob("[0-9a-f][0-9a-f]")):
-            for place in sorted(folder.glob("[0-9a-f]" * 38)):
-                yield ObjectID((folder.name + place.name).encode("ascii")), place
-
-    def packed_leading(self) -> "Iterator[ObjectID]":
-        """The commits, trees and tags in packs: all packed objects that lead to others."""
-        return self._packs.leading(self.kind)
-
-    def content(self, oid: "ObjectID", kind: bytes, name: str) -> Generator[bytes]:
-        """The content of an object in blocks, checked against its id once the last one was taken.
+    def load(self, oid: "ObjectID", name: str) -> "ShaFile":
+        """An object.
 
         Args:
             oid: Its id.
-            kind: What it must be.
-            name: What it is the content of, for messages.
+            name: What it is, for messages.
 
         Raises:
-            MissingObjectError: There is no such object.
-            IntegrityError: It is damaged.
+            IntegrityError: It is lost or damaged.
         """
-        found, blocks = self._open(oid, name)
-        if found != kind:
-            blocks.close()
-            raise damaged(name, oid, self.place(oid), f"a {found.decode('ascii', 'replace')}")
-        return blocks
+        from dulwich.errors import ChecksumMismatch, FileFormatException
+        from dulwich.objects import ShaFile
 
-    def _text(self, oid: "ObjectID", kind: bytes) -> bytes:
-        return b"".join(self.content(oid, kind, f"a {kind.decode()}"))
-
-    def _open(self, oid: "ObjectID", name: str) -> tuple[bytes, Generator[bytes]]:
         try:
-            file = self.place(oid).open("rb")
-        except FileNotFoundError:
-            packed = self._packs.read(oid, name)
-            if packed is None:
-                raise MissingObjectError(oid) from None
-            return packed
-        blocks = _unpacked(file, oid, name)
-        # The first thing that the generator yields is the kind of the object.
-        return next(blocks), blocks
+            with self._lock:
+                found = ShaFile.from_raw_string(*self._store.get_raw(oid))
+            found.check()
+        except KeyError as error:
+            raise lost(name, self.place(oid)) from error
+        except (zlib.error, FileFormatException, ChecksumMismatch, ValueError, AssertionError) as error:
+            raise damaged(name, self.place(oid), f"{type(error).__name__}: {error}") from error
+        if found.id != oid:
+            raise damaged(name, self.place(oid), f"content of id {found.id.decode('ascii')}")
+        return found
 
+    def commit(self, oid: "ObjectID") -> "Commit":
+        """A commit; errors as `load`."""
+        from dulwich.objects import Commit
 
-def _unpacked(file: BinaryIO, oid: "ObjectID", name: str) -> Generator[bytes]:
-    """The kind of a loose object, then its content in blocks."""
-    digest = hashlib.sha1(usedforsecurity=False)
-    with file:
+        return self._of_kind(oid, Commit, "a commit")
+
+    def tree(self, oid: "ObjectID") -> "Tree":
+        """A tree; errors as `load`."""
+        from dulwich.objects import Tree
+
+        return self._of_kind(oid, Tree, "a tree")
+
+    def blob(self, oid: "ObjectID", name: str) -> bytes:
+        """The content of a small file; errors as `load`."""
+        from dulwich.objects import Blob
+
+        return self._of_kind(oid, Blob, name).data
+
+    def add(self, made: "ShaFile") -> "ObjectID":
+        """Writes an object; returns its id. The caller syncs at the end.
+
+        An object that is there already stays, unless it is damaged.
+        """
+        place = self.place(made.id)
+        if place.exists() and self._is_sound(made):
+            return made.id
+        unfinished = self._aside / uuid4().hex
         try:
-            blocks = inflated(file, alone=True)
-            first = b""
-            while b"\0" not in first and len(first) < _MAX_HEADER_BYTES:
-                first += next(blocks)
-            header, _, rest = first.partition(b"\0")
-            digest.update(first)
-            yield header.partition(b" ")[0]
-            yield rest
-            for block in blocks:
-                digest.update(block)
-                yield block
-        except (zlib.error, StopIteration) as error:
-            raise damaged(name, oid, Path(file.name), str(error) or "its beginning alone") from error
-    if digest.hexdigest().encode("ascii") != oid:
-        raise damaged(name, oid, Path(file.name), f"content of id {digest.hexdigest()}")
+            unfinished.write_bytes(made.as_legacy_object())
+            unfinished.chmod(0o444)
+            place.parent.mkdir(exist_ok=True)
+            unfinished.replace(place)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return made.id
+
+    add_object = add
+    """The name by which dulwich's own functions add the trees that they make."""
+
+    def add_blob(self, content: bytes) -> "ObjectID":
+        """Writes a small file; returns its id."""
+        from dulwich.objects import Blob
+
+        return self.add(Blob.from_string(content))
+
+    def add_tree(self, files: "dict[str, ObjectID]") -> "ObjectID":
+        """Writes the trees that hold blobs under their POSIX paths; returns the id of the top one."""
+        from dulwich.index import commit_tree
+
+        return commit_tree(self._like_dulwich, [(name.encode(), oid, FILE) for name, oid in files.items()])
+
+    def add_changed(self, tree: "ObjectID", entries: "dict[str, Entry]") -> "ObjectID":
+        """Writes the trees that hold these entries at their paths and all else as a tree does; returns the new id."""
+        from dulwich.object_store import commit_tree_changes
+
+        return commit_tree_changes(
+            self._like_dulwich, tree, [(path.encode(), mode, oid) for path, (mode, oid) in entries.items()]
+        )
+
+    def find(self, tree: "ObjectID", name: str) -> Entry | None:
+        """What a path stands for below a tree, or None."""
+        entry: Entry = (FOLDER, tree)
+        for part in name.encode("utf-8", "surrogateescape").split(b"/"):
+            if entry[0] != FOLDER:
+                return None
+            below = self.tree(entry[1])
+            if part not in below:
+                return None
+            entry = below[part]
+        return entry
+
+    def folders_with(self, tree: "ObjectID", base: str) -> list[str]:
+        """The paths of the folders below a tree that hold a file of this name, sorted."""
+        from dulwich.object_store import iter_tree_contents
+
+        paths = (
+            entry.path.decode("utf-8", "surrogateescape") for entry in iter_tree_contents(self._like_dulwich, tree)
+        )
+        found = (path.rpartition("/") for path in paths)
+        return sorted(folder for folder, _, name in found if name == base and folder)
+
+    def changes(self, before: "ObjectID", after: "ObjectID") -> list[Change]:
+        """The files that differ between two trees, sorted by path."""
+        from dulwich.diff_tree import tree_changes
+
+        found: list[Change] = []
+        for change in tree_changes(self._like_dulwich, before, after, change_type_same=True):
+            side = change.new or change.old
+            if side is not None and side.path is not None:
+                kind = "added" if change.old is None else "removed" if change.new is None else "changed"
+                found.append(Change(side.path.decode("utf-8", "surrogateescape"), kind))
+        return sorted(found, key=lambda change: change.name)
+
+    def place(self, oid: "ObjectID") -> Path:
+        """Where an object is kept while it is not in a pack."""
+        name = oid.decode("ascii")
+        return self._folder / name[:2] / name[2:]
+
+    def _of_kind(self, oid: "ObjectID", kind: type[_Kind], name: str) -> _Kind:
+        found = self.load(oid, name)
+        if not isinstance(found, kind):
+            raise damaged(name, self.place(oid), f"a {found.type_name.decode()}")
+        return found
+
+    def _is_sound(self, made: "ShaFile") -> bool:
+        try:
+            return self[made.id].as_raw_string() == made.as_raw_string()
+        except IntegrityError:
+            return False
+
+    @cached_property
+    def _store(self) -> "DiskObjectStore":
+        from dulwich.object_store import DiskObjectStore
+
+        store = DiskObjectStore(self._folder)
+        weakref.finalize(self, store.close)
+        return store
+
+    @property
+    def _like_dulwich(self) -> Any:
+        """These objects for dulwich's functions, which ask no more of a store than `[]`, `in` and `add_object`."""
+        return self

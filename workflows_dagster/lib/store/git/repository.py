@@ -1,39 +1,61 @@
-"""The embedded twin of lakeFS: an ordinary bare git repository that needs no server.
+"""The embedded twin of lakeFS: an ordinary bare git repository that needs no server, in the layout of Git LFS.
 
-Anyone may look at it with git: `git --git-dir <root> log --stat main`. What it holds:
+Anyone may look at it with git, and `git clone` gives the files where git-lfs is installed. How a publication comes
+about:
 
-- a *version commit* for each publication, whose tree is that one path and whose parent is the path's version before;
-- on the base branch a merge commit for each, whose tree is the branch's with that path replaced;
-- `refs/versions/<base>/<path>`, the newest version commit of each path. It saves walks through the history of the
-  branch, and lets prune cut that history without losing versions. A reader believes it only where the trees agree.
+- `stage` brings the contents of larger files to `lfs/objects`, and commits the whole tree of the base branch, with the
+  published path replaced, on a branch of its own. That commit is the version.
+- `merge` makes one more commit on the base branch: it has the version as second parent, and names it in `.versions`.
 
-Writers hold a shared lock while they write objects that no ref leads to yet; prune holds it alone. Git knows nothing of
-it: `git gc` may run at any time, as it leaves young objects alone, but `git gc --prune=now` only while nobody writes.
+One lock keeps writers and prune apart while they change the repository; readers need none. Git knows nothing of it:
+`git gc` may run at any time, as it leaves young objects alone, but `git gc --prune=now` only while nobody writes.
 """
 
-import os
-from collections.abc import Collection, Generator, Mapping
-from contextlib import contextmanager, suppress
+import re
+from collections.abc import Collection, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from shlex import quote
+from typing import TYPE_CHECKING, Final
 
-from workflows_dagster.lib.store.git.errors import name_taken, not_held, superseded, unknown_ref
-from workflows_dagster.lib.store.git.lock import alone, writing
-from workflows_dagster.lib.store.git.message import new_commit, replaced_tree, title, version_message
-from workflows_dagster.lib.store.git.prune import prune
-from workflows_dagster.lib.store.git.reader import GitReader
-from workflows_dagster.lib.store.git.refs import BRANCHES, TAGS, version_ref
-from workflows_dagster.lib.store.git.removal import Pruned
-from workflows_dagster.lib.store.git.setup import MAIN, is_repository, make_repository
-from workflows_dagster.lib.store.git.trees import FOLDER, Entry, build, lookup, replaced
-from workflows_dagster.lib.store.git.writer import batch
+from workflows_dagster.lib.hashing import digest_file
+from workflows_dagster.lib.store.disk import disk_errors
+from workflows_dagster.lib.store.durable import sync_file_system
+from workflows_dagster.lib.store.git.errors import damaged, lost, name_taken, not_held, superseded, unknown_ref
+from workflows_dagster.lib.store.git.history import (
+    VERSIONS_FOLDER,
+    last_change,
+    new_commit,
+    record_at,
+    version_message,
+    with_version,
+)
+from workflows_dagster.lib.store.git.lfs import (
+    ATTRIBUTES_FILE,
+    LfsObjects,
+    attributes,
+    is_ordinary,
+    pointed_at,
+    pointer,
+)
+from workflows_dagster.lib.store.git.lock import locked
+from workflows_dagster.lib.store.git.objects import FOLDER, GitObjects
+from workflows_dagster.lib.store.git.prune import Pruned, prune
+from workflows_dagster.lib.store.git.refs import BRANCHES, TAGS, GitRefs
+from workflows_dagster.lib.store.git.setup import MAIN, is_repository, make_repository, require_format
+from workflows_dagster.lib.store.repository import Change, content_pruned
+from workflows_dagster.lib.store.version import VERSION_FILE, FileStat, Version
+from workflows_dagster.lib.store.views import Views
 
 if TYPE_CHECKING:
-    from dulwich.objects import Commit, ObjectID, Tree
+    from dulwich.objects import ObjectID
+
+_LOCK_FILE: Final = "store.flock"
+_TIMEOUT_S: Final = 600.0
 
 
-class GitRepository(GitReader):
-    """A bare git repository as the repository of versions.
+class GitRepository:
+    """A bare git repository as the repository of versions; its methods are those of `repository.Repository`.
 
     Args:
         root: Its folder; made when something is first published.
@@ -41,15 +63,29 @@ class GitRepository(GitReader):
 
     kind: str = "git"
 
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._lfs = LfsObjects(root / "lfs")
+        self._objects = GitObjects(root / "objects", aside=self._lfs.aside)
+        self._refs = GitRefs(root)
+        self._is_ours = False
+
+    def describe(self) -> str:
+        """Where it is."""
+        return f"the git repository {self.root}"
+
+    def views(self, work: Path) -> Path:
+        """Beside the contents that views link to, for all who use the repository."""
+        del work
+        return self.root / "views"
+
     def prepare(self, base: str) -> str:
         """The newest commit of a base branch; a new one begins where `main` is, or empty."""
-        with self._reading(base):
+        with disk_errors(self.root):
             make_repository(self.root)
-            head = self._refs.get(_branch(base)) or self._begin(base)
-            # It counts as young from now on: no prune may drop it while a transaction that began at it is under way.
-            with suppress(FileNotFoundError):
-                os.utime(self._objects.place(head))
-            return head.decode("ascii")
+        with self._open(base):
+            head = self._refs.get(_branch(base))
+        return (head or self._begin(base)).decode("ascii")
 
     def stage(
         self,
@@ -62,59 +98,78 @@ class GitRepository(GitReader):
         message: str,
         metadata: Mapping[str, str],
     ) -> str:
-        """Commits a local folder as the next version of a path, on a branch of its own."""
-        with self._reading(start), self._writing():
+        """Commits a local folder, whose record names its files, as the next version of a path, on a branch of its own.
+
+        The folder's larger files become the contents of the repository: they are linked, not copied, and read-only.
+        """
+        del unchanged  # a content that is there already is not kept twice
+        files = Version.from_record("", path, (folder / VERSION_FILE).read_bytes()).files
+        ordinary = [VERSION_FILE, *(name for name, stat in files.items() if is_ordinary(name, stat.size_bytes))]
+        large = {name: stat for name, stat in files.items() if name not in set(ordinary)}
+        contents = {folder / name: stat.sha256 for name, stat in large.items() if stat.size_bytes}
+        with self._open(start), self._lfs.incoming(contents) as incoming, self._locked():
             begun = self._resolved(start)
-            before = lookup(self._objects, self._objects.commit(begun).tree, path)
-            parent = self._last_change(begun, path)
-            trees = self._stored(path, folder, before, unchanged)
-            text = version_message(message, metadata, path, start, before[1] if before else None)
-            commit = new_commit(trees[-1].id, [parent] if parent else [], text)
-            with batch(self._objects) as writer:
-                writer.add(*trees, commit)
-            with self._refs.changing() as change:
-                if not change.swap(_branch(branch), None, commit.id):
-                    raise name_taken("branch", branch)
-            return commit.id.decode("ascii")
+            self._lfs.settle(incoming, contents)
+            blobs = {name: self._objects.add_blob(pointer(stat)) for name, stat in large.items()}
+            blobs |= {name: self._objects.add_blob((folder / name).read_bytes()) for name in ordinary}
+            blobs[ATTRIBUTES_FILE] = self._objects.add_blob(attributes(ordinary))
+            root = self._objects.commit(begun).tree
+            tree = self._objects.add_changed(root, {path: (FOLDER, self._objects.add_tree(blobs))})
+            commit = self._objects.add(new_commit(tree, [begun], version_message(message, metadata, path)))
+            sync_file_system(self.root)
+            if not self._refs.swap(_branch(branch), None, commit):
+                raise name_taken("branch", branch)
+        return commit.decode("ascii")
 
     def merge(self, branch: str, path: str, into: str) -> None:
         """Brings the version on a branch into a base branch; doing so again changes nothing."""
-        with self._reading(branch), self._writing():
-            version = self._objects.commit(self._resolved(branch))
-            content = lookup(self._objects, version.tree, path)
+        with self._open(branch), self._locked():
+            version = self._resolved(branch)
+            staged = self._objects.commit(version)
+            content = self._objects.find(staged.tree, path)
             if content is None:
                 raise not_held(path, branch)
-            while True:
-                head = self._resolved(into)
-                merged = self._merged(head, version, path, content, into)
-                with self._refs.changing() as change:
-                    # Where the branch has moved since, the merge is made afresh on what it has now.
-                    if change.swap(_branch(into), head, merged):
-                        change.set(version_ref(into, path), version.id)
-                        return
+            head = self._resolved(into)
+            root = self._objects.commit(head).tree
+            found = self._objects.find(root, path)
+            if found == content:
+                return
+            if found != self._objects.find(self._objects.commit(staged.parents[0]).tree, path):
+                raise superseded(path, into)
+            tree = with_version(self._objects, root, path, content, version)
+            title = staged.message.partition(b"\n")[0].decode("utf-8", "replace")
+            commit = self._objects.add(new_commit(tree, [head, version], f"{path}: {title}\n"))
+            sync_file_system(self.root)
+            if not self._refs.swap(_branch(into), head, commit):
+                raise superseded(path, into)
 
     def drop_branch(self, branch: str) -> None:
         """Removes a branch; a branch that is not there is no error."""
         if is_repository(self.root):
-            with self._reading(branch), self._refs.changing() as change:
-                change.remove(_branch(branch))
+            with self._open(branch), self._locked():
+                self._refs.remove(_branch(branch))
 
     def tag(self, name: str, commit: str) -> None:
-        """Names a commit for good, by a lightweight tag."""
-        with self._reading(commit), self._writing():
+        """Names a commit for good."""
+        with self._open(commit), self._locked():
             target = self._resolved(commit)
-            with self._refs.changing() as change:
-                if not change.swap(TAGS + name.encode(), None, target) and self.tags().get(name) != target.decode():
-                    raise name_taken("tag", name)
+            if not self._refs.swap(TAGS + name.encode(), None, target) and self.tags().get(name) != target.decode():
+                raise name_taken("tag", name)
 
-    def prune(self, *, keep: int, hold: Collection[str] = (), older_than_s: float, timeout_s: float = 60.0) -> Pruned:
-        """Drops versions that nobody may ask for any more: see `prune.prune`.
+    def prune(
+        self,
+        *,
+        keep: int,
+        hold: Collection[tuple[str, str]] = (),
+        older_than_s: float,
+        timeout_s: float = 60.0,
+    ) -> Pruned:
+        """Forgets the content of versions that nobody may ask for any more: see `prune.prune`.
 
         Args:
             keep: How many versions of each path of each base branch stay, at least 1.
-            hold: Ids of commits that stay besides, with their content.
-            older_than_s: What was written, or begun at by a transaction, later than this long ago stays. It must be
-                longer than a transaction takes: one whose start is dropped cannot be published.
+            hold: Path and commit of each version that stays besides.
+            older_than_s: What was written later than this long ago stays.
             timeout_s: How long to wait for writers to be done with what they are writing.
 
         Raises:
@@ -122,64 +177,138 @@ class GitRepository(GitReader):
             StoreUnavailableError: Writers were at work all the time.
         """
         if not is_repository(self.root):
-            return Pruned(0, 0, 0)
-        with self._reading(MAIN), alone(self.root, timeout_s):
-            return prune(self.root, self._objects, self._refs, keep=keep, hold=hold, older_than_s=older_than_s)
+            return Pruned(0, 0)
+        with self._open(MAIN), self._locked(timeout_s):
+            views = Views(self.root / "views")
+            return prune(self._objects, self._refs, self._lfs, views, keep=keep, hold=hold, older_than_s=older_than_s)
+
+    def resolve(self, ref: str) -> str:
+        """Id of the commit that a ref stands for."""
+        with self._open(ref):
+            return self._resolved(ref).decode("ascii")
+
+    def last_change(self, ref: str, name: str) -> str | None:
+        """Id of the commit that published a file or folder as a ref has it."""
+        with self._open(ref):
+            found = last_change(self._objects, self._resolved(ref), name)
+            return found.decode("ascii") if found else None
+
+    def branches(self, prefix: str) -> list[str]:
+        """Names of the branches that begin with a prefix, sorted."""
+        if not is_repository(self.root):
+            return []
+        with self._open(prefix):
+            return [name for name in self._refs.below(BRANCHES) if name.startswith(prefix)]
+
+    def tags(self) -> Mapping[str, str]:
+        """Commit id of each tag, by its name, sorted."""
+        if not is_repository(self.root):
+            return {}
+        with self._open("tags"):
+            return {name: oid.decode("ascii") for name, oid in self._refs.below(TAGS).items()}
+
+    def read(self, commit: str, name: str) -> bytes:
+        """The content of one small file at a commit."""
+        with self._open(commit):
+            blob = self._blob(commit, name)
+            digest = pointed_at(blob)
+            return blob if digest is None else self._content(digest, name)
+
+    def fetch(self, commit: str, path: str, names: Collection[str], folder: Path) -> None:
+        """Shows files of a path in a local folder: links to contents, copies of small files."""
+        with self._open(commit):
+            files = record_at(self._objects, self._resolved(commit), path).files
+            for name in names:
+                if name not in files:
+                    raise not_held(f"{path}/{name}", commit)
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    self._lfs.link(files[name].sha256, target)
+                except FileNotFoundError:
+                    target.write_bytes(self.read(commit, f"{path}/{name}"))
+
+    def pruned_at(self, files: Collection[FileStat]) -> str | None:
+        """When prune removed any of these files."""
+        with disk_errors(self.root):
+            return self._lfs.removed_at(stat.sha256 for stat in files)
+
+    def paths(self, ref: str, marker: str) -> list[str]:
+        """The folders at a ref that hold a file of this name, sorted."""
+        with self._open(ref):
+            return self._objects.folders_with(self._root_tree(ref), marker)
+
+    def diff(self, before: str, after: str) -> Iterator[Change]:
+        """The files that two refs hold differently, sorted by name."""
+        with self._open(before), self._open(after):
+            changes = self._objects.changes(self._root_tree(before), self._root_tree(after))
+        ours = f"{VERSIONS_FOLDER}/"
+        return (
+            change
+            for change in changes
+            if not change.name.startswith(ours) and change.name.rpartition("/")[2] != ATTRIBUTES_FILE
+        )
+
+    def link(self, ref: str) -> str:
+        """The command that shows a commit or tag."""
+        return f"git --git-dir {quote(str(self.root))} show {quote(ref)}"
 
     @contextmanager
-    def _writing(self) -> Generator[None]:
-        if not is_repository(self.root):
-            raise unknown_ref(self.root, "what is written to")
-        with writing(self.root):
+    def _open(self, asked: str) -> Generator[None]:
+        """The repository, seen to be one of our format."""
+        with disk_errors(self.root):
+            if not is_repository(self.root):
+                raise unknown_ref(self.root, asked)
+            if not self._is_ours:
+                require_format(self.root)
+                self._is_ours = True
+            yield
+
+    @contextmanager
+    def _locked(self, timeout_s: float = _TIMEOUT_S) -> Generator[None]:
+        with locked(self.root / _LOCK_FILE, timeout_s):
             yield
 
     def _begin(self, base: str) -> "ObjectID":
-        from dulwich.objects import Tree
-
-        with self._writing():
+        with self._open(base), self._locked():
             start = self._refs.get(_branch(MAIN))
             if start is None:
-                tree = Tree()
-                commit = new_commit(tree.id, [], "Begin\n")
-                with batch(self._objects) as writer:
-                    writer.add(tree, commit)
-                start = commit.id
-            with self._refs.changing() as change:
-                # `main` as well, on its own if need be: it is what `git clone` looks for.
-                change.swap(_branch(MAIN), None, start)
-                change.swap(_branch(base), None, start)
-        return self._resolved(base)
+                top = self._objects.add_blob(attributes([f"{VERSIONS_FOLDER}/**"], top=True))
+                start = self._objects.add(new_commit(self._objects.add_tree({ATTRIBUTES_FILE: top}), [], "Begin\n"))
+                sync_file_system(self.root)
+            # `main` as well, on its own if need be: it is what `git clone` looks for.
+            self._refs.swap(_branch(MAIN), None, start)
+            self._refs.swap(_branch(base), None, start)
+            return self._resolved(base)
 
-    def _stored(self, path: str, folder: Path, before: Entry | None, unchanged: Collection[str]) -> "list[Tree]":
-        """Writes a folder's files as blobs; the trees that hold them at a path, the root last."""
-        files = {file.relative_to(folder).as_posix(): file for file in sorted(folder.rglob("*")) if file.is_file()}
-        known = {name: self._blob(before, name) for name in files if name in unchanged}
-        with batch(self._objects) as writer:
-            oids = writer.add_files([(file, known.get(name)) for name, file in files.items()])
-        trees = build(dict(zip(files, oids, strict=True)))
-        return [*trees, *replaced(self._objects, None, path, trees[-1].id)]
+    def _resolved(self, ref: str) -> "ObjectID":
+        from dulwich.objects import ObjectID
 
-    def _blob(self, folder: Entry | None, name: str) -> "ObjectID | None":
-        found = lookup(self._objects, folder[1], name) if folder and folder[0] == FOLDER else None
-        return found[1] if found and found[0] != FOLDER else None
+        if re.fullmatch("[0-9a-f]{40}", ref) and (oid := ObjectID(ref.encode("ascii"))) in self._objects:
+            return oid
+        found = self._refs.get(_branch(ref)) or self._refs.get(TAGS + ref.encode())
+        if found is None:
+            raise unknown_ref(self.root, ref)
+        return found
 
-    def _merged(self, head: "ObjectID", version: "Commit", path: str, content: Entry, into: str) -> "ObjectID":
-        """The commit that a base branch must point at, whose head is given, to hold a version.
+    def _root_tree(self, ref: str) -> "ObjectID":
+        return self._objects.commit(self._resolved(ref)).tree
 
-        Raises:
-            ConflictError: The head holds something else than the version was made to replace.
-        """
-        root = self._objects.commit(head).tree
-        found = lookup(self._objects, root, path)
-        if found == content:
-            return head
-        if (found[1] if found else None) != replaced_tree(version):
-            raise superseded(path, into)
-        trees = replaced(self._objects, root, path, content[1])
-        commit = new_commit(trees[-1].id, [head, version.id], f"{path}: {title(version)}\n")
-        with batch(self._objects) as writer:
-            writer.add(*trees, commit)
-        return commit.id
+    def _blob(self, commit: str, name: str) -> bytes:
+        entry = self._objects.find(self._root_tree(commit), name)
+        if entry is None or entry[0] == FOLDER:
+            raise not_held(name, commit)
+        return self._objects.blob(entry[1], name)
+
+    def _content(self, digest: str, name: str) -> bytes:
+        place = self._lfs.place(digest)
+        if not place.exists():
+            at = self._lfs.removed_at([digest])
+            raise content_pruned(name, at) if at else lost(name, place)
+        found = digest_file(place)
+        if found != digest:
+            raise damaged(name, place, f"content of digest {found}")
+        return place.read_bytes()
 
 
 def _branch(name: str) -> bytes:

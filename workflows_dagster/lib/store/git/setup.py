@@ -1,6 +1,5 @@
-"""Making the bare repository of the embedded store."""
+"""Making the bare repository of the embedded store, and telling it from others."""
 
-import os
 import shutil
 import time
 from contextlib import suppress
@@ -8,33 +7,35 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from workflows_dagster.lib.errors import StoreError
-from workflows_dagster.lib.store.durable import sync
+from workflows_dagster.lib.store.durable import sync_file_system
+from workflows_dagster.lib.store.git.errors import other_format, place_taken
 
 MAIN: Final = "main"
 """The branch that others begin at, and that `git clone` and `git log` show."""
 
-_CONFIG: Final = {
-    # Parquet, safetensors and ONNX do not get smaller, and packing them costs seconds per 100 MB.
-    ("core", "compression"): "0",
-    ("core", "looseCompression"): "0",
-    # git streams what is larger than this instead of looking for deltas in memory.
-    ("core", "bigFileThreshold"): "1m",
-    # Packs are read whole into memory here, and prune drops loose objects alone: packing is left to people.
-    ("gc", "auto"): "0",
-    # Neither knows that prune ends histories, and `git fsck` would miss what they still list.
-    ("core", "commitGraph"): "false",
-    ("gc", "writeCommitGraph"): "false",
-    # A log of refs would keep what prune drops; the history of a base branch says the same.
-    ("core", "logAllRefUpdates"): "false",
-    ("maintenance", "auto"): "false",
-}
+FORMAT: Final = "lfs-1"
+"""Value of workflowsdagster.format in the configuration of a repository that this module made."""
+
 _ABANDONED_S: Final = 60.0
 
 
 def is_repository(root: Path) -> bool:
     """Whether there is a bare repository at a folder."""
     return (root / "HEAD").is_file() and (root / "objects").is_dir()
+
+
+def require_format(root: Path) -> None:
+    """Refuses a repository that was made in another way.
+
+    Raises:
+        StoreError: Its configuration does not name our format.
+    """
+    from dulwich.config import ConfigFile
+
+    config = ConfigFile.from_path(str(root / "config"))
+    found = config.get((b"workflowsdagster",), b"format") if config.has_section((b"workflowsdagster",)) else None
+    if found != FORMAT.encode():
+        raise other_format(root, found.decode("utf-8", "replace") if found else None, FORMAT)
 
 
 def make_repository(root: Path) -> None:
@@ -55,14 +56,9 @@ def make_repository(root: Path) -> None:
             made.rename(root)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    sync(root.parent)
+    sync_file_system(root.parent)
     if not is_repository(root):
-        raise StoreError(
-            "the place of the repository is taken by something else",
-            given=str(root),
-            expected="a bare git repository, an empty folder or nothing",
-            remedy="choose another folder for the store, or move away what is there",
-        )
+        raise place_taken(root)
 
 
 def _init(folder: Path) -> None:
@@ -71,13 +67,11 @@ def _init(folder: Path) -> None:
     folder.mkdir()
     with Repo.init_bare(str(folder), default_branch=MAIN.encode()) as repository:
         config = repository.get_config()
-        for (section, name), value in _CONFIG.items():
-            config.set((section.encode(),), name.encode(), value.encode())
+        config.set((b"workflowsdagster",), b"format", FORMAT.encode())
         config.write_to_path()
-    for path, _, files in os.walk(folder):
-        for name in files:
-            sync(Path(path, name))
-        sync(Path(path))
+    for name in ("objects", "tmp"):
+        (folder / "lfs" / name).mkdir(parents=True)
+    sync_file_system(folder)
 
 
 def _remove_abandoned(root: Path) -> None:

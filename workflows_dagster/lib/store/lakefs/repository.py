@@ -19,6 +19,7 @@ from workflows_dagster.lib.store.lakefs.errors import BadRequestError
 from workflows_dagster.lib.store.lakefs.setup import default_branch
 from workflows_dagster.lib.store.lakefs.transfer import download, in_parallel, target_in, upload
 from workflows_dagster.lib.store.repository import Change
+from workflows_dagster.lib.store.version import FileStat
 
 if TYPE_CHECKING:
     import lakefs
@@ -93,6 +94,10 @@ class LakeFSRepository:
     def describe(self) -> str:
         """Repository and server."""
         return f"lakefs://{self.repository} at {self._connection.address}"
+
+    def views(self, work: Path) -> Path:
+        """Below the local folder of the store: views hold copies of what was downloaded."""
+        return work / "views"
 
     def prepare(self, base: str) -> str:
         """The newest commit of a base branch; a missing branch begins at the repository's default branch.
@@ -202,6 +207,11 @@ class LakeFSRepository:
             self.parallel,
             [partial(download, self._connection, commit, f"{path}/{name}", target) for name, target in targets.items()],
         )
+
+    def pruned_at(self, files: Collection[FileStat]) -> str | None:
+        """Never: what the garbage collection of lakeFS has removed is not found when it is read."""
+        del files
+        return None
 
     def paths(self, ref: str, marker: str) -> list[str]:
         """The folders at a ref that hold a file of this name, sorted."""

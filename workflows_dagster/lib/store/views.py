@@ -1,5 +1,6 @@
-"""Local copies of published versions, by digest: each is fetched once, and verified whenever it is handed out."""
+"""Views: read-only folders that show published versions, checked against their digests whenever they are handed out."""
 
+import errno
 import logging
 import os
 import shutil
@@ -16,33 +17,41 @@ from workflows_dagster.lib.store.disk import disk_errors
 from workflows_dagster.lib.store.version import FileStat, Version, stat_folder
 
 Fetch = Callable[[Collection[str], Path], None]
-"""Writes the named files of a version into a folder."""
+"""Puts the named files of a version into a folder: git links its objects there, lakeFS downloads."""
 
 _PARTIAL: Final = ".partial-"
 _logger = logging.getLogger(__name__)
 
 
-class VersionCache:
-    """Folders by the digest of their content, and single files by their name and digest.
+class Views:
+    """Folders by the digest of their content, and single files by their own digest and name.
 
-    Several processes may use it at once: what is complete appears by one rename. A copy that is damaged is fetched
-    again; what is damaged in the repository itself is never handed out, and remembered until it is published anew.
+    Several processes may use them at once: a view is built aside and appears by one rename. A damaged view is built
+    again. Content that is damaged in the repository itself is never handed out; its digest is remembered as doubted
+    until the content is published again.
 
     Args:
-        root: The folder; made when something is first kept.
+        root: Folder of the views; made with the first of them.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def keep(self, folder: Path, digest: str) -> Path:
-        """Takes a folder whose content has this digest. It is gone afterwards, unless there was such a copy."""
+    def keep(self, folder: Path, digest: str) -> None:
+        """Turns a folder whose content has this digest into its view. The folder is gone afterwards.
+
+        A folder on another file system is left alone: the view is then built when somebody reads the version.
+        """
         with disk_errors(self._root):
             for path in folder.rglob("*"):
                 if path.is_file():
-                    # Its folders stay writable: `rm -r` shall still remove them.
+                    # Its folders stay writable, so that `rm -r` can remove them.
                     path.chmod(0o444)
-            return _settled(folder, self._folder(digest))
+            try:
+                _settle(folder, self._folder(digest))
+            except OSError as error:
+                if error.errno != errno.EXDEV:
+                    raise
 
     def folder(self, version: Version, fetch: Fetch) -> Path:
         """Read-only folder with the whole content of a version.
@@ -50,16 +59,17 @@ class VersionCache:
         Raises:
             IntegrityError: The repository holds other content than was published.
         """
-        place = self._folder(version.digest)
+        view = self._folder(version.digest)
         with disk_errors(self._root):
-            # Before it is verified: what was used just now is not evicted.
-            if _touched(place):
-                if _holds(place, version.files):
-                    return place
-                _logger.warning("The local copy of %s in %s is damaged; it is fetched again", version.path, place)
-                self._discard(place)
+            # Marked before it is verified: what was used just now is not evicted.
+            if _mark_used(view):
+                if _holds(view, version.files):
+                    return view
+                _logger.warning("The view of %s in %s is damaged; it is built again", version.path, view)
+                self._discard(view)
             with self._fetched(version, version.files, fetch) as partial:
-                return self.keep(partial, version.digest)
+                _settle(partial, view)
+        return view
 
     def file(self, version: Version, name: str, fetch: Fetch) -> Path:
         """Read-only path of one file of a version; others are not fetched for it.
@@ -70,35 +80,43 @@ class VersionCache:
         stat = version.files[name]
         base = name.rpartition("/")[2]
         whole = self._folder(version.digest)
-        single = self._root / "files" / digest_text(stat.sha256, base)
+        single = self._root / "files" / f"{stat.sha256}-{digest_text(base)[:8]}"
         with disk_errors(self._root):
-            for place, path in ((whole, whole / name), (single, single / base)):
-                if _touched(place) and path.is_file() and digest_file(path) == stat.sha256:
+            for view, path in ((whole, whole / name), (single, single / base)):
+                if _mark_used(view) and path.is_file() and digest_file(path) == stat.sha256:
                     return path
             self._discard(single)
             with self._fetched(version, {name: stat}, fetch) as partial:
-                (partial / name).chmod(0o444)
-                return _settled((partial / name).parent, single) / base
+                _settle((partial / name).parent, single)
+        return single / base
 
     def is_doubted(self, digest: str) -> bool:
         """Whether the repository was seen to hold other content than was published under this digest."""
         return self._doubt(digest).exists()
 
     def trust(self, digest: str) -> None:
-        """Takes back the doubt, once the content was published anew."""
+        """Takes back the doubt, once the content was published again."""
         with disk_errors(self._root):
             self._doubt(digest).unlink(missing_ok=True)
 
-    def evict(self, unused_for_s: float) -> int:
-        """Removes copies that nobody asked for in that time, and what crashes left; returns the bytes freed."""
+    def evict(self, unused_for_s: float, keep: Collection[str] = ()) -> int:
+        """Removes views that nobody asked for in that time, and what crashes left.
+
+        Args:
+            unused_for_s: Since when nobody asked for them.
+            keep: Digests of versions and of single files whose views stay.
+
+        Returns:
+            The bytes freed. Files that are links to objects of the repository free nothing.
+        """
         limit = time.time() - unused_for_s
         freed = 0
         with disk_errors(self._root):
             for pattern in ("folders/*", "files/*", f"{_PARTIAL}*"):
-                for place in sorted(self._root.glob(pattern)):
+                for view in sorted(self._root.glob(pattern)):
                     with suppress(FileNotFoundError):
-                        if place.stat().st_mtime < limit:
-                            freed += self._discard(place)
+                        if view.name.partition("-")[0] not in keep and view.stat().st_mtime < limit:
+                            freed += self._discard(view)
         return freed
 
     def _folder(self, digest: str) -> Path:
@@ -109,8 +127,9 @@ class VersionCache:
 
     @contextmanager
     def _fetched(self, version: Version, files: Mapping[str, FileStat], fetch: Fetch) -> Generator[Path]:
-        """A folder with these files as the repository holds them, checked; it is gone at the end."""
-        partial = self._partial()
+        """A folder with these files as the repository holds them, verified and read-only; it is gone at the end."""
+        partial = self._root / f"{_PARTIAL}{uuid4().hex}"
+        partial.mkdir(parents=True)
         try:
             try:
                 fetch(files.keys(), partial)
@@ -119,55 +138,50 @@ class VersionCache:
                 self._doubt(version.digest).parent.mkdir(parents=True, exist_ok=True)
                 self._doubt(version.digest).touch()
                 raise
+            for name in files:
+                (partial / name).chmod(0o444)
             yield partial
         finally:
             shutil.rmtree(partial, ignore_errors=True)
 
-    def _partial(self) -> Path:
-        partial = self._root / f"{_PARTIAL}{uuid4().hex}"
-        partial.mkdir(parents=True)
-        return partial
+    def _discard(self, view: Path) -> int:
+        """Removes a view; returns the bytes freed.
 
-    def _discard(self, place: Path) -> int:
-        """Removes a copy; returns its bytes.
-
-        It is set aside by one rename first, since half a folder must not stand under its digest. Before that there is
-        no time for somebody else to come and use it.
+        It is renamed first: half a view must not stand under its digest, and nobody may begin to use it meanwhile.
         """
         aside = self._root / f"{_PARTIAL}{uuid4().hex}"
         try:
-            place.rename(aside)
+            view.rename(aside)
         except FileNotFoundError:
             return 0
-        size_bytes = sum(path.lstat().st_size for path in aside.rglob("*") if path.is_file())
+        found = [path.lstat() for path in aside.rglob("*") if path.is_file()]
         shutil.rmtree(aside, ignore_errors=True)
-        return size_bytes
+        return sum(file.st_size for file in found if file.st_nlink == 1)
 
 
-def _settled(folder: Path, place: Path) -> Path:
-    place.parent.mkdir(parents=True, exist_ok=True)
+def _settle(folder: Path, view: Path) -> None:
+    view.parent.mkdir(parents=True, exist_ok=True)
     try:
-        folder.rename(place)
+        folder.rename(view)
     except OSError:
         # A folder renamed onto one that is not empty is refused: another process was first with equal content.
-        if not place.is_dir():
+        if not view.is_dir():
             raise
-    os.utime(place)
-    return place
+    os.utime(view)
 
 
-def _touched(place: Path) -> bool:
-    """Marks a copy as used now; False where there is none."""
+def _mark_used(view: Path) -> bool:
+    """Marks a view as used now; False where there is none."""
     try:
-        os.utime(place)
+        os.utime(view)
     except FileNotFoundError:
         return False
     return True
 
 
-def _holds(place: Path, files: Mapping[str, FileStat]) -> bool:
+def _holds(view: Path, files: Mapping[str, FileStat]) -> bool:
     try:
-        return stat_folder(place) == files
+        return stat_folder(view) == files
     except (StoreError, FileNotFoundError):
         return False
 

@@ -1,0 +1,201 @@
+"""The contents of larger files, and of all that hold review text, in the layout of Git LFS.
+
+A tree holds a pointer of three lines in place of such a file. Its content is the file
+`lfs/objects/ab/cd/<sha256>` of the repository: written once, read in place, shown in views by hard links. Unlike git
+objects it can be forgotten again, so whatever may have to be forgotten one day belongs here.
+
+Specification: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+"""
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Final
+from uuid import uuid4
+
+from workflows_dagster.lib.hashing import digest_file
+from workflows_dagster.lib.store.durable import sync_file_system
+from workflows_dagster.lib.store.version import FileStat
+
+ATTRIBUTES_FILE: Final = ".gitattributes"
+
+_MOST_BYTES: Final = 64 * 1024
+_ORDINARY_SUFFIXES: Final = (".json", ".md", ".txt")
+_WITH_REVIEW_TEXT: Final = frozenset[str]()
+"""Names of files with an ordinary suffix that hold texts of reviews, or texts made from them."""
+
+_PLAIN_NAME: Final = re.compile(r"[\w./-]{1,200}", re.ASCII)
+_NO_LINK: Final = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
+
+
+def is_ordinary(name: str, size_bytes: int) -> bool:
+    """Whether a file is an ordinary git object: small, and without review text.
+
+    Only names that need no quoting in `.gitattributes` qualify; other files do no harm under LFS.
+    """
+    path = PurePosixPath(name)
+    small = size_bytes < _MOST_BYTES and path.suffix in _ORDINARY_SUFFIXES
+    return small and path.name not in _WITH_REVIEW_TEXT and _PLAIN_NAME.fullmatch(name) is not None
+
+
+def attributes(ordinary: Iterable[str], *, top: bool = False) -> bytes:
+    """The `.gitattributes` of a folder: git-lfs takes every file for a pointer but those that are named.
+
+    Args:
+        ordinary: Names relative to the folder.
+        top: Whether it is the folder at the top, which says so for all below.
+    """
+    lines = ["* filter=lfs diff=lfs merge=lfs -text"] if top else []
+    lines += [f"/{name} !filter !diff !merge !text" for name in sorted([ATTRIBUTES_FILE, *ordinary])]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def pointer(stat: FileStat) -> bytes:
+    """What stands in a tree for a content. An empty file stands for itself, as the specification says."""
+    from dulwich.lfs import LFSPointer
+
+    return LFSPointer(stat.sha256, stat.size_bytes).to_bytes() if stat.size_bytes else b""
+
+
+def pointed_at(blob: bytes) -> str | None:
+    """Digest of the content that a pointer stands for; None for an ordinary file."""
+    from dulwich.lfs import LFSPointer
+
+    found = LFSPointer.from_bytes(blob) if len(blob) < 1024 else None
+    return found.oid if found else None
+
+
+class LfsObjects:
+    """Contents by their SHA-256.
+
+    Args:
+        folder: The folder `lfs` of a repository.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.aside = folder / "tmp"
+        """Where files are written that are renamed once they are whole."""
+        self._read_logs: dict[str, frozenset[str]] = {}
+
+    def place(self, digest: str) -> Path:
+        """Where a content is kept."""
+        return self._folder / "objects" / digest[:2] / digest[2:4] / digest
+
+    def link(self, digest: str, target: Path) -> None:
+        """Shows a content under another name: by a hard link, or a copy where that is impossible.
+
+        Raises:
+            FileNotFoundError: There is no such content.
+        """
+        _link(self.place(digest), target)
+
+    @contextmanager
+    def incoming(self, files: Mapping[Path, str]) -> Generator[Path]:
+        """Brings contents to the disk of the repository, where `settle` finds them; gone at the end.
+
+        Where it can, it links files instead of copying them, and makes them read-only.
+
+        Args:
+            files: Digest of each file.
+        """
+        folder = self.aside / uuid4().hex
+        folder.mkdir()
+        try:
+            for file, digest in files.items():
+                target = folder / digest
+                with suppress(FileExistsError):
+                    _link(file, target)
+                    target.chmod(0o444)
+            # Before the caller takes the lock: others then do not wait for the bytes of a large model.
+            sync_file_system(folder)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def settle(self, folder: Path, files: Mapping[Path, str]) -> None:
+        """Puts contents of `incoming` in place. The caller holds the lock, and syncs at the end.
+
+        A content that is there already stays, unless it is damaged; a file with the same content becomes a link to it.
+        """
+        for digest in set(files.values()):
+            place = self.place(digest)
+            if place.exists() and digest_file(place) == digest:
+                # Young again, for prune.
+                os.utime(place)
+                continue
+            try:
+                (folder / digest).rename(place)
+            except FileNotFoundError:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                (folder / digest).rename(place)
+            os.utime(place)
+        for file, digest in files.items():
+            place = self.place(digest)
+            here, there = file.stat(), place.stat()
+            if here.st_dev == there.st_dev and here.st_ino != there.st_ino:
+                with suppress(OSError):
+                    (folder / digest).unlink(missing_ok=True)
+                    os.link(place, folder / digest)
+                    (folder / digest).replace(file)
+
+    def remove(self, keep: Collection[str], limit: float) -> tuple[int, int]:
+        """Removes the contents that are not kept and were written before a moment (seconds since 1970).
+
+        What goes is logged first, so that whoever asks for it later can be told. The caller holds the lock.
+
+        Returns:
+            How many went, and their bytes.
+        """
+        old = {place: place.stat().st_size for place in self._all() if _is_old(place, limit) and place.name not in keep}
+        if old:
+            self._log(sorted(place.name for place in old))
+        for place in old:
+            place.unlink()
+        for left in self.aside.glob("*"):
+            if _is_old(left, limit):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        return len(old), sum(old.values())
+
+    def removed_at(self, digests: Iterable[str]) -> str | None:
+        """When any of these contents was removed, ISO 8601; None if all are there or were never here."""
+        asked = frozenset(digests)
+        for log in sorted(self._logs.glob("*"), reverse=True):
+            if log.name not in self._read_logs:
+                self._read_logs[log.name] = frozenset(log.read_text().split())
+            if any(not self.place(digest).exists() for digest in asked & self._read_logs[log.name]):
+                return log.name
+        return None
+
+    @property
+    def _logs(self) -> Path:
+        return self._folder / "pruned"
+
+    def _log(self, digests: list[str]) -> None:
+        self._logs.mkdir(exist_ok=True)
+        unfinished = self.aside / uuid4().hex
+        unfinished.write_text("".join(f"{digest}\n" for digest in digests))
+        sync_file_system(self._folder)
+        unfinished.rename(self._logs / datetime.now(UTC).isoformat(timespec="milliseconds"))
+        sync_file_system(self._folder)
+
+    def _all(self) -> Iterator[Path]:
+        return (self._folder / "objects").glob("??/??/*")
+
+
+def _is_old(path: Path, limit: float) -> bool:
+    return path.stat().st_mtime < limit
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        shutil.copyfile(source, target)
