@@ -46,9 +46,7 @@ def sweep_store(context: dg.OpExecutionContext, store: StoreResource, retention:
     """Removes the branches of refused and lost outputs, and local views that nothing has read for long."""
     branches = store.store().sweep(older_than_s=retention.stale_branch_days * DAY_S)
     freed_bytes = store.store().evict(unused_for_s=retention.unused_copy_days * DAY_S)
-    context.log.info(
-        "Removed %d branches: %s; freed %d bytes of copies", len(branches), branches[:10], freed_bytes
-    )
+    context.log.info("Removed %d branches: %s; freed %d bytes of copies", len(branches), branches[:10], freed_bytes)
     context.add_output_metadata({"maintenance/branches_removed": len(branches), "maintenance/freed_bytes": freed_bytes})
 
 

@@ -2,13 +2,16 @@
 
     python workflows_dagster_tests/benchmarks/store.py --rounds 5
 
-Each round makes new content and hands it to every way in turn. Ratios are of medians, over plain copying with fsync.
-Content is incompressible. Publishing starts at a folder of ready files; reading ends with the files in a folder.
+Each round makes new content and hands it to every way in turn. Ratios are of medians. Content is incompressible.
+Publishing starts at a folder of ready files that are on disk. Reading ends with the files in a folder, verified where
+the way verifies anything.
 
     copy        shutil.copytree, then fsync of every file and folder
-    store       a transaction of VersionedStore over GitRepository: digests, record, commit, merge, all on disk
-    git         `git add` and `git commit` into a bare repository, as git does it by itself
-    git safe    the same with compression off and every object brought to disk, as the store has it
+    sha256sum   that command on the files: what verifying alone costs
+    store       a transaction of VersionedStore over GitRepository: digests, links, commit, merge, all on disk; read
+                without a view, and with the view of an earlier reading
+    git         `git add` and `git commit` into a bare repository, and `git checkout`, as git does it by itself
+    git safe    the same with compression off and every object brought to disk
 """
 
 import argparse
@@ -36,6 +39,7 @@ class Way:
 
     publish: Callable[[Path], object]
     read: dict[str, Callable[[Path], object]]
+    before_reading: Callable[[], object] = lambda: None
 
 
 def make_files(folder: Path, count: int, size: int) -> None:
@@ -61,8 +65,22 @@ def copy_way(place: Path) -> Way:
     return Way(publish, {"read": lambda out: shutil.copytree(target, out)})
 
 
+def sha256sum_way(place: Path) -> Way:
+    """The command sha256sum on every file."""
+    target = place / "files"
+
+    def publish(folder: Path) -> None:
+        shutil.rmtree(target, ignore_errors=True)
+        folder.rename(target)
+
+    def read(_: Path) -> None:
+        subprocess.run(["sha256sum", *filter(Path.is_file, target.rglob("*"))], stdout=subprocess.DEVNULL, check=True)
+
+    return Way(publish, {"read": read})
+
+
 def store_way(place: Path) -> Way:
-    """The embedded store; read without and with a local copy."""
+    """The embedded store; read without and with a view."""
     store = VersionedStore(GitRepository(place / "store.git"), place / "work")
 
     def publish(folder: Path) -> None:
@@ -71,11 +89,10 @@ def store_way(place: Path) -> Way:
             transaction.folder.rmdir()
             folder.rename(transaction.folder)
 
-    def read_cold(_: Path) -> None:
-        shutil.rmtree(place / "work" / "cache", ignore_errors=True)
+    def read(_: Path) -> None:
         store.folder("model")
 
-    return Way(publish, {"read": read_cold, "read, local copy": lambda _: store.folder("model")})
+    return Way(publish, {"read": read, "read, view": read}, lambda: shutil.rmtree(place / "store.git" / "views"))
 
 
 def git_way(place: Path, options: list[str]) -> Way:
@@ -99,19 +116,24 @@ def git_way(place: Path, options: list[str]) -> Way:
 
 
 def main() -> None:
-    """Prints a line for each case, way and verb: median, range, ratio to copying."""
+    """Prints a line for each case, way and verb: median, range, and ratios to other ways."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="where to work; default: the system's temporary folder")
     arguments = parser.parse_args()
-    print(f"{'case':22}{'way':10}{'verb':18}{'median s':>9}{'min':>8}{'max':>8}{'x copy':>8}")
+    against = ("copy", "sha256sum", "git")
+    print(
+        f"{'case':22}{'way':10}{'verb':14}{'median s':>9}{'min':>8}{'max':>8}",
+        *(f"{'x ' + way:>11}" for way in against),
+    )
     for case, (count, size) in CASES.items():
         seconds = run_case(count, size, arguments.rounds, arguments.folder)
         for (way, verb), taken in sorted(seconds.items(), key=lambda item: (item[0][1].split(",")[0], item[0])):
-            base = statistics.median(seconds["copy", verb.split(",")[0]])
+            medians = [statistics.median(seconds[other, verb.split(",")[0]]) for other in against]
             median = statistics.median(taken)
-            numbers = f"{median:9.3f}{min(taken):8.3f}{max(taken):8.3f}{median / base:8.2f}"
-            print(f"{case:22}{way:10}{verb:18}{numbers}", flush=True)
+            ratios = (f"{median / base:11.2f}" for base in medians)
+            print(f"{case:22}{way:10}{verb:14}{median:9.3f}{min(taken):8.3f}{max(taken):8.3f}", *ratios, flush=True)
+    print("load:", *os.getloadavg())
 
 
 def run_case(count: int, size: int, rounds: int, folder: Path | None) -> dict[tuple[str, str], list[float]]:
@@ -119,10 +141,11 @@ def run_case(count: int, size: int, rounds: int, folder: Path | None) -> dict[tu
     seconds: dict[tuple[str, str], list[float]] = {}
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         top = Path(scratch)
-        for name in ("copy", "store", "git", "git safe"):
+        for name in ("copy", "sha256sum", "store", "git", "git safe"):
             (top / name).mkdir()
         ways = {
             "copy": copy_way(top / "copy"),
+            "sha256sum": sha256sum_way(top / "sha256sum"),
             "store": store_way(top / "store"),
             "git": git_way(top / "git", []),
             "git safe": git_way(top / "git safe", SAFE),
@@ -133,6 +156,7 @@ def run_case(count: int, size: int, rounds: int, folder: Path | None) -> dict[tu
                 shutil.copytree(top / "new", top / "input")
                 os.sync()
                 taken = {"publish": timed(way.publish, top / "input")}
+                way.before_reading()
                 for verb, read in way.read.items():
                     taken[verb] = timed(read, top / "output")
                     shutil.rmtree(top / "output", ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What the operating system says of a disk, as errors of the store."""
+"""Errors of the operating system on files of the store, as errors of the store."""
 
 import errno
 from collections.abc import Generator
@@ -14,7 +14,7 @@ _REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 @contextmanager
 def disk_errors(place: Path) -> Generator[None]:
-    """Turns errors of the operating system on files of the store, or copies of them, into errors of the store.
+    """Turns errors of the operating system into errors of the store.
 
     Raises:
         StorePermissionError: The place may not be read or written.
@@ -48,7 +48,7 @@ def is_no_room(error: BaseException) -> bool:
 
 
 def no_room(place: Path, error: BaseException) -> StoreUnavailableError:
-    """The error that says so."""
+    """The error that says that there is no room left."""
     return StoreUnavailableError(
         f"there is no room left for {place}",
         given=str(error),

@@ -12,7 +12,7 @@ BRANCH_PREFIX: Final = "tx-"
 """How the names of all transaction branches begin."""
 
 RESERVED_PREFIXES: Final = (BRANCH_PREFIX, "hold-")
-"""How the names of branches begin that are the store's own: of transactions, and of what releases keep in lakeFS."""
+"""How the names of the store's own branches begin: those of transactions, and in lakeFS those that hold releases."""
 
 _STAMP: Final = "%Y%m%dT%H%M%S%fZ"
 _MAX_SEGMENT_CHARACTERS: Final = 180
@@ -25,9 +25,10 @@ def published_path(asset: str, partition: str | None) -> str:
 
 
 def branch_name(label: Sequence[str], started: datetime) -> str:
-    """Name of a transaction's branch: what it is of, and when it began.
+    """Name of a transaction's branch: its label, and when it began.
 
-    lakeFS allows letters, digits, hyphens and underscores alone; two labels never share a name because of that.
+    lakeFS allows only letters, digits, hyphens and underscores. Where a label has others, its digest keeps the name
+    apart from those of other labels.
     """
     joined = "-".join(label)
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", joined)
@@ -37,7 +38,7 @@ def branch_name(label: Sequence[str], started: datetime) -> str:
 
 
 def branch_started(branch: str) -> datetime | None:
-    """When a transaction's branch was begun; None where the name is not one of `branch_name`."""
+    """When a transaction's branch was begun; None where `branch_name` did not make the name."""
     try:
         return datetime.strptime(branch.rpartition("-")[2], _STAMP).replace(tzinfo=UTC)
     except ValueError:
@@ -45,7 +46,7 @@ def branch_started(branch: str) -> datetime | None:
 
 
 def _segment(partition: str) -> str:
-    """One safe file name for a partition key; names that begin with a dot have a meaning of their own."""
+    """A safe file name for a partition key. None begins with a dot: such names have a meaning of their own."""
     quoted = quote(partition, safe=" ,=+@").replace("~", "%7E")
     name = quoted.removesuffix(".lock")
     if name != quoted or name.startswith(".") or len(name) > _MAX_SEGMENT_CHARACTERS:

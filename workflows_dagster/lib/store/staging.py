@@ -15,10 +15,10 @@ OUTPUT_FOLDER: Final = "output"
 """What a transaction writes into, beside the lock that shows that its process is alive."""
 
 _BEGINNING_S: Final = 60.0
-"""How long a folder that nothing was made in yet is taken for one whose transaction is just about to lock it."""
+"""How long an empty folder may belong to a transaction that is about to lock it."""
 
 _ENDED: Final = (FileNotFoundError, FileExistsError)
-"""What locking a folder raises whose transaction ends and removes it meanwhile; the second is `mkdir`'s word for it."""
+"""What locking a folder raises while its transaction ends and removes it; `mkdir` raises the second."""
 
 
 class Staging:
@@ -35,8 +35,8 @@ class Staging:
     def open(self, branch: str) -> Generator[Path]:
         """An empty folder for one transaction, held by this process.
 
-        It is removed at the end. Where the process dies or is interrupted, or an error leaves something in it, it stays
-        for inspection and `sweep`.
+        It is removed at the end. It stays for inspection and `sweep` where the process dies or is interrupted, or where
+        an error leaves something in it.
 
         Raises:
             AlreadyRunningError: A transaction on that branch is under way.
@@ -55,8 +55,8 @@ class Staging:
                 if output.is_dir() and not any(output.iterdir()):
                     shutil.rmtree(place, ignore_errors=True)
                 raise
-            # It is published: what cannot be removed now is left to the next sweep. The lock goes last, so that who
-            # sweeps meanwhile takes this for no dead transaction.
+            # It is published: what cannot be removed now is left to the next sweep. The lock goes last, so that a
+            # sweep meanwhile does not take this for a dead transaction.
             shutil.rmtree(output, ignore_errors=True)
             shutil.rmtree(place, ignore_errors=True)
 
@@ -75,7 +75,7 @@ class Staging:
         return False
 
     def sweep(self, older_than_s: float) -> list[str]:
-        """Removes what nobody works in and nothing was written to for that long; names of the branches."""
+        """Removes folders that no transaction holds and nothing was written to for that long; names their branches."""
         limit = time.time() - older_than_s
         with disk_errors(self._root):
             return [place.name for place in sorted(self._root.glob("*")) if _removed(place, limit)]

@@ -1,4 +1,4 @@
-"""A version in the making: what is written, and what its audits found."""
+"""A transaction: the files of a version that is not published yet, and what its audits found."""
 
 import shutil
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from workflows_dagster.lib.store.disk import disk_errors
 from workflows_dagster.lib.store.version import Version
 
 PASSED = "passed"
-"""Value of the metadata `audit/<name>` of a version that the audit holds for."""
+"""Value of a version's metadata `audit/<name>` where the audit passed."""
 
 FAILED = "failed"
-"""The same, of one that it does not hold for."""
+"""Its value where the audit failed."""
 
 
 @dataclass
 class Transaction:
-    """A version in the making.
+    """A version that is being written.
 
     Attributes:
         path: What it is a version of.
-        branch: Name under which it stays for inspection if it is not published.
+        branch: Branch that keeps it for inspection if it is not published.
         folder: Local folder to write into; nobody else sees it.
         metadata: Provenance recorded with the version; may be added to while the transaction is open.
         findings: What each audit found.
@@ -60,14 +60,14 @@ class Transaction:
             shutil.copyfile(source, self._place(name))
 
     def audit(self, audits: Sequence[Audit]) -> list[tuple[Audit, Verdict]]:
-        """Judges what was written so far; a blocking audit that fails here keeps the version from being published."""
+        """Judges what was written so far. If a blocking audit fails, the version is not published."""
         found = [(audit, audit.judge(self.folder)) for audit in audits]
         self.findings += found
         self.metadata.update({f"audit/{audit.name}": PASSED if verdict.passed else FAILED for audit, verdict in found})
         return found
 
     def refuse_if_failed(self) -> None:
-        """Ends the transaction where a blocking audit failed.
+        """Refuses the version if a blocking audit failed.
 
         Raises:
             QualityGateError: It names the audits and the branch.
@@ -82,7 +82,7 @@ class Transaction:
             )
 
     def clear(self) -> None:
-        """Removes what was written here, once it is kept elsewhere."""
+        """Removes what was written, once it is kept elsewhere."""
         for entry in self.folder.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)

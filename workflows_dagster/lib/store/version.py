@@ -14,8 +14,8 @@ from workflows_dagster.lib.errors import IntegrityError, StoreError
 from workflows_dagster.lib.hashing import digest_file, digest_record
 
 VERSION_FILE: Final = ".version.json"
-"""The record of a version, in the folder of its path. It differs between any two publications: two writers who
-publish one path at once are in conflict for it, so that no merge can mix their files."""
+"""The record of a version, in the folder of its path. No two publications have equal records: if two writers publish
+one path at once, the record alone puts them in conflict, so no merge can mix their files."""
 
 _RESERVED: Final = (".git", ".gitattributes", ".gitmodules", VERSION_FILE)
 _LARGE_BYTES: Final = 2**20
@@ -60,16 +60,16 @@ class Version:
         return sum(file.size_bytes for file in self.files.values())
 
     def to_record(self) -> bytes:
-        """The record that is stored with the files: all but the id of the commit, which depends on it."""
+        """The record that is stored with the files: everything but the commit id, which depends on the record."""
         fields = {name: value for name, value in asdict(self).items() if name != "commit"}
         return (json.dumps(fields, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
     @classmethod
     def from_record(cls, commit: str, path: str, record: bytes) -> Self:
-        """The version that a record is of.
+        """The version that a record describes.
 
         Raises:
-            IntegrityError: It is not a record as `to_record` writes it, or one of another path.
+            IntegrityError: `to_record` did not write it, or wrote it for another path.
         """
         try:
             fields: dict[str, Any] = json.loads(record)
@@ -91,7 +91,7 @@ def content_digest(files: Mapping[str, FileStat]) -> str:
 
 def stat_folder(folder: Path) -> dict[str, FileStat]:
     """Digest and size of every file below a folder, by POSIX path, sorted; errors as `regular_files`."""
-    sizes = dict(sorted(regular_files(folder)))
+    sizes = {name: file.st_size for name, file in sorted(regular_files(folder))}
     large = [name for name, size in sizes.items() if size >= _LARGE_BYTES]
     with ThreadPoolExecutor(_THREADS) as pool:
         digests = dict(zip(large, pool.map(lambda name: digest_file(folder / name), large), strict=True))
@@ -102,8 +102,8 @@ def stat_folder(folder: Path) -> dict[str, FileStat]:
     return {name: FileStat(digests[name], size) for name, size in sizes.items()}
 
 
-def regular_files(folder: Path, below: str = "") -> Iterator[tuple[str, int]]:
-    """POSIX path and size in bytes of every file below a folder.
+def regular_files(folder: Path, below: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    """POSIX path of every file below a folder, and what the system knows of it.
 
     Raises:
         StoreError: It holds a link or another special file, whose content could change after publication, or a name
@@ -121,7 +121,7 @@ def regular_files(folder: Path, below: str = "") -> Iterator[tuple[str, int]]:
             if entry.is_dir(follow_symlinks=False):
                 yield from regular_files(folder, f"{below}{entry.name}/")
             elif entry.is_file(follow_symlinks=False):
-                yield f"{below}{entry.name}", entry.stat(follow_symlinks=False).st_size
+                yield f"{below}{entry.name}", entry.stat(follow_symlinks=False)
             else:
                 raise StoreError(
                     f"{entry.name!r} is a link or special file",
@@ -132,15 +132,15 @@ def regular_files(folder: Path, below: str = "") -> Iterator[tuple[str, int]]:
 
 
 def _is_portable(name: str) -> bool:
-    """Whether git and lakeFS both hold it, and it means nothing else there."""
+    """Whether a name can be used in git and in lakeFS, and has no special meaning there."""
     if name.lower() in _RESERVED or re.search(r"[\x00-\x1f\x7f]", name):
         return False
-    # The names of files that are not UTF-8 come as lone surrogates.
+    # Python shows the bytes of a name that is not UTF-8 as lone surrogates.
     return not re.search(r"[\ud800-\udfff]", name)
 
 
 def _is_sound(name: str, stat: FileStat) -> bool:
-    """Whether a name stays inside the folder it is fetched into, and the digest is one."""
+    """Whether a name stays inside the folder it is fetched into, and the digest is well formed."""
     inside = all(part not in ("", ".", "..") for part in name.split("/"))
     return inside and re.fullmatch("[0-9a-f]{64}", stat.sha256) is not None and stat.size_bytes >= 0
 

@@ -56,12 +56,14 @@ class VersionedStore:
     ) -> Generator[Transaction]:
         """Opens a transaction on one path.
 
-        Leaving it normally publishes what was written in one atomic step, unless a blocking audit failed. Leaving it by
-        an exception publishes nothing, and keeps what was written on the branch that the exception's note names, or in
-        the local folder that it names if the repository does not take it. Leaving it by an interruption
-        (KeyboardInterrupt, SystemExit) or by the end of the process leaves it in that folder until it is swept.
-        Content equal to the published version's, made of the same inputs and with the same findings, makes no new
-        commit: the transaction then ends with that version.
+        If the block ends normally, what was written is published in one atomic step, unless a blocking audit failed.
+
+        If it raises an exception, nothing is published. What was written is kept on a branch, or in the local folder if
+        the repository does not take it; a note on the exception names the place. After an interruption
+        (KeyboardInterrupt, SystemExit), or when the process dies, the files stay in the local folder until a sweep.
+
+        If content, inputs and findings equal those of the published version, there is no new commit: the transaction
+        ends with that version.
 
         Args:
             path: What is published.
@@ -72,8 +74,8 @@ class VersionedStore:
         Raises:
             ConflictError: Another writer published other content to the path in between.
             QualityGateError: A blocking audit of `Transaction.audit` failed.
-            StoreError: Nothing was written, or something else than regular files.
-            StoreUnavailableError: Besides a server that does not answer: there is no room left.
+            StoreError: Nothing was written, or something other than regular files.
+            StoreUnavailableError: There is no room left, or the server does not answer.
         """
         start = self.repository.prepare(self.base)
         before = self._replaced(start, path)
@@ -162,7 +164,7 @@ class VersionedStore:
                 return
 
     def diff(self, before: str, after: str) -> Iterator[Change]:
-        """The files that two refs hold differently, sorted; records of versions left out."""
+        """The files that two refs hold differently, sorted, without the records of versions."""
         return (
             change for change in self.repository.diff(before, after) if change.name.rpartition("/")[2] != VERSION_FILE
         )
@@ -182,17 +184,17 @@ class VersionedStore:
     def sweep(self, older_than_s: float) -> list[str]:
         """Removes the branches of transactions that failed or died, begun that long ago, and names them.
 
-        A transaction under way on this machine stays, however old. Of one on another machine only the age is known:
-        the age has to be above that of the longest step.
+        A transaction that is under way on this machine stays, however old it is. Of a transaction on another machine
+        only the age is known, so `older_than_s` must be longer than the longest step takes.
         """
         limit = time.time() - older_than_s
         swept = set(self._staging.sweep(older_than_s))
         old = [branch for branch in self._transaction_branches() if _is_older(branch, limit)]
         over = {branch for branch in old if not self._staging.holds(branch)}
-        # Looked up again: one that has ended well in between has removed its branch itself.
+        # Looked up again: a transaction that has just ended well has removed its branch itself.
         swept.update(over.intersection(self._transaction_branches()) if over else ())
         for branch in swept:
-            # Also where only a local folder was found: a writer that was killed may have left a lock on the name.
+            # Also where only a local folder was found: a killed writer may have left a lock on the name.
             self.repository.drop_branch(branch)
         return sorted(swept)
 
@@ -233,7 +235,7 @@ class VersionedStore:
         return version.files[name]
 
     def _replaced(self, start: str, path: str) -> Version | None:
-        """The version that a transaction is to replace; one whose record is damaged counts as none."""
+        """The version that a transaction replaces; a version with a damaged record counts as none."""
         try:
             return self._version_at(start, path)
         except IntegrityError as error:
@@ -270,11 +272,11 @@ class VersionedStore:
         return replace(version, commit=commit)
 
     def _unchanged(self, version: Version, start: str, before: Version | None) -> set[str]:
-        """The files that the repository need not be given again."""
+        """The files that need not be uploaded again."""
         if before is None or self._views.is_doubted(before.digest):
             return set()
         names = {name for name, stat in version.files.items() if before.files.get(name) == stat}
-        # Whoever else wrote below the path since then may have changed what the record of the version tells of.
+        # Where somebody else has written below the path since, its record may no longer be true.
         return names if names and self.repository.last_change(start, version.path) == before.commit else set()
 
     def _land(self, transaction: Transaction, version: Version) -> Version:
@@ -282,7 +284,7 @@ class VersionedStore:
         try:
             self.repository.merge(transaction.branch, transaction.path, self.base)
         except ConflictError:
-            # Two runs that made the same of the same are not in conflict.
+            # Two runs that made the same from the same inputs are not in conflict.
             now = self.head(transaction.path)
             if now is None or not _is_same(now, version):
                 raise
@@ -293,7 +295,7 @@ class VersionedStore:
         return version
 
     def _has_landed(self, version: Version, error: StoreUnavailableError) -> bool:
-        """Whether a merge was carried out of which only the answer was lost."""
+        """Whether a merge was carried out although its answer was lost."""
         try:
             now = self.head(version.path)
         except StoreError:
@@ -306,7 +308,7 @@ class VersionedStore:
             self._views.trust(version.digest)
             self._views.keep(transaction.folder, version.digest)
         except StoreError as error:
-            # It is published, and can be fetched when somebody reads it.
+            # It is published, and its view is built when somebody reads it.
             _logger.warning("No view of %s is kept: %s", version.path, error)
 
     def _keep_for_inspection(
@@ -316,7 +318,7 @@ class VersionedStore:
         if not transaction.folder.is_dir() or not any(transaction.folder.iterdir()):
             return
         if not transaction.staged and isinstance(error, StoreUnavailableError):
-            # What did not take the version does not take the branch either.
+            # A repository that did not take the version does not take the branch either.
             error.add_note(f"What was written is in {transaction.folder}")
             return
         try:
@@ -328,7 +330,7 @@ class VersionedStore:
             _logger.warning("The branch %s could not be kept: %s", transaction.branch, further)
             error.add_note(f"What was written is in {transaction.folder}")
             return
-        # What cannot be removed now is swept; the error that led here is the one to know of.
+        # What cannot be removed now is swept later; the caller needs the error that led here.
         with suppress(OSError):
             transaction.clear()
 
@@ -336,7 +338,7 @@ class VersionedStore:
         try:
             self.repository.drop_branch(branch)
         except StoreError as error:
-            # It is merged: the branch is only a name that the next sweep removes.
+            # It is merged, and the next sweep removes the branch.
             _logger.warning("The branch %s could not be removed: %s", branch, error)
 
 
@@ -348,7 +350,7 @@ def _is_older(branch: str, limit: float) -> bool:
 def _is_same(one: Version, other: Version) -> bool:
     """Whether two versions have the same content, the same inputs and the same findings of audits.
 
-    Of equal content that was made of other inputs a new record is kept: what a version says it was made of stays true.
+    Equal content that was made of other inputs gets a new record, so that each version names its own inputs.
     """
     return one.digest == other.digest and _evidence(one) == _evidence(other)
 
@@ -358,7 +360,7 @@ def _evidence(version: Version) -> dict[str, str]:
 
 
 def _describe(transaction: Transaction, message: str, before: Version | None) -> Version:
-    """The version that was written, not committed yet."""
+    """The version that was written and is not committed yet."""
     with disk_errors(transaction.folder):
         files = stat_folder(transaction.folder)
     if not files:

@@ -14,7 +14,7 @@ from uuid import uuid4
 from workflows_dagster.lib.errors import IntegrityError, StoreError
 from workflows_dagster.lib.hashing import digest_file, digest_text
 from workflows_dagster.lib.store.disk import disk_errors
-from workflows_dagster.lib.store.version import FileStat, Version, stat_folder
+from workflows_dagster.lib.store.version import FileStat, Version, regular_files, stat_folder
 
 Fetch = Callable[[Collection[str], Path], None]
 """Puts the named files of a version into a folder: git links its objects there, lakeFS downloads."""
@@ -43,10 +43,7 @@ class Views:
         A folder on another file system is left alone: the view is then built when somebody reads the version.
         """
         with disk_errors(self._root):
-            for path in folder.rglob("*"):
-                if path.is_file():
-                    # Its folders stay writable, so that `rm -r` can remove them.
-                    path.chmod(0o444)
+            _make_read_only(folder)
             try:
                 _settle(folder, self._folder(digest))
             except OSError as error:
@@ -138,8 +135,7 @@ class Views:
                 self._doubt(version.digest).parent.mkdir(parents=True, exist_ok=True)
                 self._doubt(version.digest).touch()
                 raise
-            for name in files:
-                (partial / name).chmod(0o444)
+            _make_read_only(partial)
             yield partial
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -157,6 +153,14 @@ class Views:
         found = [path.lstat() for path in aside.rglob("*") if path.is_file()]
         shutil.rmtree(aside, ignore_errors=True)
         return sum(file.st_size for file in found if file.st_nlink == 1)
+
+
+def _make_read_only(folder: Path) -> None:
+    """Protects the files of a folder. Its folders stay writable, so that `rm -r` can remove them."""
+    for name, file in regular_files(folder):
+        # A link to an object is read-only already. To say so again would cost a write to disk.
+        if file.st_mode & 0o222:
+            (folder / name).chmod(0o444)
 
 
 def _settle(folder: Path, view: Path) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from workflows_dagster.lib.errors import ConflictError, NotPublishedError, StoreUnavailableError
+from workflows_dagster.lib.hashing import digest_file
 from workflows_dagster.lib.store.git.repository import GitRepository
 from workflows_dagster.lib.store.lakefs.repository import LakeFSRepository
 from workflows_dagster.lib.store.repository import Repository
@@ -112,7 +113,7 @@ class Judge:
 
     def _read_whole(self, version: Version) -> None:
         folder = self._store.folder(version.path, version.commit)
-        text = (folder / "small").read_text()
+        text = (folder / "small.txt").read_text()
         if (folder / "deep" / "large").read_text() != text * 4000 or not text.startswith(version.metadata["by"]):
             raise BrokenError(f"{version.path} at {version.commit} is a mix of two publications")
 
@@ -223,7 +224,7 @@ class Arena:
     def _publish(self, store: VersionedStore, path: str, text: str) -> None:
         who = text.partition(" ")[0]
         with store.transaction(path, "m", label=[path, who], metadata={"by": who}) as transaction:
-            transaction.write("small", text.encode())
+            transaction.write("small.txt", text.encode())
             transaction.write("deep/large", text.encode() * 4000)
         assert transaction.version is not None
         descriptor = os.open(self._acknowledged, os.O_WRONLY | os.O_APPEND)
@@ -243,12 +244,15 @@ class Arena:
 
 
 def fsck(root: Path) -> None:
-    """Has git itself judge a repository."""
+    """Has git itself judge a repository, and compares every content under LFS with its name."""
     command = ["git", "--git-dir", str(root), "fsck", "--full", "--strict", "--no-dangling"]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     found = [line for line in done.stdout.splitlines() if not line.startswith(("notice", "Checking"))]
     if done.returncode or found:
         raise BrokenError(f"git fsck: {found}")
+    for place in root.glob("lfs/objects/??/??/*"):
+        if digest_file(place) != place.name:
+            raise BrokenError(f"{place} is damaged")
 
 
 def pauses(kind: str, seed: int) -> Iterator[float]:

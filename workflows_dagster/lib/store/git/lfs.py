@@ -1,4 +1,4 @@
-"""The contents of larger files, and of all that hold review text, in the layout of Git LFS.
+"""The contents of larger files, and of all files with review text, in the layout of Git LFS.
 
 A tree holds a pointer of three lines in place of such a file. Its content is the file
 `lfs/objects/ab/cd/<sha256>` of the repository: written once, read in place, shown in views by hard links. Unlike git
@@ -11,9 +11,10 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 from uuid import uuid4
@@ -26,21 +27,18 @@ ATTRIBUTES_FILE: Final = ".gitattributes"
 
 _MOST_BYTES: Final = 64 * 1024
 _ORDINARY_SUFFIXES: Final = (".json", ".md", ".txt")
-_WITH_REVIEW_TEXT: Final = frozenset[str]()
-"""Names of files with an ordinary suffix that hold texts of reviews, or texts made from them."""
-
 _PLAIN_NAME: Final = re.compile(r"[\w./-]{1,200}", re.ASCII)
 _NO_LINK: Final = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
 
 
 def is_ordinary(name: str, size_bytes: int) -> bool:
-    """Whether a file is an ordinary git object: small, and without review text.
+    """Whether a file is an ordinary git object: a small report, a record or a note.
 
-    Only names that need no quoting in `.gitattributes` qualify; other files do no harm under LFS.
+    Texts of reviews belong in files of other kinds, such as Parquet. Only names that need no quoting in
+    `.gitattributes` qualify; other files do no harm under LFS.
     """
-    path = PurePosixPath(name)
-    small = size_bytes < _MOST_BYTES and path.suffix in _ORDINARY_SUFFIXES
-    return small and path.name not in _WITH_REVIEW_TEXT and _PLAIN_NAME.fullmatch(name) is not None
+    small = size_bytes < _MOST_BYTES and PurePosixPath(name).suffix in _ORDINARY_SUFFIXES
+    return small and _PLAIN_NAME.fullmatch(name) is not None
 
 
 def attributes(ordinary: Iterable[str], *, top: bool = False) -> bytes:
@@ -96,37 +94,38 @@ class LfsObjects:
         _link(self.place(digest), target)
 
     @contextmanager
-    def incoming(self, files: Mapping[Path, str]) -> Generator[Path]:
-        """Brings contents to the disk of the repository, where `settle` finds them; gone at the end.
+    def incoming(self, files: Mapping[Path, str]) -> Generator[Callable[[], None]]:
+        """Brings contents to the disk of the repository; what it yields puts them in place.
 
-        Where it can, it links files instead of copying them, and makes them read-only.
+        Others need not wait meanwhile: the caller takes the lock of the repository afterwards, and syncs at the end.
+        Where it can, it links files instead of copying them, and makes them read-only. A content that is there already
+        stays, unless it is damaged; a file with the same content becomes a link to it.
 
         Args:
             files: Digest of each file.
         """
         folder = self.aside / uuid4().hex
         folder.mkdir()
+        contents = {digest: file for file, digest in files.items()}
+        sound = {
+            digest for digest in contents if (place := self.place(digest)).exists() and digest_file(place) == digest
+        }
         try:
-            for file, digest in files.items():
+            for digest, file in contents.items():
                 target = folder / digest
-                with suppress(FileExistsError):
-                    _link(file, target)
-                    target.chmod(0o444)
-            # Before the caller takes the lock: others then do not wait for the bytes of a large model.
+                _link(file, target)
+                target.chmod(0o444)
+                # The time of this publication, not of the step's last write: prune spares what is young.
+                os.utime(target)
             sync_file_system(folder)
-            yield folder
+            yield partial(self._settle, folder, files, sound)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def settle(self, folder: Path, files: Mapping[Path, str]) -> None:
-        """Puts contents of `incoming` in place. The caller holds the lock, and syncs at the end.
-
-        A content that is there already stays, unless it is damaged; a file with the same content becomes a link to it.
-        """
+    def _settle(self, folder: Path, files: Mapping[Path, str], sound: Collection[str]) -> None:
         for digest in set(files.values()):
             place = self.place(digest)
-            if place.exists() and digest_file(place) == digest:
-                # Young again, for prune.
+            if digest in sound and place.exists():
                 os.utime(place)
                 continue
             try:
@@ -134,15 +133,13 @@ class LfsObjects:
             except FileNotFoundError:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 (folder / digest).rename(place)
-            os.utime(place)
         for file, digest in files.items():
-            place = self.place(digest)
-            here, there = file.stat(), place.stat()
-            if here.st_dev == there.st_dev and here.st_ino != there.st_ino:
+            if not os.path.samestat(file.stat(), self.place(digest).stat()):
+                again = folder / uuid4().hex
+                # On another file system the file stays a copy.
                 with suppress(OSError):
-                    (folder / digest).unlink(missing_ok=True)
-                    os.link(place, folder / digest)
-                    (folder / digest).replace(file)
+                    os.link(self.place(digest), again)
+                    again.replace(file)
 
     def remove(self, keep: Collection[str], limit: float) -> tuple[int, int]:
         """Removes the contents that are not kept and were written before a moment (seconds since 1970).

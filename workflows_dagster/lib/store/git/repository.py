@@ -107,9 +107,9 @@ class GitRepository:
         ordinary = [VERSION_FILE, *(name for name, stat in files.items() if is_ordinary(name, stat.size_bytes))]
         large = {name: stat for name, stat in files.items() if name not in set(ordinary)}
         contents = {folder / name: stat.sha256 for name, stat in large.items() if stat.size_bytes}
-        with self._open(start), self._lfs.incoming(contents) as incoming, self._locked():
+        with self._open(start), self._lfs.incoming(contents) as settle_contents, self._locked():
             begun = self._resolved(start)
-            self._lfs.settle(incoming, contents)
+            settle_contents()
             blobs = {name: self._objects.add_blob(pointer(stat)) for name, stat in large.items()}
             blobs |= {name: self._objects.add_blob((folder / name).read_bytes()) for name in ordinary}
             blobs[ATTRIBUTES_FILE] = self._objects.add_blob(attributes(ordinary))
@@ -218,15 +218,16 @@ class GitRepository:
         """Shows files of a path in a local folder: links to contents, copies of small files."""
         with self._open(commit):
             files = record_at(self._objects, self._resolved(commit), path).files
+            missing = next((name for name in names if name not in files), None)
+            if missing is not None:
+                raise not_held(f"{path}/{missing}", commit)
+            for parent in {(folder / name).parent for name in names}:
+                parent.mkdir(parents=True, exist_ok=True)
             for name in names:
-                if name not in files:
-                    raise not_held(f"{path}/{name}", commit)
-                target = folder / name
-                target.parent.mkdir(parents=True, exist_ok=True)
                 try:
-                    self._lfs.link(files[name].sha256, target)
+                    self._lfs.link(files[name].sha256, folder / name)
                 except FileNotFoundError:
-                    target.write_bytes(self.read(commit, f"{path}/{name}"))
+                    (folder / name).write_bytes(self.read(commit, f"{path}/{name}"))
 
     def pruned_at(self, files: Collection[FileStat]) -> str | None:
         """When prune removed any of these files."""
