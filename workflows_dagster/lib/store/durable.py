@@ -15,6 +15,15 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def rename_into(file: Path, place: Path) -> None:
+    """Renames a file, and makes the folder that it goes to where that is missing."""
+    try:
+        file.rename(place)
+    except FileNotFoundError:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(place)
+
+
 def sync_file_system(folder: Path) -> None:
     """Waits until all that was written to the file system of a folder is on disk.
 

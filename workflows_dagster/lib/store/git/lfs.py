@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -20,11 +21,12 @@ from typing import Final
 from uuid import uuid4
 
 from workflows_dagster.lib.hashing import digest_file
-from workflows_dagster.lib.store.durable import sync_file_system
+from workflows_dagster.lib.store.durable import rename_into, sync_file_system
 from workflows_dagster.lib.store.version import FileStat
 
 ATTRIBUTES_FILE: Final = ".gitattributes"
 
+_THREADS: Final = 4
 _MOST_BYTES: Final = 64 * 1024
 _ORDINARY_SUFFIXES: Final = (".json", ".md", ".txt")
 _PLAIN_NAME: Final = re.compile(r"[\w./-]{1,200}", re.ASCII)
@@ -83,7 +85,7 @@ class LfsObjects:
 
     def place(self, digest: str) -> Path:
         """Where a content is kept."""
-        return self._folder / "objects" / digest[:2] / digest[2:4] / digest
+        return Path(f"{self._folder}/objects/{digest[:2]}/{digest[2:4]}/{digest}")
 
     def link(self, digest: str, target: Path) -> None:
         """Shows a content under another name: by a hard link, or a copy where that is impossible.
@@ -123,16 +125,15 @@ class LfsObjects:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _settle(self, folder: Path, files: Mapping[Path, str], sound: Collection[str]) -> None:
-        for digest in set(files.values()):
+        def put(digest: str) -> None:
             place = self.place(digest)
             if digest in sound and place.exists():
                 os.utime(place)
-                continue
-            try:
-                (folder / digest).rename(place)
-            except FileNotFoundError:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                (folder / digest).rename(place)
+            else:
+                rename_into(folder / digest, place)
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            list(pool.map(put, set(files.values())))
         for file, digest in files.items():
             if not os.path.samestat(file.stat(), self.place(digest).stat()):
                 again = folder / uuid4().hex

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import uuid4
 
 from workflows_dagster.lib.errors import IntegrityError
+from workflows_dagster.lib.store.durable import rename_into
 from workflows_dagster.lib.store.git.errors import damaged, lost
 from workflows_dagster.lib.store.repository import Change
 
@@ -108,10 +109,10 @@ class GitObjects:
         try:
             unfinished.write_bytes(made.as_legacy_object())
             unfinished.chmod(0o444)
-            place.parent.mkdir(exist_ok=True)
-            unfinished.replace(place)
-        finally:
+            rename_into(unfinished, place)
+        except OSError:
             unfinished.unlink(missing_ok=True)
+            raise
         return made.id
 
     add_object = add
@@ -174,7 +175,7 @@ class GitObjects:
     def place(self, oid: "ObjectID") -> Path:
         """Where an object is kept while it is not in a pack."""
         name = oid.decode("ascii")
-        return self._folder / name[:2] / name[2:]
+        return Path(f"{self._folder}/{name[:2]}/{name[2:]}")
 
     def _of_kind(self, oid: "ObjectID", kind: type[_Kind], name: str) -> _Kind:
         found = self.load(oid, name)

@@ -13,6 +13,7 @@ One lock keeps writers and prune apart while they change the repository; readers
 
 import re
 from collections.abc import Collection, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 _LOCK_FILE: Final = "store.flock"
 _TIMEOUT_S: Final = 600.0
+_THREADS: Final = 4
 
 
 class GitRepository:
@@ -110,7 +112,8 @@ class GitRepository:
         with self._open(start), self._lfs.incoming(contents) as settle_contents, self._locked():
             begun = self._resolved(start)
             settle_contents()
-            blobs = {name: self._objects.add_blob(pointer(stat)) for name, stat in large.items()}
+            with ThreadPoolExecutor(_THREADS) as pool:
+                blobs = dict(zip(large, pool.map(self._objects.add_blob, map(pointer, large.values())), strict=True))
             blobs |= {name: self._objects.add_blob((folder / name).read_bytes()) for name in ordinary}
             blobs[ATTRIBUTES_FILE] = self._objects.add_blob(attributes(ordinary))
             root = self._objects.commit(begun).tree
