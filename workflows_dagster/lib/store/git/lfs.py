@@ -85,15 +85,15 @@ class LfsObjects:
 
     def place(self, digest: str) -> Path:
         """Where a content is kept."""
-        return Path(f"{self._folder}/objects/{digest[:2]}/{digest[2:4]}/{digest}")
+        return Path(self._place(digest))
 
-    def link(self, digest: str, target: Path) -> None:
+    def link(self, digest: str, target: str) -> None:
         """Shows a content under another name: by a hard link, or a copy where that is impossible.
 
         Raises:
             FileNotFoundError: There is no such content.
         """
-        _link(self.place(digest), target)
+        _link(self._place(digest), target)
 
     @contextmanager
     def incoming(self, files: Mapping[Path, str]) -> Generator[Callable[[], None]]:
@@ -170,6 +170,10 @@ class LfsObjects:
                 return log.name
         return None
 
+    def _place(self, digest: str) -> str:
+        # Text: of 2,000 files the making of paths would take as long as the links.
+        return f"{self._folder}/objects/{digest[:2]}/{digest[2:4]}/{digest}"
+
     @property
     def _logs(self) -> Path:
         return self._folder / "pruned"
@@ -190,7 +194,7 @@ def _is_old(path: Path, limit: float) -> bool:
     return path.stat().st_mtime < limit
 
 
-def _link(source: Path, target: Path) -> None:
+def _link(source: Path | str, target: Path | str) -> None:
     try:
         os.link(source, target)
     except OSError as error:

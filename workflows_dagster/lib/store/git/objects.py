@@ -167,7 +167,7 @@ class GitObjects:
         found: list[Change] = []
         for change in tree_changes(self._like_dulwich, before, after, change_type_same=True):
             side = change.new or change.old
-            if side is not None and side.path is not None:
+            if side is not None:
                 kind = "added" if change.old is None else "removed" if change.new is None else "changed"
                 found.append(Change(side.path.decode("utf-8", "surrogateescape"), kind))
         return sorted(found, key=lambda change: change.name)

@@ -224,11 +224,11 @@ class GitRepository:
             missing = next((name for name in names if name not in files), None)
             if missing is not None:
                 raise not_held(f"{path}/{missing}", commit)
-            for parent in {(folder / name).parent for name in names}:
-                parent.mkdir(parents=True, exist_ok=True)
+            for parent in {name.rpartition("/")[0] for name in names}:
+                (folder / parent).mkdir(parents=True, exist_ok=True)
             for name in names:
                 try:
-                    self._lfs.link(files[name].sha256, folder / name)
+                    self._lfs.link(files[name].sha256, f"{folder}/{name}")
                 except FileNotFoundError:
                     (folder / name).write_bytes(self.read(commit, f"{path}/{name}"))
 
