@@ -12,6 +12,10 @@ from workflows_dagster import cli
 from workflows_dagster.lib.benchmark.report import ReportRecord
 from workflows_dagster.lib.sample.settings import SampleSettings
 from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
+from workflows_dagster.lib.store.git.repository import GitRepository
+from workflows_dagster.lib.store.versioned import VersionedStore
+from workflows_dagster.settings import Settings
+from workflows_dagster_tests.lib.store.git.local import ordinary_files_with_review_text
 
 ROOT = Path(__file__).parents[1]
 QUICK: dict[str, dict[str, Any]] = {
@@ -52,6 +56,9 @@ def test_chain_goes_from_files_to_report_and_passes_over_a_broken_source(
     kept = record.corpus.rows_kept
     assert record.total("rows_in") == kept + record.rows_rejected + record.rows_duplicate
     assert [one.technique for one in record.benchmarks] == ["torch-fp32", "torch-int8", "onnx-fp32", "onnx-int8"]
+    home = Settings().home
+    store = VersionedStore(GitRepository(home / "store.git"), home / "work")
+    assert ordinary_files_with_review_text(store) == []
 
 
 def test_run_without_sources_says_what_to_name(folder: Path) -> None:

@@ -249,7 +249,7 @@ class VersionedStore:
         else:
             version = self._land(transaction, self._commit(transaction, version, start, before))
             self._drop_branch(transaction.branch)
-        self._keep_view(transaction, version)
+            self._keep_view(transaction, version)
         return version
 
     def _commit(self, transaction: Transaction, version: Version, start: str, before: Version | None) -> Version:

@@ -1,4 +1,4 @@
-"""The repositories that the contract is tested on, and what is done to them behind their back."""
+"""The repositories that the contract is tested on, and ways to change them from outside."""
 
 import base64
 import contextlib
@@ -54,7 +54,7 @@ class Backend(ABC):
 
     @abstractmethod
     def write_behind(self, name: str, content: bytes) -> None:
-        """Commits a file to main as somebody without this project would."""
+        """Commits a file to main without this project, as a person could."""
 
     def damage(self, content: bytes) -> None:
         """Changes every stored copy of this content, one byte each, as a disk does that nobody checks."""

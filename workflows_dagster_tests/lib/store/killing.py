@@ -43,7 +43,7 @@ KEYS: Final = {"LAKEFS_ACCESS_KEY_ID": "AKIAKILLING", "LAKEFS_SECRET_ACCESS_KEY"
 
 
 class BrokenError(Exception):
-    """Something is not as it must be after a kill."""
+    """A promise does not hold after a kill."""
 
 
 class Server:
@@ -69,7 +69,7 @@ class Server:
 
 
 class Judge:
-    """Reads everything that is published as another machine would, and remembers it."""
+    """Reads all that is published, as another machine would, and remembers it."""
 
     def __init__(self, store: VersionedStore, acknowledged: Path, *, pruned: bool) -> None:
         self._store = store
@@ -80,8 +80,8 @@ class Judge:
         self.acknowledgements = 0
 
     def judge(self) -> None:
-        """Finds every path whole, no version lost, and every publication that was acknowledged."""
-        # Before the log is read: what is acknowledged meanwhile is for the next time.
+        """Checks that every path is whole, no version is lost, and every acknowledged publication is there."""
+        # Before the log is read: what is acknowledged meanwhile is checked next time.
         acknowledged = self._new_acknowledgements()
         paths = self._store.paths()
         lost = self.known.keys() - set(paths)
@@ -141,14 +141,14 @@ class Arena:
         self.alive: list[int] = []
 
     def fill(self) -> None:
-        """Starts what is missing of the writers, and of the process that prunes."""
+        """Starts the writers that are missing, and the process that prunes."""
         while len(self.alive) < WRITERS:
             self.alive.append(self._fork(self._write))
         if self._pruned and len(self.alive) < WRITERS + 1:
             self.alive.append(self._fork(self._prune))
 
     def kill(self, number: int) -> None:
-        """Kills one of them; it must have been at work until then."""
+        """Kills one process; it must not have ended by itself."""
         pid = self.alive.pop(number)
         os.kill(pid, signal.SIGKILL)
         status = os.waitpid(pid, 0)[1]
@@ -156,14 +156,14 @@ class Arena:
             raise BrokenError(f"a writer ended by itself: {self._errors.read_text()}")
 
     def kill_all(self) -> int:
-        """Kills all that are left; how many they were."""
+        """Kills all that are left; returns how many."""
         number = len(self.alive)
         while self.alive:
             self.kill(0)
         return number
 
     def let_locks_age(self, root: Path) -> int:
-        """Makes git's locks that the killed left look old, as writers would else wait for five seconds at each."""
+        """Makes the locks that killed processes left look old, so that writers need not wait five seconds for each."""
         left = list(root.glob("**/*.lock"))
         for path in left:
             # It may be one of a living writer, and gone by now.
@@ -263,7 +263,7 @@ def pauses(kind: str, seed: int) -> Iterator[float]:
 
 
 def run(kind: str, kills: int, folder: Path, seed: int) -> dict[str, object]:
-    """Does it; what was tried."""
+    """Kills as often as asked; returns what was tried and found."""
     folder.mkdir(parents=True)
     with ExitStack() as stack:
         server = Server(folder / "server") if kind == "lakefs-loopback" else None

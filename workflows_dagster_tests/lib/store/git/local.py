@@ -1,15 +1,19 @@
 """An embedded repository in the hands of a test: published to without a store, and judged by git itself."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
+import pyarrow.parquet as pq
 import pytest
 
+from workflows_dagster.lib.store.git.lfs import is_ordinary
 from workflows_dagster.lib.store.git.repository import GitRepository
 from workflows_dagster.lib.store.version import VERSION_FILE, Version, content_digest, stat_folder
+from workflows_dagster.lib.store.versioned import VersionedStore
 
 needs_git: Final = pytest.mark.skipif(
     shutil.which("git") is None, reason="git itself is not installed: nobody judges the repository"
@@ -17,6 +21,9 @@ needs_git: Final = pytest.mark.skipif(
 needs_git_lfs: Final = pytest.mark.skipif(
     shutil.which("git") is None or shutil.which("git-lfs") is None, reason="git and git-lfs are not installed"
 )
+
+_TELLING_CHARACTERS: Final = 20
+"""Shorter texts ("Great!") stand in a report by chance."""
 
 
 def git(repository: GitRepository, *arguments: object) -> str:
@@ -72,3 +79,24 @@ def publish(repository: GitRepository, path: str, files: Mapping[str, str], base
     repository.merge("tx-1", path, base)
     repository.drop_branch("tx-1")
     return version
+
+
+def ordinary_files_with_review_text(store: VersionedStore) -> list[str]:
+    """The published files that are ordinary git objects, which nothing can forget, and hold a text of some table."""
+    texts: set[str] = set()
+    contents: dict[str, str] = {}
+    for path in store.paths():
+        folder, version = store.folder(path), store.version(path)
+        contents[f"{path}/{VERSION_FILE}"] = version.to_record().decode()
+        for name, stat in version.files.items():
+            if name.endswith(".parquet"):
+                columns = {"text", "excerpt"}.intersection(pq.read_schema(folder / name).names)
+                for column in pq.read_table(folder / name, columns=sorted(columns)).columns:
+                    texts.update(text for text in column.to_pylist() if text and len(text) >= _TELLING_CHARACTERS)
+            elif is_ordinary(name, stat.size_bytes):
+                contents[f"{path}/{name}"] = (folder / name).read_text("utf-8")
+    forms = {
+        form for text in texts for form in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    }
+    assert forms, "no table of texts was published"
+    return sorted(name for name, content in contents.items() if any(form in content for form in forms))

@@ -78,6 +78,9 @@ def test_contents_are_kept_once_and_views_link_to_them(tmp_path: Path) -> None:
         assert store.file(path, name).samefile(place)
     assert store.folder("a", first.commit).joinpath("same.bin").samefile(place)
     assert place.stat().st_mode & 0o777 == 0o444
+    store.evict(unused_for_s=-1)
+    publish(store, "b", {"other name": large})
+    assert (store.folder("b") / "other name").samefile(place)
     assert not (tmp_path / "work" / "staging").exists() or list((tmp_path / "work" / "staging").iterdir()) == []
     inodes = {path.stat().st_ino for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size > 90_000}
     assert len(inodes) == 1
