@@ -25,21 +25,11 @@ def not_held(name: str, commit: str) -> NotPublishedError:
     )
 
 
-def lost(name: str, place: Path) -> IntegrityError:
-    """An object that others lead to is not there."""
+def damaged(name: str, place: Path, found: str | None) -> IntegrityError:
+    """An object is not what its id says, or is not there (None)."""
     return IntegrityError(
-        f"{name} is lost from the repository: there is no object {place}",
-        given="no such file, and no pack or prune that accounts for it",
-        expected="the object as it was written",
-        remedy="materialize it again, which writes the object anew, and check the disk",
-    )
-
-
-def damaged(name: str, place: Path, found: str) -> IntegrityError:
-    """An object is not what its id says."""
-    return IntegrityError(
-        f"{name} is damaged in the repository: object {place}",
-        given=found,
+        f"{name} is {'damaged in' if found else 'lost from'} the repository: object {place}",
+        given=found or "no such file",
         expected="the object as it was written",
         remedy="materialize it again, which replaces the object, and check the disk",
     )

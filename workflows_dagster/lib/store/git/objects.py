@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from workflows_dagster.lib.errors import IntegrityError
 from workflows_dagster.lib.store.durable import rename_into
-from workflows_dagster.lib.store.git.errors import damaged, lost
+from workflows_dagster.lib.store.git.errors import damaged
 from workflows_dagster.lib.store.repository import Change
 
 if TYPE_CHECKING:
@@ -51,51 +51,50 @@ class GitObjects:
             return self._store.contains_packed(oid)
 
     def __getitem__(self, oid: "ObjectID") -> "ShaFile":
-        """An object; dulwich's own functions read objects by this name; errors as `load`."""
-        return self.load(oid, "a git object")
+        """An object, as dulwich's own functions ask for it; errors as `load`."""
+        from dulwich.objects import ShaFile
 
-    def load(self, oid: "ObjectID", name: str) -> "ShaFile":
-        """An object.
+        return self.load(oid, ShaFile, "a git object")
 
-        Args:
-            oid: Its id.
-            name: What it is, for messages.
+    def load(self, oid: "ObjectID", kind: "type[_Kind]", name: str) -> "_Kind":
+        """An object of a kind.
 
         Raises:
-            IntegrityError: It is lost or damaged.
+            IntegrityError: It is lost or damaged; the message has the name.
         """
         from dulwich.errors import ChecksumMismatch, FileFormatException
         from dulwich.objects import ShaFile
 
+        place = self.place(oid)
         try:
             with self._lock:
                 found = ShaFile.from_raw_string(*self._store.get_raw(oid))
             found.check()
         except KeyError as error:
-            raise lost(name, self.place(oid)) from error
+            raise damaged(name, place, None) from error
         except (zlib.error, FileFormatException, ChecksumMismatch, ValueError, AssertionError) as error:
-            raise damaged(name, self.place(oid), f"{type(error).__name__}: {error}") from error
-        if found.id != oid:
-            raise damaged(name, self.place(oid), f"content of id {found.id.decode('ascii')}")
+            raise damaged(name, place, f"{type(error).__name__}: {error}") from error
+        if found.id != oid or not isinstance(found, kind):
+            raise damaged(name, place, f"a {found.type_name.decode()} of id {found.id.decode('ascii')}")
         return found
 
     def commit(self, oid: "ObjectID") -> "Commit":
         """A commit; errors as `load`."""
         from dulwich.objects import Commit
 
-        return self._of_kind(oid, Commit, "a commit")
+        return self.load(oid, Commit, "a commit")
 
     def tree(self, oid: "ObjectID") -> "Tree":
         """A tree; errors as `load`."""
         from dulwich.objects import Tree
 
-        return self._of_kind(oid, Tree, "a tree")
+        return self.load(oid, Tree, "a tree")
 
     def blob(self, oid: "ObjectID", name: str) -> bytes:
         """The content of a small file; errors as `load`."""
         from dulwich.objects import Blob
 
-        return self._of_kind(oid, Blob, name).data
+        return self.load(oid, Blob, name).data
 
     def add(self, made: "ShaFile") -> "ObjectID":
         """Writes an object; returns its id. The caller syncs at the end.
@@ -176,12 +175,6 @@ class GitObjects:
         """Where an object is kept while it is not in a pack."""
         name = oid.decode("ascii")
         return Path(f"{self._folder}/{name[:2]}/{name[2:]}")
-
-    def _of_kind(self, oid: "ObjectID", kind: type[_Kind], name: str) -> _Kind:
-        found = self.load(oid, name)
-        if not isinstance(found, kind):
-            raise damaged(name, self.place(oid), f"a {found.type_name.decode()}")
-        return found
 
     def _is_sound(self, made: "ShaFile") -> bool:
         try:

@@ -70,21 +70,14 @@ class GitRefs:
         return Ref(name)
 
     def _wait_for(self, lock: Path) -> None:
-        """Waits for git to let go of a ref, and removes what a process that was killed has left.
+        """Waits for git, which holds its lock for moments, and removes what a killed process has left.
 
-        No process of ours holds such a lock now, since this one holds the lock of the repository. Git holds it for
-        moments.
+        No process of ours holds it now, since this one holds the lock of the repository.
         """
-        while True:
-            try:
-                age_s = time.time() - lock.stat().st_mtime
-            except FileNotFoundError:
-                return
-            if age_s > _STALE_S:
-                with suppress(FileNotFoundError):
-                    lock.unlink()
-                return
-            time.sleep(_POLL_S)
+        with suppress(FileNotFoundError):
+            while time.time() - lock.stat().st_mtime < _STALE_S:
+                time.sleep(_POLL_S)
+            lock.unlink()
 
     @cached_property
     def _refs(self) -> "DiskRefsContainer":

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from workflows_dagster.lib.hashing import digest_file
 from workflows_dagster.lib.store.disk import disk_errors
 from workflows_dagster.lib.store.durable import sync_file_system
-from workflows_dagster.lib.store.git.errors import damaged, lost, name_taken, not_held, superseded, unknown_ref
+from workflows_dagster.lib.store.git.errors import damaged, name_taken, not_held, superseded, unknown_ref
 from workflows_dagster.lib.store.git.history import (
     VERSIONS_FOLDER,
     last_change,
@@ -107,7 +107,7 @@ class GitRepository:
         del unchanged  # a content that is there already is not kept twice
         files = Version.from_record("", path, (folder / VERSION_FILE).read_bytes()).files
         ordinary = [VERSION_FILE, *(name for name, stat in files.items() if is_ordinary(name, stat.size_bytes))]
-        large = {name: stat for name, stat in files.items() if name not in set(ordinary)}
+        large = {name: files[name] for name in sorted(files.keys() - set(ordinary))}
         contents = {folder / name: stat.sha256 for name, stat in large.items() if stat.size_bytes}
         with self._open(start), self._lfs.incoming(contents) as settle_contents, self._locked():
             begun = self._resolved(start)
@@ -167,17 +167,11 @@ class GitRepository:
         older_than_s: float,
         timeout_s: float = 60.0,
     ) -> Pruned:
-        """Forgets the content of versions that nobody may ask for any more: see `prune.prune`.
-
-        Args:
-            keep: How many versions of each path of each base branch stay, at least 1.
-            hold: Path and commit of each version that stays besides.
-            older_than_s: What was written later than this long ago stays.
-            timeout_s: How long to wait for writers to be done with what they are writing.
+        """Forgets the content of old versions: see `prune.prune`, also for the arguments.
 
         Raises:
             ConfigurationError: `keep` is less than 1.
-            StoreUnavailableError: Writers were at work all the time.
+            StoreUnavailableError: Writers were at work for all of `timeout_s`.
         """
         if not is_repository(self.root):
             return Pruned(0, 0)
@@ -308,7 +302,7 @@ class GitRepository:
         place = self._lfs.place(digest)
         if not place.exists():
             at = self._lfs.removed_at([digest])
-            raise content_pruned(name, at) if at else lost(name, place)
+            raise content_pruned(name, at) if at else damaged(name, place, None)
         found = digest_file(place)
         if found != digest:
             raise damaged(name, place, f"content of digest {found}")
