@@ -164,7 +164,7 @@ class Arena:
 
     def let_locks_age(self, root: Path) -> int:
         """Makes the locks that killed processes left look old, so that writers need not wait five seconds for each."""
-        left = list(root.glob("**/*.lock"))
+        left = [*root.glob("*.lock"), *root.glob("refs/**/*.lock")]
         for path in left:
             # It may be one of a living writer, and gone by now.
             with suppress(FileNotFoundError):
