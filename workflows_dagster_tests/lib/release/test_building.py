@@ -15,10 +15,10 @@ ROWS = reviews(("r1", "shop", "positive", "good"), ("r2", "shop", "positive", "f
 CHAIN = [
     "augmented_reviews",
     "benchmark_report",
+    "export_benchmarks/int8",
     "exported_models/int8",
     "raw_reviews/a",
     "review_corpus",
-    "export_benchmarks/int8",
     "training_reviews",
 ]
 
@@ -75,7 +75,7 @@ def test_chain_of_two_versions_of_one_path_is_refused_and_says_who_used_which(
     build_release(chain.store, chain.report("int8", new, benchmark), EVERY_GATE, tmp_path)
     verdict = judge_one_chain(tmp_path)
     assert not verdict.passed
-    assert f"{old.commit[:12]} in exported_models/int8 and export_benchmarks/int8" in verdict.description
+    assert f"{old.commit[:12]} in export_benchmarks/int8 and exported_models/int8" in verdict.description
     assert f"{new.commit[:12]} in benchmark_report" in verdict.description
 
 

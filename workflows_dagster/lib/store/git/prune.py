@@ -48,7 +48,10 @@ def prune(
     branch; the versions of `hold`. What was written within `older_than_s` stays, too.
 
     Args:
-        objects, refs, lfs, views: The parts of the repository.
+        objects: Commits, trees and small files.
+        refs: Branches and tags.
+        lfs: Contents of larger files.
+        views: Folders that show them.
         keep: How many versions of each path, at least 1.
         hold: Path and commit of each version to keep besides.
         older_than_s: How old a content must be to go.
