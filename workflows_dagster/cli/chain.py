@@ -31,8 +31,7 @@ from workflows_dagster.settings import Settings
 DEMO: Final[dict[str, dict[str, Any]]] = {
     "review_corpus": {**HELD_OUT},
     "lora_adapter": {
-        "max_train_rows": 3_000,
-        "epochs": 2,
+        "epochs": 4,
         "learning_rate": 8e-4,
         "evaluations_per_epoch": 1,
         "max_validation_rows": 250,
