@@ -8,7 +8,8 @@ from workflows_dagster.automation import ON_NEW_BENCHMARKS, ON_NEW_EXPORT
 from workflows_dagster.checks.benchmark import BENCHMARK_REPORT, EXPORT_BENCHMARKS
 from workflows_dagster.lib.artifact import REPORT_FILE, Artifact
 from workflows_dagster.lib.benchmark.export_benchmark import benchmark_model
-from workflows_dagster.lib.benchmark.report import DATA_ASSETS, build_report, gather
+from workflows_dagster.lib.benchmark.page import build_report
+from workflows_dagster.lib.benchmark.report import DATA_ASSETS, gather
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings, ReportSettings
 from workflows_dagster.lib.store.lineage import records_of
 from workflows_dagster.partitions import TECHNIQUES

@@ -9,7 +9,8 @@ import polars as pl
 
 from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.benchmark.export_benchmark import PREDICTIONS_FILE, BenchmarkRecord
-from workflows_dagster.lib.benchmark.report import HTML_FILE, ReportRecord
+from workflows_dagster.lib.benchmark.page import HTML_FILE
+from workflows_dagster.lib.benchmark.report import ReportRecord
 from workflows_dagster.lib.export.registry import REGISTRY
 
 LOADING: Final = frozenset({"src", "srcset", "poster", "data", "action", "background", "xlink:href"})

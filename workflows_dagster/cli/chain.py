@@ -19,8 +19,8 @@ from workflows_dagster.console import TerminalHandler
 from workflows_dagster.definitions import build_definitions
 from workflows_dagster.instance import project_instance
 from workflows_dagster.jobs import GO_ON_WITHOUT_PEOPLE
-from workflows_dagster.lib.benchmark.page import in_order
-from workflows_dagster.lib.benchmark.report import HTML_FILE, ReportRecord
+from workflows_dagster.lib.benchmark.page import HTML_FILE, in_order
+from workflows_dagster.lib.benchmark.report import ReportRecord
 from workflows_dagster.lib.errors import ConfigurationError, WorkflowError
 from workflows_dagster.lib.sample.settings import HELD_OUT, SampleSettings
 from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample

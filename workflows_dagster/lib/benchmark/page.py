@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from workflows_dagster.lib.benchmark import figures
 from workflows_dagster.lib.benchmark.export_benchmark import SpeedRatio
+from workflows_dagster.lib.benchmark.report import ReportInputs, ReportRecord, compile_report
+from workflows_dagster.lib.benchmark.settings import ReportSettings
 from workflows_dagster.lib.finetuning.adapter import AdapterRecord
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.schema import LABEL_SOURCES, LABELS, SPLITS
 
-if TYPE_CHECKING:
-    from workflows_dagster.lib.benchmark.report import ReportRecord
-
+HTML_FILE: Final = "report.html"
+MARKDOWN_FILE: Final = "report.md"
 TEMPLATES: Final = Path(__file__).parent
 ABSENT: Final = "n/a"
 FEW_ROWS: Final = 100
@@ -26,7 +27,22 @@ MARKUP: Final = str.maketrans({**{mark: f"\\{mark}" for mark in "\\`*_[]|#"}, "<
 """What would end a cell of a Markdown table or start markup in it."""
 
 
-def render_html(report: "ReportRecord") -> str:
+def build_report(inputs: ReportInputs, settings: ReportSettings, folder: Path) -> ReportRecord:
+    """Writes report.html, report.md and report.json.
+
+    Args:
+        inputs: What the report tells of.
+        settings: Margins of the pick.
+        folder: Where to write.
+    """
+    record = compile_report(inputs, settings)
+    record.write(folder)
+    (folder / HTML_FILE).write_text(render_html(record), "utf-8")
+    (folder / MARKDOWN_FILE).write_text(render_markdown(record), "utf-8")
+    return record
+
+
+def render_html(report: ReportRecord) -> str:
     """The report as one page that loads nothing from elsewhere; all texts are escaped."""
     from markupsafe import Markup
 
@@ -34,12 +50,12 @@ def render_html(report: "ReportRecord") -> str:
     return _render("report.html.j2", report, autoescape=True, plots=drawn)
 
 
-def render_markdown(report: "ReportRecord") -> str:
+def render_markdown(report: ReportRecord) -> str:
     """The report as Markdown; what could end a cell or start markup in it is escaped."""
     return _render("report.md.j2", report, autoescape=False)
 
 
-def _render(template: str, report: "ReportRecord", *, autoescape: bool, **more: Any) -> str:
+def _render(template: str, report: ReportRecord, *, autoescape: bool, **more: Any) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

@@ -10,7 +10,6 @@ import yaml
 
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord
-from workflows_dagster.lib.benchmark.page import render_html, render_markdown
 from workflows_dagster.lib.benchmark.pick import Pick, pick
 from workflows_dagster.lib.benchmark.settings import ReportSettings
 from workflows_dagster.lib.cleaning.clean import CleaningReport
@@ -21,8 +20,6 @@ from workflows_dagster.lib.ingest.raw_reviews import IngestReport
 from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.synthesis.augmentation import AugmentedReviews
 
-HTML_FILE: Final = "report.html"
-MARKDOWN_FILE: Final = "report.md"
 BUNDLED_SOURCES: Final = Path(__file__).parents[1] / "sample" / "sources.yaml"
 
 
@@ -158,20 +155,14 @@ class ReportRecord(Record):
         }
 
 
-def build_report(inputs: ReportInputs, settings: ReportSettings, folder: Path) -> ReportRecord:
-    """Writes report.html, report.md and report.json.
-
-    Args:
-        inputs: What the report tells of.
-        settings: Margins of the pick.
-        folder: Where to write.
-    """
+def compile_report(inputs: ReportInputs, settings: ReportSettings) -> ReportRecord:
+    """The report as data: what it tells of, the pick, and what a reader has to know before any number."""
     absent = sorted(REGISTRY.keys() - {one.technique for one in inputs.benchmarks})
     missing = {
         "compression: left out, because measured on another model": inputs.outdated,
         "compression: not benchmarked yet": absent,
     }
-    record = ReportRecord(
+    return ReportRecord(
         sources=inputs.sources,
         reasons=inputs.reasons,
         corpus=inputs.corpus,
@@ -183,10 +174,6 @@ def build_report(inputs: ReportInputs, settings: ReportSettings, folder: Path) -
         missing=tuple(f"{what}: {', '.join(names)}" for what, names in missing.items() if names),
         provenance=inputs.provenance,
     )
-    record.write(folder)
-    (folder / HTML_FILE).write_text(render_html(record), "utf-8")
-    (folder / MARKDOWN_FILE).write_text(render_markdown(record), "utf-8")
-    return record
 
 
 DATA_ASSETS: Final = ("raw_reviews", "cleaned_reviews", "review_corpus")

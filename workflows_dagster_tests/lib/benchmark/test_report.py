@@ -9,8 +9,9 @@ from workflows_dagster.chain import ChainResult
 from workflows_dagster.checks.benchmark import fetches, judge_self_contained, judge_techniques
 from workflows_dagster.cli.chain import show
 from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.benchmark.page import build_report
 from workflows_dagster.lib.benchmark.pick import pareto_front, pick
-from workflows_dagster.lib.benchmark.report import ReportInputs, ReportRecord, build_report, gather
+from workflows_dagster.lib.benchmark.report import ReportInputs, ReportRecord, gather
 from workflows_dagster.lib.benchmark.settings import ReportSettings
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster_tests.lib.benchmark.made_up import (
