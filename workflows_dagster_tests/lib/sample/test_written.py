@@ -1,9 +1,11 @@
 """The bundled reviews are what their README says."""
 
+import csv
 import re
 from collections import Counter
 from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,10 @@ GENERIC = re.compile(
     r"(?:it|this) (?:is|s) (?:good|great|ok|okay|fine|bad|terrible)"
 )
 """One-liners that fit anything; each is here with case and punctuation taken away."""
+
+
+OBVIOUS = Path(__file__).parents[2] / "obvious_reviews.csv"
+"""Short reviews whose label nobody would argue about, to ask a trained model."""
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +80,14 @@ def test_only_the_shop_has_titles(reviews: tuple[WrittenReview, ...]) -> None:
 def test_something_of_the_thing_is_in_each(reviews: tuple[WrittenReview, ...]) -> None:
     found = [review.text for review in reviews if GENERIC.fullmatch(" ".join(words(review.text)))]
     assert found == []
+
+
+def test_obvious_one_liners_are_not_among_them(reviews: tuple[WrittenReview, ...]) -> None:
+    # A model that is asked the obvious must know the language, not this list.
+    with OBVIOUS.open(encoding="utf-8", newline="") as file:
+        obvious = [row["text"] for row in csv.DictReader(file)]
+    assert len(obvious) >= 100
+    assert not {tuple(words(text)) for text in obvious} & {tuple(words(review.text)) for review in reviews}
 
 
 def test_nobody_can_be_reached_by_what_is_written(reviews: tuple[WrittenReview, ...]) -> None:
