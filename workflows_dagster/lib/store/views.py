@@ -20,6 +20,9 @@ Fetch = Callable[[Collection[str], Path], None]
 """Puts the named files of a version into a folder: git links its objects there, lakeFS downloads."""
 
 _PARTIAL: Final = ".partial-"
+_LONGEST_BUILDING_S: Final = 86_400.0
+"""How long a view may take to be built: that of a large model is downloaded from lakeFS."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -107,12 +110,13 @@ class Views:
             The bytes freed. Files that are links to objects of the repository free nothing.
         """
         limit = time.time() - unused_for_s
+        limits = {"folders/*": limit, "files/*": limit, f"{_PARTIAL}*": min(limit, time.time() - _LONGEST_BUILDING_S)}
         freed = 0
         with disk_errors(self._root):
-            for pattern in ("folders/*", "files/*", f"{_PARTIAL}*"):
+            for pattern, oldest in limits.items():
                 for view in sorted(self._root.glob(pattern)):
                     with suppress(FileNotFoundError):
-                        if view.name.partition("-")[0] not in keep and view.stat().st_mtime < limit:
+                        if view.name.partition("-")[0] not in keep and view.stat().st_mtime < oldest:
                             freed += self._discard(view)
         return freed
 

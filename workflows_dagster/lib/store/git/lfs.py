@@ -8,9 +8,11 @@ Specification: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
 """
 
 import errno
+import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -27,6 +29,9 @@ from workflows_dagster.lib.store.version import FileStat
 ATTRIBUTES_FILE: Final = ".gitattributes"
 
 _THREADS: Final = 4
+_BEGINNING_S: Final = 60.0
+"""How long a folder may belong to a writer that is about to lock it."""
+
 _MOST_BYTES: Final = 64 * 1024
 _ORDINARY_SUFFIXES: Final = (".json", ".md", ".txt")
 _PLAIN_NAME: Final = re.compile(r"[\w./-]{1,200}", re.ASCII)
@@ -108,6 +113,9 @@ class LfsObjects:
         """
         folder = self.aside / uuid4().hex
         folder.mkdir()
+        # Tells prune that this is no leftover, whatever its age.
+        held = os.open(folder, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_SH)
         contents = {digest: file for file, digest in files.items()}
         sound = {
             digest for digest in contents if (place := self.place(digest)).exists() and digest_file(place) == digest
@@ -123,6 +131,7 @@ class LfsObjects:
             yield partial(self._settle, folder, files, sound)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            os.close(held)
 
     def _settle(self, folder: Path, files: Mapping[Path, str], sound: Collection[str]) -> None:
         def put(digest: str) -> None:
@@ -156,8 +165,13 @@ class LfsObjects:
         for place in old:
             place.unlink()
         for left in self.aside.glob("*"):
-            if _is_old(left, limit):
-                shutil.rmtree(left) if left.is_dir() else left.unlink()
+            # A writer that ends meanwhile removes its folder itself.
+            with suppress(FileNotFoundError):
+                if left.is_file():
+                    # Half an object: who writes objects holds the lock that the caller holds now.
+                    left.unlink()
+                elif _is_abandoned(left):
+                    shutil.rmtree(left, ignore_errors=True)
         return len(old), sum(old.values())
 
     def removed_at(self, digests: Iterable[str]) -> str | None:
@@ -188,6 +202,18 @@ class LfsObjects:
 
     def _all(self) -> Iterator[Path]:
         return (self._folder / "objects").glob("??/??/*")
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """Whether the writer of a folder of `incoming` was killed."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(held)
+    return _is_old(folder, time.time() - _BEGINNING_S)
 
 
 def _is_old(path: Path, limit: float) -> bool:

@@ -103,7 +103,8 @@ while True:
         assert text_of(repository, "v1", "a") == "old 1", step
         assert text_of(repository, "main", "b") == "b", step
     # What a killed process has left is removed once it is old; let it look so at once.
-    for left in (*place.glob("store.git/refs/**/*.lock"), *place.glob(".store.git.new-*")):
+    old = ("store.git/refs/**/*.lock", ".store.git.new-*", "store.git/lfs/tmp/*")
+    for left in (each for pattern in old for each in place.glob(pattern)):
         os.utime(left, (0, 0))
     again = publish(repository, "a", "again")
     assert repository.last_change("main", "a") == again and text_of(repository, again, "a") == "again", step

@@ -1,5 +1,6 @@
 """The content of old versions goes, their history stays, and git finds the repository whole."""
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from workflows_dagster.lib.errors import ConfigurationError, IntegrityError, NotPublishedError, StoreUnavailableError
+from workflows_dagster.lib.store.git.lfs import LfsObjects
 from workflows_dagster.lib.store.git.lock import locked
 from workflows_dagster.lib.store.git.prune import Pruned
 from workflows_dagster.lib.store.git.repository import GitRepository
@@ -144,12 +146,29 @@ def test_what_killed_writers_left_goes(repository: GitRepository) -> None:
     left.mkdir()
     (left.with_name("file")).write_text("half an object")
     (left / "x").write_text("1")
-    (repository.root / "views" / ".partial-killed").mkdir(parents=True)
-    repository.prune(keep=1, older_than_s=3600)
-    assert left.exists()
+    partial = repository.root / "views" / ".partial-killed"
+    partial.mkdir(parents=True)
     repository.prune(keep=1, older_than_s=-1)
+    assert (left.exists(), partial.exists()) == (True, True)
+    for each in (left, partial):
+        os.utime(each, (0, 0))
+    repository.prune(keep=1, older_than_s=3600)
+    assert not left.exists()
     assert list((repository.root / "lfs" / "tmp").iterdir()) == []
     assert list((repository.root / "views").iterdir()) == []
+
+
+def test_what_a_writer_is_bringing_in_stays_however_old(repository: GitRepository, tmp_path: Path) -> None:
+    made(repository, "a", "a0")
+    (tmp_path / "x").write_text("1")
+    digest = hashlib.sha256(b"1").hexdigest()
+    lfs = LfsObjects(repository.root / "lfs")
+    with lfs.incoming({tmp_path / "x": digest}) as settle:
+        for left in lfs.aside.iterdir():
+            os.utime(left, (0, 0))
+        repository.prune(keep=1, older_than_s=-1)
+        settle()
+    assert lfs.place(digest).read_text() == "1"
 
 
 def test_prune_of_a_repository_with_a_damaged_record_removes_nothing(tmp_path: Path) -> None:
