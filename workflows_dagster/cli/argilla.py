@@ -27,6 +27,7 @@ from workflows_dagster.sensors.synthetic_verdicts import REVIEWERS
 from workflows_dagster.settings import Settings, load_settings
 
 WEBHOOK_PORT: Final = 6910
+_POLL_S: Final = 0.5
 _GATHER_S: Final = 1.0
 """Time to wait after a message, so that messages close together cause one look."""
 
@@ -73,10 +74,8 @@ def argilla_webhook(
             with registered(server, url or f"http://{host}:{listener.port}") as secret:
                 listener.secret = secret
                 console.print(f"Listening on {host}:{listener.port} to {escape(server.url)}. Ctrl-C ends it.")
-                try:
-                    _look_whenever_heard(listener, instance, annotation.desk())
-                except KeyboardInterrupt:
-                    console.print("Ended. The sensor goes on looking at its own pace.")
+                _look_whenever_heard(listener, instance, annotation.desk())
+                console.print("Ended. The sensor goes on looking at its own pace.")
 
 
 def look_once(people: PeopleAtWork, instance: dg.DagsterInstance, desk: AnnotationDesk) -> str:
@@ -89,8 +88,14 @@ def look_once(people: PeopleAtWork, instance: dg.DagsterInstance, desk: Annotati
 
 
 def _look_whenever_heard(listener: Listener, instance: dg.DagsterInstance, desk: AnnotationDesk) -> None:
-    while True:
-        listener.heard.wait()
+    """Looks after each message, until Ctrl-C or SIGTERM."""
+    ended: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A note, no exception: one that is raised inside a callback of the garbage collector is lost.
+        signal.signal(number, lambda number, _: ended.append(number))
+    while not ended:
+        if not listener.heard.wait(_POLL_S):
+            continue
         time.sleep(_GATHER_S)
         # Before the look: answers that come during it cause another one.
         listener.heard.clear()
