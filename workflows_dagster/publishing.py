@@ -6,7 +6,7 @@ tables of the documentation.
 """
 
 import inspect
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import wraps
@@ -133,6 +133,6 @@ def _opened(body: Body, arguments: Mapping[str, Any]) -> AbstractContextManager[
     if inspect.isgeneratorfunction(body):
         return contextmanager(body)(**arguments)
     handed = body(**arguments)
-    if isinstance(handed, Generator | Iterator):
+    if isinstance(handed, Iterator):
         raise TypeError(f"{body.__name__} returned an iterator: expected a function that writes the output")
     return nullcontext(handed)

@@ -1,15 +1,13 @@
 """Which versions pruning must leave alone, and pruning the rest."""
 
-from collections.abc import Iterator
 from typing import Final
 
-from workflows_dagster.lib.errors import NotPublishedError
 from workflows_dagster.lib.release.deployment import DEPLOYMENT_PATH
 from workflows_dagster.lib.release.record import RELEASE_PATH
 from workflows_dagster.lib.release.releases import ANY_RELEASE
 from workflows_dagster.lib.store.git.prune import Pruned
 from workflows_dagster.lib.store.git.repository import GitRepository
-from workflows_dagster.lib.store.lineage import upstream_of
+from workflows_dagster.lib.store.lineage import chain_of
 from workflows_dagster.lib.store.naming import BRANCH_PREFIX
 from workflows_dagster.lib.store.versioned import VersionedStore
 
@@ -47,24 +45,9 @@ def held_versions(store: VersionedStore) -> set[tuple[str, str]]:
     bases = [branch for branch in store.repository.branches("") if not branch.startswith(BRANCH_PREFIX)]
     published = [(path, base) for base in bases for path in store.paths(base)]
     released = [(RELEASE_PATH, commit) for tag, commit in store.tags().items() if ANY_RELEASE.fullmatch(tag)]
-    held = set(_lineage(store, [*published, *released]))
+    chain = chain_of(store, [*published, *released], pruned_ends=True)
+    held = {(version.path, version.commit) for version in chain}
     for path, base in published:
         if path == DEPLOYMENT_PATH:
             held.update((path, version.commit) for version in store.log(path, base))
     return held
-
-
-def _lineage(store: VersionedStore, waiting: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    seen: set[tuple[str, str]] = set()
-    while waiting:
-        path, ref = waiting.pop()
-        if (path, ref) in seen:
-            continue
-        seen.add((path, ref))
-        try:
-            version = store.version(path, ref)
-        except NotPublishedError:
-            continue
-        seen.add((path, version.commit))
-        yield path, version.commit
-        waiting.extend(upstream_of(version).items())

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.errors import NotPublishedError
 from workflows_dagster.lib.store.naming import published_path
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore
@@ -21,26 +22,35 @@ def upstream_of(version: Version) -> dict[str, str]:
     }
 
 
-def chain_of(store: VersionedStore, roots: Iterable[tuple[str, str]]) -> list[Version]:
+def chain_of(store: VersionedStore, roots: Iterable[tuple[str, str]], *, pruned_ends: bool = False) -> list[Version]:
     """The versions at the roots and everything they were made from, each once, sorted by path and commit.
 
     A path is there twice where two parts of the chain used different versions of it.
 
     Args:
         store: Where they are published.
-        roots: Path and commit of the versions to begin at.
+        roots: Path and ref of the versions to begin at.
+        pruned_ends: Whether a line ends where a version was pruned, instead of failing.
 
     Raises:
         NotPublishedError: A version of the chain was pruned.
     """
     found: dict[tuple[str, str], Version] = {}
+    seen: set[tuple[str, str]] = set()
     open_ones = list(roots)
     while open_ones:
-        path, commit = open_ones.pop()
-        if (path, commit) not in found:
-            version = store.version(path, commit)
-            found[path, commit] = version
-            open_ones.extend(upstream_of(version).items())
+        path, ref = open_ones.pop()
+        if (path, ref) in seen:
+            continue
+        seen.add((path, ref))
+        try:
+            version = store.version(path, ref)
+        except NotPublishedError:
+            if not pruned_ends:
+                raise
+            continue
+        found[path, version.commit] = version
+        open_ones.extend(upstream_of(version).items())
     return [found[key] for key in sorted(found)]
 
 
