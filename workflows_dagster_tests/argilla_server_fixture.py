@@ -71,7 +71,7 @@ class Api:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(address, data=data, headers=headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=600) as answer:
                 found = answer.read()
         except urllib.error.HTTPError as error:
             with error:

@@ -19,7 +19,7 @@ from workflows_dagster.resources.store import EmbeddedStore, LakeFSStore, StoreR
 from workflows_dagster_tests.lakefs_server.server import LoopbackLakeFS
 
 # A busy machine is no reason to fail: no test is judged by the clock.
-hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 
 REAL_DATA = "WORKFLOWS_DAGSTER_REAL_DATA"

@@ -17,6 +17,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 MODULE = "small_project"
+WAIT_S = 600
 LAUNCH = """mutation($p: ExecutionParams!) {
     launchRun(executionParams: $p) {__typename ... on LaunchRunSuccess {run {runId}}}
 }"""
@@ -41,11 +42,11 @@ def dagster_dev(folder: Path, project: str) -> Generator[Query]:
     def query(text: str, **variables: object) -> dict[str, Any]:
         body = json.dumps({"query": text, "variables": variables}).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=WAIT_S) as response:
             return json.load(response)["data"]
 
     try:
-        wait_for(lambda: _answers(port), 90, "the server answers")
+        wait_for(lambda: _answers(port), "the server answers")
         yield query
     finally:
         os.killpg(server.pid, signal.SIGKILL)
@@ -59,11 +60,11 @@ def launch(query: Query, job: str) -> str:
     return str(launched["launchRun"]["run"]["runId"])
 
 
-def wait_for(holds: Callable[[], bool], within_s: float, what: str) -> None:
+def wait_for(holds: Callable[[], bool], what: str) -> None:
     """Returns once something holds; fails where it does not within a time that is far more than it takes."""
-    deadline = time.monotonic() + within_s
+    deadline = time.monotonic() + WAIT_S
     while not holds():
-        assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what}"
+        assert time.monotonic() < deadline, f"not within {WAIT_S} s: {what}"
         time.sleep(0.5)
 
 

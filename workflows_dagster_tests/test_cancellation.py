@@ -67,7 +67,7 @@ def test_cancelled_run_publishes_nothing_and_leaves_only_what_is_swept(dev: Quer
 
     (tmp_path / "content").write_text("first")
     first = launch(dev, "publish")
-    wait_for(lambda: status(first) == "SUCCESS", 60, "the first run has published")
+    wait_for(lambda: status(first) == "SUCCESS", "the first run has published")
     published = store.head("note")
     assert published is not None
     (tmp_path / "judging").unlink()
@@ -75,21 +75,21 @@ def test_cancelled_run_publishes_nothing_and_leaves_only_what_is_swept(dev: Quer
     (tmp_path / "content").write_text("second")
     (tmp_path / "wait").touch()
     cancelled = launch(dev, "publish")
-    wait_for((tmp_path / "judging").exists, 60, "the output is written and being audited")
+    wait_for((tmp_path / "judging").exists, "the output is written and being audited")
     assert dev(TERMINATE, id=cancelled)["terminateRun"]["__typename"] == "TerminateRunSuccess"
-    wait_for(lambda: status(cancelled) == "CANCELED", 60, "the run is cancelled")
+    wait_for(lambda: status(cancelled) == "CANCELED", "the run is cancelled")
 
     assert store.head("note") == published
     assert [version.commit for version in store.log("note")] == [published.commit]
     assert store.repository.branches("tx-") == []
     (left,) = staging.glob("tx-*")
     assert f"-{cancelled}-" in left.name
-    wait_for(lambda: store.sweep(older_than_s=-1) == [left.name], 30, "the step's process has let go of its folder")
+    wait_for(lambda: store.sweep(older_than_s=-1) == [left.name], "the step's process has let go of its folder")
     assert list(staging.glob("tx-*")) == []
 
     (tmp_path / "wait").unlink()
     again = launch(dev, "publish")
-    wait_for(lambda: status(again) == "SUCCESS", 60, "the next run has published")
+    wait_for(lambda: status(again) == "SUCCESS", "the next run has published")
     assert [(store.folder("note", version.commit) / "note.txt").read_text() for version in store.log("note")] == [
         "second",
         "first",

@@ -39,7 +39,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_chain_goes_from_files_to_report_and_passes_over_a_broken_source(
     folder: Path,
 ) -> None:

@@ -98,8 +98,7 @@ def test_process_that_began_after_the_event_is_another_one() -> None:
 
 def test_process_that_ended_and_was_not_waited_for_is_not_alive() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
-        deadline = time.monotonic() + 10
-        while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
+        while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.02)
         assert not is_alive(child.pid, known_since=time.time())
 
@@ -113,7 +112,7 @@ from workflows_dagster.jobs import MULTIPROCESS
 @dg.asset(pool="gpu")
 def trained(context: dg.AssetExecutionContext) -> None:
     if context.run.parent_run_id is None:
-        time.sleep(600)
+        time.sleep(3600)
 
 defs = dg.Definitions(assets=[trained], jobs=[dg.define_asset_job("train")], executor=MULTIPROCESS)
 """
@@ -144,7 +143,7 @@ def _worker_pid(query: Query, run_id: str) -> int | None:
 def test_killed_run_fails_frees_its_pool_and_is_tried_again(dev: Query) -> None:
     run_id = launch(dev, "train")
     pids: list[int | None] = []
-    wait_for(lambda: pids.append(_worker_pid(dev, run_id)) or pids[-1] is not None, 60, "the step has begun")
+    wait_for(lambda: pids.append(_worker_pid(dev, run_id)) or pids[-1] is not None, "the step has begun")
     worker = pids[-1]
     assert worker is not None
     os.kill(worker, signal.SIGKILL)
@@ -154,7 +153,7 @@ def test_killed_run_fails_frees_its_pool_and_is_tried_again(dev: Query) -> None:
         return [(run["parentRunId"], run["status"]) for run in runs] == [(run_id, "SUCCESS"), (None, "FAILURE")]
 
     # The retry needs the pool's only slot: it can succeed only if the killed run's slot came free.
-    wait_for(ended, 120, "the killed run has failed and its retry has succeeded")
+    wait_for(ended, "the killed run has failed and its retry has succeeded")
 
 
 ROOT = Path(__file__).parents[1]
@@ -196,12 +195,12 @@ def start(seconds: float) -> "subprocess.Popen[str]":
 @pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_next_run_gets_the_pool_slot_of_a_killed_one() -> None:
-    with start(600) as first:
+    with start(3600) as first:
         assert first.stdout is not None
         assert [first.stdout.readline().strip(), first.stdout.readline().strip()] == ["0 lost", "holding"]
         first.send_signal(signal.SIGKILL)
     with start(0) as second:
-        output, _ = second.communicate(timeout=120)
+        output, _ = second.communicate(timeout=600)
     assert output.split("\n")[:3] == ["1 lost", "holding", "done"]
     with project_instance(Settings()) as instance:
         statuses = sorted(run.status.value for run in instance.get_runs())

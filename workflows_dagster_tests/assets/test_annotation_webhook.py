@@ -18,7 +18,7 @@ from workflows_dagster_tests.lib.annotation.argilla_bench import ArgillaBench
 from workflows_dagster_tests.lib.annotation.desk_contract import make_round
 
 ROOT = Path(__file__).parents[2]
-WAIT_S = 90
+WAIT_S = 600
 
 
 def test_command_refuses_a_deployment_without_argilla(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

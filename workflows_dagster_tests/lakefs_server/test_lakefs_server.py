@@ -49,7 +49,7 @@ class Caller:
         sent = urllib3.make_headers(basic_auth=self.keys) | {"Content-Type": "application/json"} | (headers or {})
         url = f"{self.endpoint}/api/v1{place}?{urlencode(query)}"
         content = body if isinstance(body, bytes | None) else json.dumps(body)
-        got = urllib3.request(method, url, body=content, headers=sent, retries=False, timeout=30)
+        got = urllib3.request(method, url, body=content, headers=sent, retries=False, timeout=600)
         is_json = got.headers.get("Content-Type") == "application/json"
         return got.status, json.loads(got.data) if is_json and got.data else got.data
 

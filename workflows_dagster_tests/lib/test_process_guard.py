@@ -24,23 +24,23 @@ import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE, text=True)
 child.stdout.readline()
 print(child.pid, flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
 GUARDED_CHILD = """
 import time
 from workflows_dagster.lib.process_guard import die_with_parent
 die_with_parent()
 print("ready", flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
-UNGUARDED_CHILD = 'import time; print("ready", flush=True); time.sleep(60)'
+UNGUARDED_CHILD = 'import time; print("ready", flush=True); time.sleep(3600)'
 HOLDER = """
 import sys, time
 from pathlib import Path
 from workflows_dagster.lib.process_guard import exclusive
 with exclusive(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 Start = Callable[..., tuple[subprocess.Popen[str], str]]
 
@@ -70,7 +70,7 @@ def _pipe(process: subprocess.Popen[str]) -> IO[str]:
     return process.stdout
 
 
-def _gone(pid: int, within_s: float = 5) -> bool:
+def _gone(pid: int, within_s: float = 600) -> bool:
     """Whether a process ends in time; one that nobody has waited for yet counts as ended."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-WAIT_S = 40
+WAIT_S = 600
 _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"),

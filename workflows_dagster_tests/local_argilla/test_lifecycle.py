@@ -23,7 +23,7 @@ from workflows_dagster_tests.local_argilla.pilot import make_pilot
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("argilla_environment")]
 
-WAIT_S = 60
+WAIT_S = 600
 COMMAND = [sys.executable, "-c", "from workflows_dagster.cli import app; app()", "argilla", "--port", "0"]
 
 

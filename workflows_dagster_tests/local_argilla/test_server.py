@@ -188,7 +188,7 @@ def test_a_webhook_is_called_with_a_valid_signature(owner: Api, annotators: list
         hook = owner.post("/webhooks", {"url": url, "events": ["response.created"]})
         annotators[0].answer(record, {"label": "positive"})
         # Argilla tries again after 10 s.
-        received = [calls.get(timeout=30) for _ in range(attempts)]
+        received = [calls.get(timeout=600) for _ in range(attempts)]
         owner.call("DELETE", f"/webhooks/{hook['id']}")
 
     for headers, body in received:

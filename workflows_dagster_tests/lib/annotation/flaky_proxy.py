@@ -62,7 +62,7 @@ def flaky_proxy(target: str) -> Generator[FlakyProxy]:
 
         def _ask(self, method: str, body: bytes) -> tuple[int | None, str | None, bytes]:
             parts = urlsplit(proxy.target)
-            way = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+            way = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=600)
             kept = {
                 name: value
                 for name, value in self.headers.items()

@@ -59,7 +59,7 @@ def url(answers: dict[str, Answer], requests: list[str]) -> Generator[str]:
 
 def fail(url: str, attempts: int = 1) -> WorkflowError:
     """The error of asking for a status, which never shows the key."""
-    desk = ArgillaDesk(ArgillaServer(url, KEY, "reviews", attempts=attempts, timeout_s=5))
+    desk = ArgillaDesk(ArgillaServer(url, KEY, "reviews", attempts=attempts, timeout_s=60))
     with pytest.raises(WorkflowError) as caught:
         desk.status("r1")
     assert KEY not in "".join(traceback.format_exception(caught.value))

@@ -79,7 +79,7 @@ ROUNDS = st.lists(st.text("pnu.", min_size=3, max_size=3), min_size=1, max_size=
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ROUNDS, st.randoms(use_true_random=False))
 def test_consensus_does_not_depend_on_the_order_of_answers(answers: pl.DataFrame, chance: random.Random) -> None:
     order = chance.sample(range(answers.height), answers.height)

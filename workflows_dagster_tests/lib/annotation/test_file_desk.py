@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflows_dagster.lib.annotation.desk import FEELING, AnnotationRound, Question, ResponseReason, RoundState
@@ -91,7 +91,6 @@ def test_request_writes_form_and_waits(desk: FileDesk, tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "r1").iterdir()) == ["guidelines.md", "pilot.csv", "round.json"]
 
 
-@settings(deadline=None)  # the time of a file system
 @given(content=st.binary(max_size=200))
 def test_request_again_leaves_every_form_as_it_is(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     root = tmp_path_factory.mktemp("desk")

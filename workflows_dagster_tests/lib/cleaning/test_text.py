@@ -119,7 +119,7 @@ TRICKY = st.lists(
 ).map("".join)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(TRICKY)
 def test_clean_texts_is_idempotent_and_leaves_no_control_characters(text: str) -> None:
     # Arrow holds no lone surrogates: hypothesis must not make any.
@@ -134,7 +134,7 @@ def test_clean_texts_is_idempotent_and_leaves_no_control_characters(text: str) -
     assert unicodedata.is_normalized("NFC", cleaned)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(TRICKY, min_size=1, max_size=6))
 def test_clean_texts_treats_each_row_by_itself(texts: list[str]) -> None:
     texts = [text.encode("utf-8", "ignore").decode() for text in texts]

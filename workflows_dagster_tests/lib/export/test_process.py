@@ -18,7 +18,7 @@ BODIES = {
     ),
     "crashing": "def f(r):\n    raise ValueError('no such weights')\nanswer(f)",
     "dying": "import os\nos.kill(os.getpid(), 9)",
-    "sleeping": "time.sleep(60)",
+    "sleeping": "time.sleep(3600)",
     "silent": "pass",
 }
 
@@ -32,7 +32,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_process_answers_and_its_progress_is_passed_on(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, PROGRESS_LOGGER):
-        assert run_fresh("echoing_worker", {"n": 1}, timeout_s=60, threads=1) == {"got": 2}
+        assert run_fresh("echoing_worker", {"n": 1}, timeout_s=600, threads=1) == {"got": 2}
     assert [record.getMessage() for record in caplog.records] == ["counting: 2 of 2 rows"]
 
 
@@ -46,7 +46,7 @@ def test_a_process_answers_and_its_progress_is_passed_on(caplog: pytest.LogCaptu
 )
 def test_a_process_that_fails_raises_with_the_end_of_its_stderr(name: str, told: str) -> None:
     with pytest.raises(WorkerFailedError, match=f"(?s){told}"):
-        run_fresh(f"{name}_worker", {}, timeout_s=60, threads=1)
+        run_fresh(f"{name}_worker", {}, timeout_s=600, threads=1)
 
 
 def test_a_process_that_takes_too_long_is_killed() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflows_dagster.checks.ingest import rows_accounted
@@ -78,7 +78,7 @@ GARBAGE = st.one_of(
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(garbage=GARBAGE, header=st.booleans(), archive=st.sampled_from(["", ".gz", "cut"]))
 def test_any_bytes_are_accounted_for_or_refused(kind: str, garbage: bytes, header: bool, archive: str) -> None:
     content = (b"a,b,c\n" if kind == "csv" else b"a\tb\tc\n" if kind == "tsv" else b"") * header + garbage

@@ -147,7 +147,8 @@ class LakeFSBackend(Backend):
         url = f"{self._endpoint.rstrip('/')}/api/v1/repositories/{self._name}{path}"
         token = base64.b64encode(f"{self._key}:{self._secret}".encode()).decode()
         headers = {"Authorization": f"Basic {token}", "Content-Type": kind}
-        with urllib.request.urlopen(urllib.request.Request(url, content, headers, method=method), timeout=60) as answer:
+        request = urllib.request.Request(url, content, headers, method=method)
+        with urllib.request.urlopen(request, timeout=600) as answer:
             answer.read()
 
 

@@ -14,7 +14,7 @@ KILLS = int(os.environ.get("WORKFLOWS_DAGSTER_KILLS", "40"))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + 5 * KILLS)
+@pytest.mark.timeout(1800 + 60 * KILLS)
 @pytest.mark.parametrize("kind", ["git", "git-pruned", "lakefs-loopback"])
 def test_what_is_published_stays_whole_whenever_writers_are_killed(tmp_path: Path, kind: str) -> None:
     """What is judged after each kill stands in `killing`; with "git-pruned" a prune is among the killed.

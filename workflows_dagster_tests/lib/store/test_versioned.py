@@ -126,7 +126,7 @@ def test_writers_of_other_paths_never_lose_and_of_one_path_one_wins(store: Versi
 
     def write(number: int, path: str) -> None:
         begun = Begun(store, path, {"x": f"{number} by {path}".encode()})
-        all_open.wait(timeout=60)
+        all_open.wait(timeout=600)
         try:
             begun.end()
             outcomes.append("published")

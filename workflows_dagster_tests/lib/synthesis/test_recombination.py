@@ -52,7 +52,7 @@ def test_generation_depends_on_the_seed() -> None:
     assert [made.text for made in first] != [made.text for made in second]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     texts=st.lists(st.text(st.characters(codec="utf-8"), max_size=80), min_size=2, max_size=12),
     rows=st.integers(0, 5),

@@ -136,7 +136,7 @@ def test_repository_is_whole_after_a_kill_before_any_change_of_a_file(tmp_path: 
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=250,
+        timeout=1000,
     )
     assert process.returncode == 0, process.stdout
     assert int(process.stdout) >= steps
@@ -192,7 +192,7 @@ def test_concurrent_processes_lose_nothing(tmp_path: Path) -> None:
     """Four processes make the repository at once, publish to a path of their own and to one that they share."""
     repository = GitRepository(tmp_path / "store.git")
     writers = [start(repository, f"w{number}", 8, f"own-{number}", "shared") for number in range(4)]
-    outputs = [writer.communicate(timeout=120)[0] for writer in writers]
+    outputs = [writer.communicate(timeout=600)[0] for writer in writers]
     assert [writer.returncode for writer in writers] == [0] * 4, outputs
     for number in range(4):
         assert texts(repository, f"own-{number}") == [f"w{number} {count}\n" for count in reversed(range(8))]

@@ -186,7 +186,7 @@ def test_prune_of_a_repository_with_a_damaged_record_removes_nothing(tmp_path: P
 def test_prune_waits_for_writers_and_says_so(repository: GitRepository) -> None:
     made(repository, "a", "a0")
     with (
-        locked(repository.root / "store.flock", timeout_s=1),
+        locked(repository.root / "store.flock", timeout_s=600),
         pytest.raises(StoreUnavailableError, match="held by another process"),
     ):
         repository.prune(keep=1, older_than_s=-1, timeout_s=0.05)

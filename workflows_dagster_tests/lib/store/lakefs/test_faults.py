@@ -29,7 +29,7 @@ def store(server: LoopbackLakeFS, tmp_path: Path) -> VersionedStore:
         "reviews",
         storage_namespace="local://reviews",
         create=True,
-        timeout_s=20,
+        timeout_s=300,
         attempts=4,
         pause_s=0.001,
         parallel=1,  # the requests come in the same order each time
@@ -101,7 +101,7 @@ def test_first_use_survives_any_one_lost_answer(tmp_path: Path) -> None:
                 "reviews",
                 storage_namespace="local://reviews",
                 create=True,
-                timeout_s=20,
+                timeout_s=300,
                 pause_s=0.001,
                 parallel=1,
             )

@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.connection.settimeout(10)
+        self.connection.settimeout(600)
 
     def _handle(self) -> None:
         url = urlsplit(self.path)
@@ -146,7 +146,7 @@ def lake() -> Iterator[ScriptedLake]:
 
 @pytest.fixture
 def repository(lake: ScriptedLake) -> LakeFSRepository:
-    return LakeFSRepository(lake.url, "AKIATEST", SECRET, "reviews", timeout_s=5, attempts=3, pause_s=0.01)
+    return LakeFSRepository(lake.url, "AKIATEST", SECRET, "reviews", timeout_s=60, attempts=3, pause_s=0.01)
 
 
 def error(message: str) -> dict[str, str]:
@@ -394,7 +394,7 @@ def test_refusal_is_named_and_not_repeated(
 def test_server_that_stays_down_is_unavailable_and_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         endpoint = f"http://127.0.0.1:{free.getsockname()[1]}"
-    repository = LakeFSRepository(endpoint, "AKIATEST", SECRET, "reviews", timeout_s=5, attempts=3, pause_s=0.01)
+    repository = LakeFSRepository(endpoint, "AKIATEST", SECRET, "reviews", timeout_s=60, attempts=3, pause_s=0.01)
     with pytest.raises(StoreUnavailableError) as caught:
         repository.prepare("main")
     text = str(caught.value)
