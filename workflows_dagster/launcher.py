@@ -52,8 +52,11 @@ class GuardedRunLauncher(dg.DefaultRunLauncher):
 
 
 def host_tags() -> dict[str, str]:
-    """Tags for a run that this process executes itself: they tell on which machine to look for its process."""
-    return {HOST_TAG: platform.node()}
+    """Tags for a run that this process executes itself: the machine of its process, and that no daemon retries it.
+
+    Whoever called the command sees that it failed, and calls it again.
+    """
+    return {HOST_TAG: platform.node(), "dagster/max_retries": "0"}
 
 
 def _is_local(run: dg.DagsterRun) -> bool:

@@ -10,6 +10,7 @@ import dagster as dg
 
 from workflows_dagster.chain import reason_of
 from workflows_dagster.definitions import build_definitions
+from workflows_dagster.instance import project_instance
 from workflows_dagster.launcher import host_tags
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.release.record import Member
@@ -106,7 +107,7 @@ def rerun(
         home.mkdir(parents=True, exist_ok=True)
         # `DAGSTER_HOME=<home> dagster dev` shows the instance afterwards.
         (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n", "utf-8")
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with project_instance(own.model_copy(update={"dagster_home": home})) as instance:
         for member in members:
             if member.asset in GIVEN:
                 version = _copy(member, store, own_store.store(), f"As in {release.tag}")

@@ -1,11 +1,13 @@
 """The instance that the command line and `dagster dev` share, and the deployment file that describes it."""
 
 import shutil
+import tomllib
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from workflows_dagster.definitions import build_definitions
 from workflows_dagster.instance import project_instance
 from workflows_dagster.launcher import GuardedRunLauncher
 from workflows_dagster.lib.errors import ConfigurationError
@@ -57,6 +59,23 @@ def test_runs_are_recorded_below_the_project_and_found_again(settings: Settings,
         assert event.run_id == run_id
     assert sorted(path.name for path in checkout.iterdir()) == [".dagster_home", "dagster.yaml"]
     assert (checkout / ".dagster_home" / "compute_logs" / run_id).is_dir()
+
+
+def test_run_of_this_process_has_the_origin_by_which_the_ui_finds_it(settings: Settings) -> None:
+    @dg.job
+    def spoken_job() -> None:
+        """A run of it is a run."""
+
+    location = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["dagster"]["code_location_name"]
+    assert location in (ROOT / "workspace.yaml").read_text("utf-8")
+    label = f"{build_definitions(settings).get_repository_def().name}@{location}"
+    with project_instance(settings) as instance:
+        run_id = spoken_job.execute_in_process(instance=instance).run_id
+        # The tag that the job's page filters by, and the origin without which the timeline passes over a run.
+        found = instance.get_runs(dg.RunsFilter(job_name="spoken_job", tags={".dagster/repository": label}))
+        assert [run.run_id for run in found] == [run_id]
+        assert found[0].remote_job_origin is not None
+        assert found[0].remote_job_origin.repository_origin.get_label() == label
 
 
 def test_dagster_home_decides_where_it_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
