@@ -28,7 +28,7 @@ class BenchmarkReportConfig(ReportSettings, dg.Config):
 @published_asset(
     group_name="benchmark",
     kinds={"json", "parquet"},
-    code_version="2",
+    code_version="3",
     partitions_def=TECHNIQUES,
     # Two at once would measure each other.
     pool="benchmark",
@@ -48,7 +48,7 @@ def export_benchmarks(
 @published_asset(
     group_name="benchmark",
     kinds={"html", "json"},
-    code_version="3",
+    code_version="4",
     automation_condition=ON_NEW_BENCHMARKS,
     audits=BENCHMARK_REPORT,
 )

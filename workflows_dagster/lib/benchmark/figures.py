@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord
+from workflows_dagster.lib.benchmark.pick import pareto_front
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.model.figures import PAGE_COLOURS, learning_curve, new_figure, page_style, to_svg
 from workflows_dagster.lib.schema import LABELS
@@ -43,7 +44,9 @@ def draw(report: "ReportRecord") -> dict[str, str]:
             drawn["gold"] = (by_label_source, "Macro-F1 by origin of the label")
         if report.benchmarks:
             drawn["trade_off"] = (
-                trade_off(report.benchmarks, report.pick.front, report.pick.technique),
+                trade_off(
+                    report.benchmarks, [one.technique for one in pareto_front(report.benchmarks)], report.pick.technique
+                ),
                 "Size and speed of each artefact",
             )
         return {name: to_svg(figure, title) for name, (figure, title) in drawn.items()}
@@ -118,13 +121,13 @@ def trade_off(benchmarks: Sequence[BenchmarkRecord], front: Sequence[str], chose
     axes.set_xlabel("size of the weights, MB")
     axes.set_ylabel("speed, ratio to the merged model")
     axes.set_xlim(0, 1.2 * max(one.size_bytes for one in benchmarks) / 1e6)
-    axes.set_ylim(0, 1.1 * max(one.speed_ratio.max for one in benchmarks))
+    axes.set_ylim(0, 1.1 * max(one.speed_ratio.high for one in benchmarks))
     axes.yaxis.set_major_formatter("{x:g}x")
     labelled: list[tuple[float, float]] = []
     for one in sorted(benchmarks, key=lambda one: one.speed_ratio.value):
         x, speed = one.size_bytes / 1e6, one.speed_ratio
         colour = SECOND if one.technique == chosen else FIRST
-        axes.vlines(x, speed.min, speed.max, color=colour, linewidth=2, alpha=0.5)
+        axes.vlines(x, speed.low, speed.high, color=colour, linewidth=2, alpha=0.5)
         axes.plot(x, speed.value, "o", color=colour, markersize=8)
         if one.technique in front:
             axes.plot(x, speed.value, "o", markeredgecolor=colour, markerfacecolor="none", markersize=16)

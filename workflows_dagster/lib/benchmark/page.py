@@ -140,8 +140,8 @@ def interval(found: Estimate | None) -> str:
 
 
 def span(found: SpeedRatio) -> str:
-    """A value with the range it was seen in."""
-    return f"{found.value:.2f} ({found.min:.2f}{UNBROKEN}to{UNBROKEN}{found.max:.2f})"
+    """A speed with its interval."""
+    return f"{found.value:.2f} [{found.low:.2f},{UNBROKEN}{found.high:.2f}]"
 
 
 def signed(found: Estimate) -> str:

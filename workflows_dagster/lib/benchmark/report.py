@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import yaml
 
@@ -106,6 +106,8 @@ class ReportRecord(Record):
         missing: What the report does not tell, and why.
         provenance: The versions that it is made of.
     """
+
+    VERSION: ClassVar[int] = 2
 
     sources: tuple[SourceRows, ...]
     reasons: tuple[RejectReason, ...]

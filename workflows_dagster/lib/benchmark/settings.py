@@ -16,16 +16,15 @@ class BenchmarkSettings(BaseModel):
     throughput_rows: int = Field(default=64, ge=1, description="Reviews in one repeat of the throughput measurement.")
     repeats: int = Field(default=3, ge=1, description="Repeats of the throughput measurement; the median is reported.")
     block_rows: int = Field(
-        default=50, ge=1, description="Rows in one block of the interleaved comparison with the merged model."
+        default=25, ge=1, description="Rows in one block of the interleaved comparison with the merged model."
     )
     batch_tokens: int = Field(default=1024, ge=16, description="Padded tokens computed at once.")
     threads: int = Field(default=2, ge=1, description="Threads of the runtime.")
-    seed: int = Field(default=0, description="Seed of the bootstrap intervals.")
     timeout_s: float = Field(default=900.0, gt=0, description="Longest time one measuring process may take.")
 
 
 class ReportSettings(BaseModel):
-    """How the report picks an artefact: non-inferiority within stated margins, then the Pareto set, then speed."""
+    """How the report picks an artefact: margins of what is acceptable, and differences that count as noise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,4 +34,11 @@ class ReportSettings(BaseModel):
     max_macro_f1_loss: float = Field(
         default=0.03, ge=0, le=1, description="Largest loss of macro-F1 against the merged model, lower bound included."
     )
-    seed: int = Field(default=0, description="Seed of the bootstrap intervals.")
+    size_noise_ratio: float = Field(
+        default=0.1, ge=0, description="Memory and size on disk that differ by no more than this share are tied."
+    )
+    time_noise_ratio: float = Field(
+        default=0.5,
+        ge=0,
+        description="The same for latency and load time, which are measured without the merged model beside them.",
+    )

@@ -285,11 +285,11 @@ def _train_and_judge(
         best_step=run.best_step,
         best_validation_macro_f1=run.best_macro_f1,
         curve=run.curve,
-        model=judge(predictions, settings.seed),
+        model=judge(predictions),
         baseline_name=baseline.NAME,
-        baseline=judge(linear_predictions, settings.seed),
-        baseline_validation_macro_f1=judge(linear_validation, settings.seed).macro_f1.value,
-        macro_f1_gain=macro_f1_gain(predictions, linear_predictions, settings.seed),
+        baseline=judge(linear_predictions),
+        baseline_validation_macro_f1=judge(linear_validation).macro_f1.value,
+        macro_f1_gain=macro_f1_gain(predictions, linear_predictions),
     )
     record.write(folder)
     rows_seen = min(run.steps * settings.batch_size, round(settings.epochs * rows.train.height))

@@ -34,6 +34,9 @@ PREDICTION: Final = pa.schema(
         pa.field("probabilities", pa.list_(pa.float32()), nullable=False),  # in the order of LABELS
     ]
 )
+INTERVAL_SEED: Final = 0
+"""Seed of every bootstrap interval: equal predictions have equal intervals, wherever they are judged."""
+
 _CLASS_ID: Final = {label: number for number, label in enumerate(LABELS)}
 
 
@@ -83,27 +86,22 @@ def predicted_labels(probabilities: npt.NDArray[np.floating]) -> pl.Series:
     return pl.Series(np.array(LABELS)[probabilities.argmax(axis=1)], dtype=pl.String)
 
 
-def judge(predictions: pl.DataFrame, seed: int) -> Quality:
-    """The quality of a table of predictions.
-
-    Args:
-        predictions: The columns of PREDICTION but for the probabilities.
-        seed: Seed of the intervals.
-    """
+def judge(predictions: pl.DataFrame) -> Quality:
+    """The quality of a table of predictions, with the columns of PREDICTION but for the probabilities."""
     truth, predicted = class_ids(predictions["label"]), class_ids(predictions["predicted"])
     present = np.unique(np.concatenate([truth, predicted]))
     return Quality(
-        macro_f1=_estimate(predictions, macro_f1_of, seed),
-        accuracy=_estimate(predictions, accuracy_of, seed),
-        per_class={LABELS[number]: _estimate(predictions, _f1_of_class(int(number)), seed) for number in present},
-        per_source=_by_column(predictions, "source", seed),
-        per_language=_by_column(predictions.with_columns(pl.col("language").fill_null("unknown")), "language", seed),
-        per_label_source=_by_column(predictions, "label_source", seed),
+        macro_f1=_estimate(predictions, macro_f1_of),
+        accuracy=_estimate(predictions, accuracy_of),
+        per_class={LABELS[number]: _estimate(predictions, _f1_of_class(int(number))) for number in present},
+        per_source=_by_column(predictions, "source"),
+        per_language=_by_column(predictions.with_columns(pl.col("language").fill_null("unknown")), "language"),
+        per_label_source=_by_column(predictions, "label_source"),
         confusion=tuple(map(tuple, confusion(truth, predicted, len(LABELS)).tolist())),
     )
 
 
-def macro_f1_gain(ours: pl.DataFrame, theirs: pl.DataFrame, seed: int) -> Estimate:
+def macro_f1_gain(ours: pl.DataFrame, theirs: pl.DataFrame) -> Estimate:
     """How much higher the macro-F1 of one model is than that of another on the same rows, paired.
 
     Raises:
@@ -118,12 +116,12 @@ def macro_f1_gain(ours: pl.DataFrame, theirs: pl.DataFrame, seed: int) -> Estima
             remedy="predict with both models on the same test rows",
         )
     truth, first, second = (class_ids(both[name]) for name in ("label", "predicted", "predicted_theirs"))
-    return paired_bootstrap(truth, first, second, classes=len(LABELS), seed=seed)
+    return paired_bootstrap(truth, first, second, classes=len(LABELS), seed=INTERVAL_SEED)
 
 
-def _estimate(predictions: pl.DataFrame, metric: Metric, seed: int) -> Estimate:
+def _estimate(predictions: pl.DataFrame, metric: Metric) -> Estimate:
     truth, predicted = class_ids(predictions["label"]), class_ids(predictions["predicted"])
-    return bootstrap(truth, predicted, metric, classes=len(LABELS), seed=seed)
+    return bootstrap(truth, predicted, metric, classes=len(LABELS), seed=INTERVAL_SEED)
 
 
 def _f1_of_class(number: int) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]:
@@ -131,8 +129,8 @@ def _f1_of_class(number: int) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[n
     return lambda matrix: np.nan_to_num(f1_per_class(matrix)[..., number])
 
 
-def _by_column(predictions: pl.DataFrame, column: str, seed: int) -> dict[str, Estimate]:
+def _by_column(predictions: pl.DataFrame, column: str) -> dict[str, Estimate]:
     return {
-        str(value): _estimate(group, macro_f1_of, seed)
+        str(value): _estimate(group, macro_f1_of)
         for (value,), group in sorted(predictions.group_by(column), key=lambda item: str(item[0][0]))
     }

@@ -51,6 +51,14 @@ def test_the_speed_ratio_is_the_median_of_the_blocks() -> None:
     assert speed_ratio([2, 3, 4], [1, 1, 4]) == SpeedRatio(2, 1, 3, 3)
 
 
+def test_the_interval_of_the_speed_ratio_leaves_out_the_outermost_blocks_of_many() -> None:
+    # Of 9 blocks, the median lies beyond the second smallest or the second largest with probability
+    # 2 * (1 + 9) / 2**9 = 0.039; beyond the third with 2 * (1 + 9 + 36) / 2**9 = 0.18. So 2 and 8 bound it.
+    assert speed_ratio(list(range(1, 10)), [1] * 9) == SpeedRatio(5, 2, 8, 9)
+    # Of 6, it lies outside of the whole range with 2 / 2**6 = 0.031.
+    assert speed_ratio(list(range(1, 7)), [1] * 6) == SpeedRatio(3.5, 1, 6, 6)
+
+
 def test_the_machine_and_its_memory_are_known() -> None:
     machine = describe_machine()
     assert machine.cores

@@ -10,7 +10,6 @@ from workflows_dagster.checks.benchmark import fetches, judge_self_contained, ju
 from workflows_dagster.cli.chain import show
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.benchmark.page import build_report
-from workflows_dagster.lib.benchmark.pick import pareto_front, pick
 from workflows_dagster.lib.benchmark.report import ReportInputs, ReportRecord, gather
 from workflows_dagster.lib.benchmark.settings import ReportSettings
 from workflows_dagster.lib.metrics import Estimate
@@ -179,30 +178,6 @@ def test_the_same_inputs_give_the_same_bytes(inputs: ReportInputs, tmp_path: Pat
         build_report(inputs, ReportSettings(), tmp_path / name)
     for path in (tmp_path / "first").iterdir():
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
-
-
-def test_the_fastest_qualified_artefact_is_picked() -> None:
-    chosen = pick(BENCHMARKS, ReportSettings(min_agreement_low=0.95))
-    assert chosen.technique == "torch-int8"
-    assert chosen.front == ("torch-int8",)  # smaller and faster than torch-fp32; onnx-int8 does not qualify
-    assert "0.900 (needed: 0.95)" in chosen.refused["onnx-int8"]
-
-
-def test_an_artefact_that_may_lose_too_much_macro_f1_is_refused() -> None:
-    lossy = made_up_benchmark("onnx-int8", loss=-0.03)
-    chosen = pick([BENCHMARKS[0], lossy], ReportSettings(max_macro_f1_loss=0.02))
-    assert chosen.technique == "torch-fp32"
-    assert "-0.030 (allowed: -0.02)" in chosen.refused["onnx-int8"]
-
-
-def test_nothing_is_picked_from_nothing() -> None:
-    assert pick([], ReportSettings()).technique is None
-
-
-def test_the_front_keeps_what_nothing_beats_in_both() -> None:
-    sizes_and_speeds = {"a": (10, 1), "b": (20, 2), "c": (20, 1.5), "d": (30, 2)}
-    measured = [made_up_benchmark(name, size, speed) for name, (size, speed) in sizes_and_speeds.items()]
-    assert [one.technique for one in pareto_front(measured)] == ["a", "b"]
 
 
 @pytest.mark.parametrize(
