@@ -44,8 +44,8 @@ def _with_origin(instance: dg.DagsterInstance) -> dg.DagsterInstance:
     """The instance, which gives each run that it creates the origin that `execute_in_process` leaves out."""
     create = instance.create_run_for_job
 
-    def create_run_for_job(job_def: dg.JobDefinition, **others: Any) -> dg.DagsterRun:
-        return create(job_def, **others, remote_job_origin=REPOSITORY.get_job_origin(job_def.name))
+    def create_run_for_job(job_def: dg.JobDefinition, *others: Any, **named: Any) -> dg.DagsterRun:
+        return create(job_def, *others, **named, remote_job_origin=REPOSITORY.get_job_origin(job_def.name))
 
     instance.create_run_for_job = create_run_for_job
     return instance
