@@ -1,15 +1,18 @@
-"""What one asset published: a read-only folder at one commit, and how its tables are written."""
+"""What one asset published: a read-only folder at one commit, and how its tables are written.
+
+A process that serves a model imports this module: the libraries of tables are loaded where one is read or written.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Protocol
 
 from workflows_dagster.lib.errors import DataContractError, NotPublishedError
+
+if TYPE_CHECKING:
+    import polars as pl
+    import pyarrow as pa
 
 REPORT_FILE = "report.json"
 
@@ -49,8 +52,10 @@ class Artifact:
             )
         return path
 
-    def scan(self, name: str = "reviews.parquet") -> pl.LazyFrame:
+    def scan(self, name: str = "reviews.parquet") -> "pl.LazyFrame":
         """Lazy frame over one of its Parquet files."""
+        import polars as pl
+
         return pl.scan_parquet(self.file(name))
 
 
@@ -69,12 +74,14 @@ class Markdown:
     text: str
 
 
-def write_table(path: Path, frame: pl.DataFrame, schema: pa.Schema) -> None:
+def write_table(path: Path, frame: "pl.DataFrame", schema: "pa.Schema") -> None:
     """Writes a frame as Parquet with exactly this schema: columns selected, ordered and cast.
 
     Raises:
         DataContractError: A column is missing, or a value does not fit its type.
     """
+    import pyarrow.parquet as pq
+
     missing = [name for name in schema.names if name not in frame.columns]
     if missing:
         raise DataContractError(
@@ -86,12 +93,14 @@ def write_table(path: Path, frame: pl.DataFrame, schema: pa.Schema) -> None:
     pq.write_table(conform(frame.select(schema.names).to_arrow(), schema), path, compression="zstd")
 
 
-def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def conform(table: "pa.Table", schema: "pa.Schema") -> "pa.Table":
     """The table cast to the schema, nullability included.
 
     Raises:
         DataContractError: A value does not fit its column.
     """
+    import pyarrow as pa
+
     for field in schema:
         if not field.nullable and table.column(field.name).null_count:
             raise DataContractError(

@@ -15,6 +15,7 @@ from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import EmbeddedStore, LakeFSStore, StoreResource
 from workflows_dagster.resources.webhook import WebhookResource
 from workflows_dagster.settings import Settings
+from workflows_dagster.stores import require_lakefs
 
 SOURCES_FILE: Final = "sources.yaml"
 
@@ -52,38 +53,19 @@ def build_store(settings: Settings) -> StoreResource:
     home, base, ui_url = str(settings.home.absolute()), settings.base_branch, settings.ui_url
     if settings.store == "embedded":
         return EmbeddedStore(home=home, base_branch=base, ui_url=ui_url)
-    if settings.lakefs_endpoint is None or settings.lakefs_repository is None or _missing(settings):
-        raise ConfigurationError(
-            "the store is lakeFS, and settings that it needs are missing",
-            given=f"nothing in {', '.join(_missing(settings))}",
-            expected="the address, keys and repository of a lakeFS server",
-            remedy="set them in the environment or in .env, or set WORKFLOWS_DAGSTER_STORE=embedded",
-        )
+    endpoint, name = require_lakefs(settings)
     return LakeFSStore(
         home=home,
         base_branch=base,
         ui_url=ui_url,
-        endpoint=settings.lakefs_endpoint,
+        endpoint=endpoint,
         # By name: the UI shows the configuration of resources, and these are secrets.
         access_key_id=EnvVar("LAKEFS_ACCESS_KEY_ID"),
         secret_access_key=EnvVar("LAKEFS_SECRET_ACCESS_KEY"),
-        repository_name=settings.lakefs_repository,
+        repository_name=name,
         storage_namespace=settings.lakefs_storage_namespace,
         create=settings.lakefs_create,
     )
-
-
-def _missing(settings: Settings) -> list[str]:
-    """The variables that a lakeFS store needs and that are not set."""
-    needed = {
-        "LAKEFS_ENDPOINT": settings.lakefs_endpoint,
-        "LAKEFS_ACCESS_KEY_ID": settings.lakefs_access_key_id,
-        "LAKEFS_SECRET_ACCESS_KEY": settings.lakefs_secret_access_key,
-        "WORKFLOWS_DAGSTER_LAKEFS_REPOSITORY": settings.lakefs_repository,
-    }
-    if settings.lakefs_create:
-        needed["WORKFLOWS_DAGSTER_LAKEFS_STORAGE_NAMESPACE"] = settings.lakefs_storage_namespace
-    return [name for name, value in needed.items() if not value]
 
 
 def _annotation_desk(settings: Settings) -> AnnotationResource:

@@ -27,6 +27,7 @@ from workflows_dagster.resources.metadata import (
     table_metadata,
 )
 from workflows_dagster.resources.step import Step
+from workflows_dagster.stores import EMBEDDED, WORK
 
 Published = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
 """What a publishing asset yields: its materialization and the results of its audits, or these alone if refused."""
@@ -66,7 +67,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
     def store(self) -> VersionedStore:
         """The store itself; one for the life of this resource, so that its connections are used again."""
         if self._store is None:
-            self._store = VersionedStore(self.repository(), Path(self.home) / "work", self.base_branch)
+            self._store = VersionedStore(self.repository(), Path(self.home) / WORK, self.base_branch)
         return self._store
 
     def artifact(self, asset: str, partition: str | None, commit_id: str) -> Artifact:
@@ -166,7 +167,7 @@ class EmbeddedStore(StoreResource):
 
     def repository(self) -> Repository:
         """The git repository."""
-        return GitRepository(Path(self.home) / "store.git")
+        return GitRepository(Path(self.home) / EMBEDDED)
 
 
 class LakeFSStore(StoreResource):

@@ -1,27 +1,31 @@
-"""The step that makes exported_models: one technique, from the merged model to an artefact that was tried."""
+"""The step that makes exported_models: one technique, from the merged model to an artefact that was tried.
+
+A process that serves a model imports this module: what only the step needs is imported inside of it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import numpy as np
-import polars as pl
 
-from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.export.process import run_fresh
 from workflows_dagster.lib.export.registry import REFERENCE, open_classifier
-from workflows_dagster.lib.export.rows import held_out_rows
-from workflows_dagster.lib.export.settings import ExportSettings
 from workflows_dagster.lib.export.technique import Details, Technique
-from workflows_dagster.lib.finetuning.merged_model import MergedModelRecord
 from workflows_dagster.lib.metrics import Estimate, agreement
 from workflows_dagster.lib.model.inference import BATCH_TOKENS, Classifier, Values
 from workflows_dagster.lib.model.reference import MODEL_FOLDER, ModelReference
 from workflows_dagster.lib.model.text import copy_tokenizer
 from workflows_dagster.lib.progress import Progress
 from workflows_dagster.lib.record import Record
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from workflows_dagster.lib.artifact import Artifact
+    from workflows_dagster.lib.export.settings import ExportSettings
 
 TRIAL: Final = "workflows_dagster.lib.export.trial"
 
@@ -116,7 +120,7 @@ class ExportRecord(Record):
 
 
 def export_model(
-    merged: Artifact, reviews: Artifact, name: str, settings: ExportSettings, folder: Path
+    merged: "Artifact", reviews: "Artifact", name: str, settings: "ExportSettings", folder: Path
 ) -> ExportRecord:
     """Writes model/ and export.json of one technique.
 
@@ -134,6 +138,9 @@ def export_model(
         IntegrityError: The merged model, or what was written, does not have its recorded digest.
         WorkerFailedError: The artefact could not be loaded or run.
     """
+    from workflows_dagster.lib.export.rows import held_out_rows
+    from workflows_dagster.lib.finetuning.merged_model import MergedModelRecord
+
     technique = settings.technique(name)
     source = MergedModelRecord.read(merged.folder).model
     source.verify(merged.folder)
@@ -185,7 +192,7 @@ def load_exported(folder: Path, *, threads: int = 2, batch_tokens: int = BATCH_T
     return open_classifier(record.technique, folder, record.model, threads=threads, batch_tokens=batch_tokens)
 
 
-def _merged_logits(folder: Path, source: ModelReference, rows: pl.DataFrame, settings: ExportSettings) -> Values:
+def _merged_logits(folder: Path, source: ModelReference, rows: "pl.DataFrame", settings: "ExportSettings") -> Values:
     """What the merged model says; in this process, which has loaded torch already in order to export."""
     import torch
 
@@ -200,7 +207,7 @@ def _merged_logits(folder: Path, source: ModelReference, rows: pl.DataFrame, set
 
 
 def _exported_logits(
-    folder: Path, model: ModelReference, technique: Technique, rows: pl.DataFrame, settings: ExportSettings
+    folder: Path, model: ModelReference, technique: Technique, rows: "pl.DataFrame", settings: "ExportSettings"
 ) -> Values:
     request = {
         "technique": technique.name,
@@ -216,11 +223,11 @@ def _exported_logits(
 
 def _parity(
     technique: Technique,
-    rows: pl.DataFrame,
+    rows: "pl.DataFrame",
     before: Values,
     after: Values,
     labels: Sequence[str],
-    settings: ExportSettings,
+    settings: "ExportSettings",
 ) -> Parity:
     merged, exported = before.argmax(1), after.argmax(1)
     return Parity(

@@ -4,14 +4,15 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING
 
 from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.errors import QualityGateError
 from workflows_dagster.lib.store.disk import disk_errors
 from workflows_dagster.lib.store.version import Version
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 PASSED = "passed"
 """Value of a version's metadata `audit/<name>` where the audit passed."""
@@ -47,8 +48,10 @@ class Transaction:
         with disk_errors(self.folder):
             self._place(name).write_bytes(content)
 
-    def write_table(self, name: str, table: pa.Table) -> None:
+    def write_table(self, name: str, table: "pa.Table") -> None:
         """Writes an Arrow table as Parquet."""
+        import pyarrow.parquet as pq
+
         with disk_errors(self.folder):
             pq.write_table(table, self._place(name), compression="zstd")
 

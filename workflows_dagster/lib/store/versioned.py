@@ -8,9 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING
 
 from workflows_dagster.lib.errors import (
     ConflictError,
@@ -27,6 +25,9 @@ from workflows_dagster.lib.store.staging import Staging
 from workflows_dagster.lib.store.transaction import Transaction
 from workflows_dagster.lib.store.version import VERSION_FILE, FileStat, Version, content_digest, stat_folder
 from workflows_dagster.lib.store.views import Views
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _logger = logging.getLogger(__name__)
 
@@ -141,8 +142,10 @@ class VersionedStore:
         self._stat(version, name)
         return self._views.file(version, name, partial(self.repository.fetch, version.commit, path))
 
-    def table(self, path: str, name: str, ref: str | None = None) -> pa.Table:
+    def table(self, path: str, name: str, ref: str | None = None) -> "pa.Table":
         """One Parquet file of a path as an Arrow table; errors as `file`."""
+        import pyarrow.parquet as pq
+
         return pq.read_table(self.file(path, name, ref), memory_map=True)
 
     def stat(self, path: str, name: str, ref: str | None = None) -> FileStat:
