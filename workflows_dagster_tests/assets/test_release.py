@@ -157,7 +157,7 @@ def test_release_that_is_worse_on_the_same_rows_is_tagged_and_not_deployed(
         "none"
         if config
         else "macro-F1 is worse than that of release-1 by 1.000 [1.000, 1.000] on the 10 test rows of both; "
-        "to use it all the same: workflows-dagster rollback release-2"
+        "to use it all the same: workflows-dagster deploy release-2"
     )
     assert deployed(store.store()).tag == tag
 

@@ -12,7 +12,7 @@ from workflows_dagster.lib.benchmark.report import ReportRecord
 from workflows_dagster.lib.errors import DataContractError
 from workflows_dagster.lib.export.exported_model import ExportRecord
 from workflows_dagster.lib.metrics import Estimate
-from workflows_dagster.lib.release.record import Member, Pick, ReleaseRecord, RowCount
+from workflows_dagster.lib.release.record import GAIN, Member, Pick, ReleaseRecord, RowCount
 from workflows_dagster.lib.store.lineage import chain_of, upstream_of
 from workflows_dagster.lib.store.naming import published_path
 from workflows_dagster.lib.store.version import Version
@@ -82,6 +82,7 @@ def _metrics(report: ReportRecord) -> dict[str, Estimate]:
     metrics = {
         "model macro-F1": report.adapter.model.macro_f1,
         "baseline macro-F1": report.adapter.baseline.macro_f1,
+        GAIN: report.adapter.macro_f1_gain,
     }
     if picked := report.picked:
         metrics |= {"pick macro-F1": picked.quality.macro_f1, "pick agreement": picked.agreement}

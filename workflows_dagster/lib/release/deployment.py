@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.errors import ConflictError, NotPublishedError
 from workflows_dagster.lib.record import Record
-from workflows_dagster.lib.release.diff import worse_by
 from workflows_dagster.lib.release.releases import Release, newest_release, release, release_at
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore
@@ -38,6 +37,11 @@ class DeploymentSettings(BaseModel):
         default=False,
         description="Whether it is also deployed where its macro-F1 is below that of the deployed release, with 95 % "
         "confidence on the test rows of both.",
+    )
+    deploy_below_baseline: bool = Field(
+        default=False,
+        description="Whether it is also deployed where its macro-F1 is not above that of the linear baseline, with "
+        "95 % confidence on the same test rows, or where that is not known.",
     )
 
 
@@ -111,20 +115,24 @@ def decide_deployment(store: VersionedStore, settings: DeploymentSettings) -> De
     before, newest = deployment(store), newest_release(store)
     if settings.tag is not None:
         return Decision(release(store, settings.tag), settings.reason or "asked for", before, newest.tag)
-    if refusal := _why_not(store, settings, newest, before):
+    if refusal := why_not(store, newest, before, settings):
         kept = release_at(store, before.tag, before.commit) if before else None
         return Decision(kept, before.reason if before else refusal, before, newest.tag, refusal)
     return Decision(newest, settings.reason or "passed every gate", before, newest.tag)
 
 
-def _why_not(store: VersionedStore, settings: DeploymentSettings, newest: Release, before: Deployment | None) -> str:
+def why_not(store: VersionedStore, newest: Release, before: Deployment | None, settings: DeploymentSettings) -> str:
     """Why the newest release must not be deployed by itself; "" where it may."""
+    from workflows_dagster.lib.release.diff import worse_by
+
     if not settings.deploy:
         return "the configuration says not to"
     if before is not None and before.commit == newest.version.commit:
         return ""
     if was_deployed(store, newest.tag):
         return f"it was deployed before, and {before.tag if before else 'nothing'} was chosen since"
+    if not settings.deploy_below_baseline and (shortfall := newest.record.shortfall):
+        return f"{shortfall}; to use it all the same: workflows-dagster deploy {newest.tag} --below-baseline"
     worse = None
     if before is not None and not settings.deploy_worse:
         worse = worse_by(store, newest, release_at(store, before.tag, before.commit))
@@ -133,7 +141,7 @@ def _why_not(store: VersionedStore, settings: DeploymentSettings, newest: Releas
     interval = f"{-worse.value:.3f} [{-worse.high:.3f}, {-worse.low:.3f}]"
     return (
         f"macro-F1 is worse than that of {before.tag} by {interval} on the {worse.n:,} test rows of both; "
-        f"to use it all the same: workflows-dagster rollback {newest.tag}"
+        f"to use it all the same: workflows-dagster deploy {newest.tag}"
     )
 
 
@@ -221,12 +229,13 @@ def deployed(store: VersionedStore) -> Release:
     """
     found = deployment(store)
     if found is None:
+        refusal = _refusal(store)
         raise NotPublishedError(
-            "no release is deployed",
+            f"no release is deployed: {refusal}" if refusal else "no release is deployed",
             given=DEPLOYMENT_PATH,
             expected="a deployed release",
             remedy="run the chain to its end, which deploys what passes its gates, or deploy one with "
-            "`workflows-dagster rollback TAG`",
+            "`workflows-dagster deploy TAG`",
         )
     return release_at(store, found.tag, found.commit)
 
@@ -246,8 +255,18 @@ def model_folder(store: VersionedStore, chosen: Release) -> Path:
     return store.folder(chosen.pick.path, chosen.pick.commit)
 
 
+def _refusal(store: VersionedStore) -> str:
+    """Why the last decision deployed nothing; "" where none was taken."""
+    version = store.head(DEPLOYMENT_PATH)
+    return _record(store, version).reason if version else ""
+
+
+def _record(store: VersionedStore, version: Version) -> DeploymentRecord:
+    return DeploymentRecord.read(store.file(DEPLOYMENT_PATH, DeploymentRecord.FILE, version.commit).parent)
+
+
 def _read(store: VersionedStore, version: Version) -> Deployment | None:
-    record = DeploymentRecord.read(store.file(DEPLOYMENT_PATH, DeploymentRecord.FILE, version.commit).parent)
+    record = _record(store, version)
     if record.tag is None or record.commit is None:
         return None
     return Deployment(record.tag, record.commit, record.reason, version.created_at)

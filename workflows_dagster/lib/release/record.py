@@ -18,6 +18,10 @@ AUDIT_PREFIX: Final = "audit/"
 """Metadata `audit/<name>` of a version says whether the audit of that name passed for it."""
 
 
+GAIN: Final = "model gain over baseline"
+"""Name of the figure that says whether the model is worth deploying."""
+
+
 @dataclass(frozen=True)
 class Member:
     """One version of the chain.
@@ -111,7 +115,8 @@ class ReleaseRecord(Record):
         chain: Every version that the release consists of, sorted by path.
         gates: Names of the blocking audits that each asset had to pass at the time.
         pick: The model; None where the report named none, which no published release has.
-        metrics: Estimates by name: `model macro-F1`, `baseline macro-F1`, `pick macro-F1`, `pick agreement`.
+        metrics: Estimates by name: `model macro-F1`, `baseline macro-F1`, `model gain over baseline` (paired, on the
+            same test rows), `pick macro-F1`, `pick agreement`.
         rows: What the model was trained and measured on.
         code: Version of this package.
     """
@@ -130,6 +135,7 @@ class ReleaseRecord(Record):
         return {
             "release/pick": self.pick.technique if self.pick else "none",
             "release/versions": len(self.chain),
+            "release/baseline_gate": self.shortfall or "passed",
             "release/rows": self.rows_total,
             "release/rows_by_label": self.rows_by("label"),
             "release/chain": {member.path: member.commit for member in self.chain},
@@ -143,6 +149,24 @@ class ReleaseRecord(Record):
     def rows_total(self) -> int:
         """Rows that the model was trained and measured on."""
         return sum(count.rows for count in self.rows)
+
+    @property
+    def gain(self) -> Estimate | None:
+        """How much higher the macro-F1 of the model is than that of the linear baseline; None where it is unknown."""
+        return self.metrics.get(GAIN)
+
+    @property
+    def shortfall(self) -> str:
+        """Why the model is not known to be better than the linear baseline; "" where it is."""
+        gain = self.gain
+        if gain is None:
+            return "whether its macro-F1 is above that of the linear baseline is not known"
+        if gain.low > 0:
+            return ""
+        return (
+            f"its macro-F1 is not shown to be above that of the linear baseline: {gain.value:+.3f} "
+            f"[{gain.low:+.3f}, {gain.high:+.3f}] on the same {gain.n:,} test rows"
+        )
 
     def member(self, path: str) -> Member | None:
         """The version of a path, or None."""

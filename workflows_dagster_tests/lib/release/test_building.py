@@ -36,6 +36,7 @@ def test_release_names_every_version_behind_a_report(chain: MadeUpChain, tmp_pat
     assert {name: (one.value, one.n) for name, one in record.metrics.items()} == {
         "model macro-F1": (0.7, 100),
         "baseline macro-F1": (0.7, 100),
+        "model gain over baseline": (0.1, 100),
         "pick macro-F1": (0.7, 100),
         "pick agreement": (0.995, 100),
     }

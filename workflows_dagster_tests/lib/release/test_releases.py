@@ -119,7 +119,7 @@ def test_release_whose_model_is_damaged_is_not_put_in_force(chain: MadeUpChain, 
 
 def test_nothing_in_force_is_an_error_that_says_what_to_do(chain: MadeUpChain) -> None:
     chain.release(FIRST, b"\x01")
-    with pytest.raises(NotPublishedError, match="rollback TAG"):
+    with pytest.raises(NotPublishedError, match="deploy TAG"):
         deployed(chain.store)
 
 
