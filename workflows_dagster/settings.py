@@ -15,6 +15,8 @@ from workflows_dagster.lib.store.naming import RESERVED_PREFIXES
 
 ENV_FILE: Final = ".env"
 PREFIX: Final = "WORKFLOWS_DAGSTER_"
+REPORTS: Final = "reports"
+"""Folder of the reports of the releases, below the home folder."""
 
 
 class Settings(BaseSettings):
@@ -134,6 +136,11 @@ class Settings(BaseSettings):
     def annotation_forms(self) -> Path:
         """Folder of the forms of annotation by files."""
         return self.home.absolute() / "annotation"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of the reports of the releases, by name: copies for people."""
+        return self.home.absolute() / REPORTS
 
     @property
     def sample(self) -> Path:

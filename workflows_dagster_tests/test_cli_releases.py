@@ -6,7 +6,8 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
-from workflows_dagster.cli import app, upkeep
+from workflows_dagster.cli import app
+from workflows_dagster.lib.release import retention
 from workflows_dagster.lib.release.deployment import deploy
 from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.resources.store import UPSTREAM_KEY
@@ -53,8 +54,8 @@ def test_releases_are_listed_and_the_one_in_force_is_marked(two: list[Release]) 
     for output in (call("releases"), call("releases", "list")):
         first, second = (line.split() for line in output.splitlines() if line.startswith(" release-"))
         assert (first[0], second[:2]) == ("release-1", ["release-2", "*"])
-        assert "0.700 [0.600, 0.800] n=100" in output
-        assert two[0].version.commit[:12] in output
+        assert "0.700 [0.600, 0.800]" in output
+        assert "+0.100 [+0.020, +0.180]" in output
 
 
 def test_show_names_model_figures_rows_and_every_version(two: list[Release]) -> None:
@@ -131,7 +132,9 @@ def test_checkout_writes_the_release_and_refuses_a_folder_that_holds_something(
 
 @pytest.mark.usefixtures("two")
 def test_nothing_to_score_says_how_to_name_it() -> None:
-    assert "one a line on standard input" in call("predict", code=2, lines="\n  \n")
+    assert "one a line on standard input" in call("predict", code=2, lines="")
+    assert "line 2 holds no text" in call("predict", code=2, lines="good\n  \n")
+    assert "argument 1 holds no text" in call("predict", " ", code=2)
 
 
 @pytest.mark.usefixtures("two")
@@ -154,7 +157,7 @@ def test_prune_of_a_store_that_collects_its_own_garbage_says_what_to_do(monkeypa
     def nothing(*_: object, **__: object) -> None:
         return None
 
-    monkeypatch.setattr(upkeep, "prune_store", nothing)
+    monkeypatch.setattr(retention, "prune_store", nothing)
     assert "docs/lakefs.md" in call("prune", code=2)
 
 

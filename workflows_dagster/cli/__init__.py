@@ -1,30 +1,33 @@
-"""The command line: runs the chain, serves annotation, shows and deploys releases, and tidies up the store."""
+"""The command line: runs the chain, scores reviews, shows and deploys releases, serves annotation, tidies up the store.
+
+`--help` and `predict` must be quick: no module here imports Dagster, or a library for tables or models, at its top.
+"""
+
+from typing import Annotated
 
 import typer
 
-from workflows_dagster.cli import argilla, chain, predicting, releases, upkeep
-from workflows_dagster.settings import take_env_file
+from workflows_dagster.cli import argilla, chain, predict, releases, report, upkeep
+from workflows_dagster.cli.screen import Commands, show_version
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Take raw retail reviews to a benchmarked, quantized sentiment model."""
-    # Keys of servers and sources are read from the environment, here and in every process that is started.
-    take_env_file()
 
 
-for command in (
-    chain.demo,
-    chain.run,
-    chain.sample,
-    argilla.argilla,
-    argilla.argilla_webhook,
-    predicting.predict,
-    releases.rollback,
-    upkeep.prune,
-    upkeep.sweep,
-):
-    app.command()(command)
-app.add_typer(releases.app)
+for panel, commands in {
+    "Run the chain": (chain.demo, chain.run, chain.sample),
+    "Use what it made": (predict.predict, report.report, releases.deploy, releases.rollback),
+    "People": (argilla.argilla, argilla.argilla_webhook),
+    "Store": (upkeep.prune, upkeep.sweep),
+}.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(releases.app, rich_help_panel="Use what it made")

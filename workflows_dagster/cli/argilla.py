@@ -6,25 +6,24 @@ The listener notices within seconds that people have finished a round; the senso
 import signal
 import time
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-import dagster as dg
 import typer
 from rich.markup import escape
 
 from workflows_dagster.cli.opening import open_settings
-from workflows_dagster.cli.screen import console, refusing
-from workflows_dagster.instance import project_instance
-from workflows_dagster.lib.annotation.argilla.webhook import Listener, listening, registered
-from workflows_dagster.lib.annotation.desk import AnnotationDesk
+from workflows_dagster.cli.screen import console
 from workflows_dagster.lib.errors import AnnotationUnavailableError, ConfigurationError, RoundUnknownError
-from workflows_dagster.local_argilla.launch import DEFAULT_PORT, run_argilla
-from workflows_dagster.resources.annotation import ArgillaAnnotation
-from workflows_dagster.resources.registry import build_resources
-from workflows_dagster.sensors.people import PeopleAtWork
-from workflows_dagster.sensors.pilot_responses import ANNOTATORS
-from workflows_dagster.sensors.synthetic_verdicts import REVIEWERS
-from workflows_dagster.settings import Settings, load_settings
+from workflows_dagster.local_argilla import DEFAULT_PORT
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from workflows_dagster.lib.annotation.argilla.webhook import Listener
+    from workflows_dagster.lib.annotation.desk import AnnotationDesk
+    from workflows_dagster.resources.annotation import ArgillaAnnotation
+    from workflows_dagster.sensors.people import PeopleAtWork
+    from workflows_dagster.settings import Settings
 
 WEBHOOK_PORT: Final = 6910
 _POLL_S: Final = 0.5
@@ -45,15 +44,15 @@ def argilla(
     ] = None,
 ) -> None:
     """Start a local Argilla with its web UI, for pilots of a few thousand records. Ctrl-C ends it."""
-    folder = home or open_settings().home / "argilla"
-    with refusing():
-        run_argilla(
-            folder,
-            port=port,
-            annotators=annotators,
-            workspace=workspace,
-            say=lambda line: console.print(escape(line), highlight=False),
-        )
+    from workflows_dagster.local_argilla.launch import run_argilla
+
+    run_argilla(
+        home or open_settings().home / "argilla",
+        port=port,
+        annotators=annotators,
+        workspace=workspace,
+        say=lambda line: console.print(escape(line), highlight=False),
+    )
 
 
 def argilla_webhook(
@@ -64,21 +63,23 @@ def argilla_webhook(
     ] = None,
 ) -> None:
     """Listen to Argilla's webhooks and record a finished round at once. Needs an owner's key. Ctrl-C ends it."""
-    settings = load_settings()
-    with refusing():
-        annotation = _argilla_of(settings)
-        # SIGTERM ends it as Ctrl-C does, so that the webhook does not stay registered.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        with project_instance(settings) as instance, listening(host, port) as listener:
-            server = annotation.server()
-            with registered(server, url or f"http://{host}:{listener.port}") as secret:
-                listener.secret = secret
-                console.print(f"Listening on {host}:{listener.port} to {escape(server.url)}. Ctrl-C ends it.")
-                _look_whenever_heard(listener, instance, annotation.desk())
-                console.print("Ended. The sensor goes on looking at its own pace.")
+    from workflows_dagster.instance import project_instance
+    from workflows_dagster.lib.annotation.argilla.webhook import listening, registered
+
+    settings = open_settings()
+    annotation = _argilla_of(settings)
+    # SIGTERM ends it as Ctrl-C does, so that the webhook does not stay registered.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with project_instance(settings) as instance, listening(host, port) as listener:
+        server = annotation.server()
+        with registered(server, url or f"http://{host}:{listener.port}") as secret:
+            listener.secret = secret
+            console.print(f"Listening on {host}:{listener.port} to {escape(server.url)}. Ctrl-C ends it.")
+            _look_whenever_heard(listener, instance, annotation.desk())
+            console.print("Ended. The sensor goes on looking at its own pace.")
 
 
-def look_once(people: PeopleAtWork, instance: dg.DagsterInstance, desk: AnnotationDesk) -> str:
+def look_once(people: "PeopleAtWork", instance: "dg.DagsterInstance", desk: "AnnotationDesk") -> str:
     """The finding of one look at the round, or why there is none: the sensor looks again later."""
     try:
         found = people.record_closed_round(instance, desk)
@@ -87,8 +88,11 @@ def look_once(people: PeopleAtWork, instance: dg.DagsterInstance, desk: Annotati
     return f"{people.responses}: {found}"
 
 
-def _look_whenever_heard(listener: Listener, instance: dg.DagsterInstance, desk: AnnotationDesk) -> None:
+def _look_whenever_heard(listener: "Listener", instance: "dg.DagsterInstance", desk: "AnnotationDesk") -> None:
     """Looks after each message, until Ctrl-C or SIGTERM."""
+    from workflows_dagster.sensors.pilot_responses import ANNOTATORS
+    from workflows_dagster.sensors.synthetic_verdicts import REVIEWERS
+
     ended: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         # A note, no exception: one that is raised inside a callback of the garbage collector is lost.
@@ -103,12 +107,15 @@ def _look_whenever_heard(listener: Listener, instance: dg.DagsterInstance, desk:
             console.print(escape(look_once(people, instance, desk)), highlight=False)
 
 
-def _argilla_of(settings: Settings) -> ArgillaAnnotation:
+def _argilla_of(settings: "Settings") -> "ArgillaAnnotation":
     """The Argilla of a deployment.
 
     Raises:
         ConfigurationError: People annotate elsewhere.
     """
+    from workflows_dagster.resources.annotation import ArgillaAnnotation
+    from workflows_dagster.resources.registry import build_resources
+
     found = build_resources(settings)["annotation_desk"]
     if not isinstance(found, ArgillaAnnotation):
         raise ConfigurationError(

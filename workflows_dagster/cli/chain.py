@@ -1,32 +1,24 @@
 """`demo`, `run` and `sample`: the chain without a server, and the bundled sample."""
 
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-import yaml
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from workflows_dagster.chain import Chain, ChainResult
 from workflows_dagster.cli.opening import open_settings
-from workflows_dagster.cli.screen import console, refuse, refusing, terminal
-from workflows_dagster.console import TerminalHandler
-from workflows_dagster.definitions import build_definitions
-from workflows_dagster.instance import project_instance
-from workflows_dagster.jobs import GO_ON_WITHOUT_PEOPLE
-from workflows_dagster.lib.benchmark.page import HTML_FILE, in_order
-from workflows_dagster.lib.benchmark.report import ReportRecord
-from workflows_dagster.lib.errors import ConfigurationError, WorkflowError
-from workflows_dagster.lib.sample.settings import HELD_OUT, SampleSettings
-from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
-from workflows_dagster.resources.sources import SourcesResource
-from workflows_dagster.resources.store import StoreResource
-from workflows_dagster.settings import Settings
+from workflows_dagster.cli.screen import INTERRUPTED, console, messages, note, progress_console, quieten
+from workflows_dagster.lib.errors import ConfigurationError
+from workflows_dagster.lib.sample.settings import HELD_OUT
+
+if TYPE_CHECKING:
+    from workflows_dagster.chain import ChainResult
+    from workflows_dagster.lib.benchmark.report import ReportRecord
+    from workflows_dagster.settings import Settings
 
 DEMO: Final[dict[str, dict[str, Any]]] = {
     "review_corpus": {**HELD_OUT},
@@ -44,9 +36,12 @@ DEMO: Final[dict[str, dict[str, Any]]] = {
 
 def demo() -> None:
     """Run the whole chain on the bundled sample of made-up reviews: no server, no GPU, no network."""
+    from workflows_dagster.lib.sample.settings import SampleSettings
+    from workflows_dagster.lib.sample.writing import write_sample
+
     settings = open_settings().model_copy(update={"sources": None})
     report = write_sample(settings.sample, SampleSettings())
-    console.print(f"Bundled sample: {sum(report.rows.values()):,} made-up reviews in {escape(str(settings.sample))}")
+    messages.print(f"Bundled sample: {sum(report.rows.values()):,} made-up reviews in {escape(str(settings.sample))}")
     _run(settings, DEMO)
 
 
@@ -65,13 +60,11 @@ def run(
     settings = open_settings()
     chosen = sources or settings.sources
     if chosen is None:
-        refuse(
-            ConfigurationError(
-                "no sources were named",
-                given=None,
-                expected="a sources.yaml",
-                remedy="pass --sources FILE or set WORKFLOWS_DAGSTER_SOURCES; `workflows-dagster demo` needs neither",
-            )
+        raise ConfigurationError(
+            "no sources were named",
+            given=None,
+            expected="a sources.yaml",
+            remedy="pass --sources FILE or set WORKFLOWS_DAGSTER_SOURCES; `workflows-dagster demo` needs neither",
         )
     chosen_config = _read_config(config) if config else {}
     if limit:
@@ -85,6 +78,9 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same bytes.")] = 2_024,
 ) -> None:
     """Write the bundled sample: made-up reviews of three platforms, as messy as real ones."""
+    from workflows_dagster.lib.sample.settings import SampleSettings
+    from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
+
     target = folder or open_settings().sample
     report = write_sample(target, SampleSettings(seed=seed))
     console.print(
@@ -92,25 +88,26 @@ def sample(
     )
 
 
-def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
-    # Dagster prints these records. A handler that a library adds to the root logger would print them a second time.
-    logging.getLogger("workflows_dagster").propagate = False
-    # torchao registers classes in a way that torch 2.15 warns of.
-    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)
-    with refusing():
-        definitions = build_definitions(settings)
+def _run(settings: "Settings", config: dict[str, dict[str, Any]]) -> None:
+    from workflows_dagster.chain import Chain
+    from workflows_dagster.console import TerminalHandler
+    from workflows_dagster.definitions import build_definitions
+    from workflows_dagster.instance import project_instance
+    from workflows_dagster.resources.sources import SourcesResource
+    from workflows_dagster.resources.store import StoreResource
+
+    quieten()
+    definitions = build_definitions(settings)
     resources = definitions.resources or {}
     found, store = resources["sources"], resources["store"]
     if not isinstance(found, SourcesResource) or not isinstance(store, StoreResource):
         raise TypeError("the registry holds other resources under the keys sources and store")
     try:
-        with project_instance(settings) as instance, TerminalHandler(terminal()):
+        with project_instance(settings) as instance, TerminalHandler(progress_console()):
             result = Chain(definitions, found, store, instance, _without_people(config)).run()
-    except WorkflowError as error:
-        refuse(error)
     except KeyboardInterrupt:
-        console.print("[yellow]Interrupted.[/] What was published before stays; run again to go on.")
-        raise typer.Exit(130) from None
+        messages.print("[yellow]Interrupted.[/] What was published before stays; run again to go on.")
+        raise typer.Exit(INTERRUPTED) from None
     show(result)
     if result.failures:
         raise typer.Exit(1)
@@ -118,41 +115,48 @@ def _run(settings: Settings, config: dict[str, dict[str, Any]]) -> None:
 
 def _without_people(config: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The run configuration; unless it says otherwise, the run does not wait for people."""
+    from workflows_dagster.jobs import GO_ON_WITHOUT_PEOPLE
+
     names = config.keys() | GO_ON_WITHOUT_PEOPLE.keys()
     return {name: {**GO_ON_WITHOUT_PEOPLE.get(name, {}), **config.get(name, {})} for name in sorted(names)}
 
 
 def _read_config(path: Path) -> dict[str, dict[str, Any]]:
+    import yaml
+
     try:
         found: Any = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         found = error
     if not isinstance(found, dict) or not all(isinstance(config, dict) for config in found.values()):
-        refuse(
-            ConfigurationError(
-                f"{path} is not a run configuration",
-                given=found,
-                expected="YAML that maps names of assets to mappings of their settings",
-                remedy="see docs/run_configuration.md",
-            )
+        raise ConfigurationError(
+            f"{path} is not a run configuration",
+            given=found,
+            expected="YAML that maps names of assets to mappings of their settings",
+            remedy="see docs/run_configuration.md",
         )
     return found
 
 
-def show(result: ChainResult) -> None:
+def show(result: "ChainResult") -> None:
     """Prints the summary of a chain: data, quality, exports, and where the report is."""
+    from workflows_dagster.lib.benchmark.page import HTML_FILE
+    from workflows_dagster.lib.benchmark.report import ReportRecord
+
     report = ReportRecord.read(result.report.folder)
     for table in (_overview(report), _exports(report)):
         console.print(table)
     for notice in [*report.notices, *report.missing]:
-        console.print(f"[yellow]Note:[/] {escape(notice)}", highlight=False)
+        note(notice)
     for what, why in result.failures.items():
-        console.print(f"[red]Failed:[/] {escape(what)}: {escape(why)}", highlight=False)
+        messages.print(f"[red]Failed:[/] {escape(what)}: {escape(why)}", highlight=False)
     path = os.path.relpath(result.report.file(HTML_FILE))
     console.print(f"Report: {escape(path)}", highlight=False)
 
 
-def _overview(report: ReportRecord) -> Table:
+def _overview(report: "ReportRecord") -> Table:
+    from workflows_dagster.lib.benchmark.page import in_order
+
     model, baseline = report.adapter.model, report.adapter.baseline
     dropped = f"rejected {report.rows_rejected:,}, duplicates {report.rows_duplicate:,}"
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
@@ -167,7 +171,7 @@ def _overview(report: ReportRecord) -> Table:
     return table
 
 
-def _exports(report: ReportRecord) -> Table:
+def _exports(report: "ReportRecord") -> Table:
     tested = f", n={report.benchmarks[0].rows:,} test rows" if report.benchmarks else ""
     table = Table(title=f"Exports{tested} (* the pick)", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("technique", no_wrap=True)

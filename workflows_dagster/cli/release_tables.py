@@ -2,19 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from workflows_dagster.lib.metrics import Estimate
-from workflows_dagster.lib.release.deployment import Deployment
-from workflows_dagster.lib.release.diff import ReleaseDiff, TableChange
-from workflows_dagster.lib.release.record import Member
-from workflows_dagster.lib.release.releases import Release
-from workflows_dagster.lib.release.rows import relabelled, rows_of
-from workflows_dagster.rerun import Remade
+if TYPE_CHECKING:
+    from workflows_dagster.lib.metrics import Estimate
+    from workflows_dagster.lib.release.deployment import Deployment
+    from workflows_dagster.lib.release.diff import ReleaseDiff, TableChange
+    from workflows_dagster.lib.release.record import Member
+    from workflows_dagster.lib.release.releases import Release
+    from workflows_dagster.rerun import Remade
 
 COMMIT_CHARACTERS: Final = 12
 _CHANGES: Final = ("added", "removed", "changed")
@@ -26,24 +26,29 @@ def local_time(timestamp: str) -> str:
     return f"{datetime.fromisoformat(timestamp).astimezone():%Y-%m-%d %H:%M}"
 
 
-def listed(releases: Sequence[Release], deployed_tag: str | None) -> Table:
+def listed(releases: Sequence["Release"], deployed_tag: str | None) -> Table:
     """The releases, newest last; * marks the deployed one."""
-    table = _table(
-        "Releases (* deployed)", ["release", "made", "model", "macro-F1 of the model", "rows", "commit"], right=["rows"]
-    )
+    columns = ["release", "made", "model", "macro-F1", "gain over baseline", "test rows"]
+    table = _table("Releases (* deployed)", columns, right=["test rows"])
     for release in releases:
+        quality, gain = release.record.metrics.get("pick macro-F1"), release.record.gain
         table.add_row(
             release.tag + (" *" if release.tag == deployed_tag else ""),
             local_time(release.version.created_at),
             release.pick.technique,
-            _estimate(release.record.metrics.get("pick macro-F1")),
-            f"{release.record.rows_total:,}",
-            release.version.commit[:COMMIT_CHARACTERS],
+            escape(quality.interval) if quality else "unknown",
+            escape(signed(gain)) if gain else "unknown",
+            f"{quality.n:,}" if quality else "unknown",
         )
     return table
 
 
-def deployed(changes: Iterable[Deployment]) -> Table:
+def signed(gain: "Estimate") -> str:
+    """A difference with its interval."""
+    return f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+
+
+def deployed(changes: Iterable["Deployment"]) -> Table:
     """Which releases were deployed, when and why."""
     table = _table("Deployed, newest first", ["since", "release", "why"])
     for change in changes:
@@ -51,7 +56,7 @@ def deployed(changes: Iterable[Deployment]) -> Table:
     return table
 
 
-def overview(release: Release, deployment: Deployment | None) -> Table:
+def overview(release: "Release", deployment: "Deployment | None") -> Table:
     """What a release is: one line for each of its properties."""
     record, pick = release.record, release.pick
     is_deployed = deployment is not None and deployment.tag == release.tag
@@ -59,6 +64,7 @@ def overview(release: Release, deployment: Deployment | None) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     rows: list[tuple[str, str]] = [
         ("release", f"{release.tag}, {'deployed' if is_deployed else 'not deployed'}"),
+        *([("gate", record.shortfall)] if record.shortfall else []),
         ("made", f"{local_time(release.version.created_at)} by version {record.code} of the code"),
         ("model", f"{pick.path} at {pick.commit[:COMMIT_CHARACTERS]}, {pick.size_bytes / 1e6:.1f} MB"),
         ("weights", f"sha256 {pick.sha256}"),
@@ -75,7 +81,7 @@ def overview(release: Release, deployment: Deployment | None) -> Table:
     return table
 
 
-def members(release: Release) -> Table:
+def members(release: "Release") -> Table:
     """Every version of the chain of a release."""
     table = _table("Versions", ["path", "commit", "digest", "code", "MB"], right=["code", "MB"])
     for member in release.record.chain:
@@ -89,8 +95,10 @@ def members(release: Release) -> Table:
     return table
 
 
-def row_changes(found: ReleaseDiff) -> Table:
+def row_changes(found: "ReleaseDiff") -> Table:
     """Rows added, removed, changed and relabelled in each table: all of them, then by source and label."""
+    from workflows_dagster.lib.release.diff import TableChange
+
     counted = [*_CHANGES, "relabelled"]
     title = f"Rows, {found.before.tag} to {found.after.tag}"
     table = _table(title, ["table", "source", "label", *counted], right=counted)
@@ -103,7 +111,7 @@ def row_changes(found: ReleaseDiff) -> Table:
     return table
 
 
-def metric_changes(found: ReleaseDiff) -> Table:
+def metric_changes(found: "ReleaseDiff") -> Table:
     """Figures of both releases, and the difference of their picks on the same rows."""
     table = _table("Figures, each on the test rows of its release", ["figure", found.before.tag, found.after.tag])
     for metric in found.metrics:
@@ -112,12 +120,12 @@ def metric_changes(found: ReleaseDiff) -> Table:
     if found.paired is None:
         paired = "no test row with the same label in both"
     else:
-        paired = f"{found.paired.value:+.3f} [{found.paired.low:+.3f}, {found.paired.high:+.3f}] n={found.paired.n:,}"
+        paired = f"{signed(found.paired)} n={found.paired.n:,}"
     table.add_row(f"pick macro-F1, change on the same rows ({picks})", "", paired)
     return table
 
 
-def version_changes(found: ReleaseDiff) -> Table:
+def version_changes(found: "ReleaseDiff") -> Table:
     """The paths of which the releases hold different versions, and what differs."""
     table = _table("Versions that differ", ["path", found.before.tag, found.after.tag, "what differs"])
     for change in found.versions:
@@ -125,7 +133,7 @@ def version_changes(found: ReleaseDiff) -> Table:
     return table
 
 
-def remade(found: Iterable[Remade]) -> Table:
+def remade(found: Iterable["Remade"]) -> Table:
     """The data version of each asset as released and as made again."""
     table = _table("Data versions", ["path", "released", "made again", ""])
     for one in found:
@@ -135,17 +143,19 @@ def remade(found: Iterable[Remade]) -> Table:
     return table
 
 
-def _row_counts(change: TableChange) -> list[str]:
+def _row_counts(change: "TableChange") -> list[str]:
+    from workflows_dagster.lib.release.rows import relabelled, rows_of
+
     counts = [rows_of(change.changes, kind) for kind in _CHANGES]
     counts.append(sum(row.rows for row in relabelled(change.changes)))
     return [f"{count:,}" if count else "-" for count in counts]
 
 
-def _commit(member: Member | None) -> str:
+def _commit(member: "Member | None") -> str:
     return member.commit[:COMMIT_CHARACTERS] if member else "-"
 
 
-def _estimate(estimate: Estimate | None) -> str:
+def _estimate(estimate: "Estimate | None") -> str:
     return escape(str(estimate)) if estimate else "unknown"
 
 

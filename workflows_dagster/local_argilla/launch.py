@@ -19,10 +19,10 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 
 from workflows_dagster.lib.errors import ConfigurationError, WorkerFailedError
 from workflows_dagster.lib.process_guard import die_with_parent, exclusive
+from workflows_dagster.local_argilla import DEFAULT_PORT
 from workflows_dagster.local_argilla.credentials import Credentials, prepare_credentials
 
 HOST: Final = "127.0.0.1"
-DEFAULT_PORT: Final = 6900
 LOG_FILE: Final = "argilla.log"
 START_TIMEOUT_S: Final = 180.0
 STOP_TIMEOUT_S: Final = 30.0

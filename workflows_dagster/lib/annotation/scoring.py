@@ -9,7 +9,7 @@ import polars as pl
 from workflows_dagster.lib.annotation.active_learning import JUDGED, judge
 from workflows_dagster.lib.annotation.rounds import Opening, Scorer
 from workflows_dagster.lib.annotation.word_model import folds_of, out_of_fold
-from workflows_dagster.lib.release.prediction import predict
+from workflows_dagster.lib.release.prediction import ReleasedModel
 from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.lib.schema import LABELS
 
@@ -53,7 +53,7 @@ def score(reviews: pl.DataFrame, opening: Opening, asked: Scorer) -> Judgement:
 def _by_release(reviews: pl.DataFrame, opening: Opening, found: Release) -> Judgement:
     if opening.store is None:
         raise RuntimeError("an opening with a release knows its store")
-    predictions = predict(opening.store, found, reviews["text"].to_list(), _THREADS)
+    predictions = ReleasedModel.open(opening.store, found, _THREADS).predict(reviews["text"].to_list())
     probabilities = np.array([[one.probabilities[label] for label in LABELS] for one in predictions])
     # What a model was trained on it hardly contradicts; which rows those were is not asked here.
     note = f"the model of {found.tag}, which may have been trained on these labels: it disagrees less than it should"

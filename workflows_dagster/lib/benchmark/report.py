@@ -3,10 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Final
-
-import yaml
+from typing import ClassVar, Final
 
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord
@@ -18,9 +15,8 @@ from workflows_dagster.lib.export.registry import REGISTRY
 from workflows_dagster.lib.finetuning.adapter import AdapterRecord
 from workflows_dagster.lib.ingest.raw_reviews import IngestReport
 from workflows_dagster.lib.record import Record
+from workflows_dagster.lib.sample.bundled import bundled_sources
 from workflows_dagster.lib.synthesis.augmentation import AugmentedReviews
-
-BUNDLED_SOURCES: Final = Path(__file__).parents[1] / "sample" / "sources.yaml"
 
 
 @dataclass(frozen=True)
@@ -210,12 +206,6 @@ def gather(chain: Mapping[str, Sequence[Artifact]]) -> ReportInputs:
         outdated=tuple(outdated),
         provenance=tuple(Origin(one.asset, one.partition, one.commit, one.digest) for one in versions),
     )
-
-
-def bundled_sources() -> set[str]:
-    """Names of the sources of the bundled sample, whose reviews are made up."""
-    described: Any = yaml.safe_load(BUNDLED_SOURCES.read_text("utf-8"))
-    return {source["name"] for source in described["sources"]}
 
 
 def _rows(

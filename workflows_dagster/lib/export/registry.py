@@ -10,9 +10,9 @@ from workflows_dagster.lib.export.onnx_graph import OnnxFloat32, OnnxInt8
 from workflows_dagster.lib.export.technique import Technique
 from workflows_dagster.lib.export.torch_fp32 import TorchFloat32
 from workflows_dagster.lib.export.torch_int8 import TorchInt8
-from workflows_dagster.lib.model.inference import BATCH_TOKENS, Classifier
+from workflows_dagster.lib.model.inference import BATCH_TOKENS
 from workflows_dagster.lib.model.reference import MODEL_FOLDER, ModelReference
-from workflows_dagster.lib.model.text import TextEncoder
+from workflows_dagster.lib.model.text import TextClassifier, TextEncoder
 
 REFERENCE: Final = TorchFloat32
 """The technique that every other one is compared with: the merged model itself."""
@@ -40,7 +40,7 @@ def technique(name: str) -> type[Technique]:
 
 def open_classifier(
     name: str, folder: Path, reference: ModelReference, *, threads: int = 2, batch_tokens: int = BATCH_TOKENS
-) -> Classifier:
+) -> TextClassifier:
     """A published classifier; every file is checked against its digest first.
 
     Args:
@@ -57,4 +57,4 @@ def open_classifier(
     reference.verify(folder)
     model = folder / MODEL_FOLDER
     encoder = TextEncoder.open(model, reference.max_length, reference.pad_id)
-    return Classifier(technique(name).open(model, threads), encoder, reference.labels, batch_tokens)
+    return TextClassifier(technique(name).open(model, threads), encoder, reference.labels, batch_tokens)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflows_dagster.lib.errors import ModelReferenceError
+from workflows_dagster.lib.model.inference import BATCH_TOKENS, Classifier, Network
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -84,6 +85,12 @@ class TextEncoder:
         cut = tokens - sum(map(len, rows))
         return rows, Truncation(len(texts), truncated, truncated / len(texts), tokens, cut)
 
+    def truncated(self, texts: Sequence[str]) -> list[bool]:
+        """Whether the limit cuts each text."""
+        self._tokenizer.no_padding()
+        self._tokenizer.no_truncation()
+        return [len(encoding) > self._max_length for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+
     def collate(self, rows: Sequence[Sequence[int]]) -> "Inputs":
         """Token ids and attention mask of one batch, both of shape (rows, longest row)."""
         shape = (len(rows), max(len(row) for row in rows))
@@ -93,6 +100,27 @@ class TextEncoder:
             ids[place, : len(row)] = row
             mask[place, : len(row)] = 1
         return {"input_ids": ids, "attention_mask": mask}
+
+
+class TextClassifier(Classifier):
+    """A classifier of texts, which also tells which of them it saw the beginning of only.
+
+    Args:
+        network: The model.
+        encoder: Prepares its inputs.
+        labels: Names of the outputs, in their order.
+        budget: Padded tokens that are computed at once.
+    """
+
+    def __init__(
+        self, network: Network, encoder: TextEncoder, labels: Sequence[str], budget: int = BATCH_TOKENS
+    ) -> None:
+        super().__init__(network, encoder, labels, budget)
+        self._texts = encoder
+
+    def truncated(self, texts: Sequence[str]) -> list[bool]:
+        """Whether the longest input of the model cuts each text."""
+        return self._texts.truncated(texts)
 
 
 def cut_at(tokenizer: "Tokenizer", max_length: int) -> "Tokenizer":

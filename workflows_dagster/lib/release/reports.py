@@ -1,0 +1,54 @@
+"""The reports of the releases as files with stable names: copies of what the store holds, for people."""
+
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from workflows_dagster.lib.hashing import digest_file
+from workflows_dagster.lib.release.releases import Release
+from workflows_dagster.lib.store.disk import disk_errors
+from workflows_dagster.lib.store.versioned import VersionedStore
+
+REPORT: Final = "benchmark_report"
+"""The asset that writes the reports."""
+
+
+def report_page(store: VersionedStore, release: Release) -> Path:
+    """The report of a release in the store: read-only, and at a path that nobody can remember.
+
+    Raises:
+        IntegrityError: It is not the one that was published.
+    """
+    member = release.record.require(REPORT)
+    return page_at(store, member.commit)
+
+
+def page_at(store: VersionedStore, commit: str) -> Path:
+    """The report that a commit holds; errors as `report_page`."""
+    from workflows_dagster.lib.benchmark.page import HTML_FILE
+
+    return store.file(REPORT, HTML_FILE, commit)
+
+
+def keep_report(store: VersionedStore, release: Release, folder: Path) -> Path:
+    """The report of a release as `<tag>.html` in a folder; written unless it is there.
+
+    It is a copy: what people do to it must not reach the store.
+
+    Raises:
+        StorePermissionError: The folder may not be written.
+        StoreUnavailableError: There is no room left.
+        IntegrityError: The report is not the one that was published.
+    """
+    page, named = report_page(store, release), folder / f"{release.tag}.html"
+    with disk_errors(folder):
+        if named.is_file() and digest_file(named) == digest_file(page):
+            return named
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = folder / f".{named.name}-{uuid4().hex[:8]}"
+        try:
+            aside.write_bytes(page.read_bytes())
+            aside.replace(named)
+        finally:
+            aside.unlink(missing_ok=True)
+    return named
