@@ -64,7 +64,7 @@ class Columns(Described):
 
     def names(self) -> list[str]:
         """Names of all mapped columns, each once, in a fixed order."""
-        single = [name for field, name in self if field != "group" and name is not None]
+        single = [name for _, name in self if isinstance(name, str)]
         return list(dict.fromkeys([*single, *self.group]))
 
 

@@ -101,9 +101,15 @@ def flat(row: Row) -> dict[str, Any]:
 
 
 def _shown(value: object) -> str:
-    if value is None:
-        return ""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:.6f}"
+        case _:
+            return str(value)
 
 
 @contextmanager
