@@ -17,7 +17,9 @@ from workflows_dagster.lib.sample.settings import HELD_OUT
 
 if TYPE_CHECKING:
     from workflows_dagster.chain import ChainResult
+    from workflows_dagster.lib.artifact import Artifact
     from workflows_dagster.lib.benchmark.report import ReportRecord
+    from workflows_dagster.lib.store.versioned import VersionedStore
     from workflows_dagster.settings import Settings
 
 DEMO: Final[dict[str, dict[str, Any]]] = {
@@ -109,6 +111,7 @@ def _run(settings: "Settings", config: dict[str, dict[str, Any]]) -> None:
         messages.print("[yellow]Interrupted.[/] What was published before stays; run again to go on.")
         raise typer.Exit(INTERRUPTED) from None
     show(result)
+    tell_release(store.store(), result.report, settings.reports)
     if result.failures:
         raise typer.Exit(1)
 
@@ -139,8 +142,7 @@ def _read_config(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def show(result: "ChainResult") -> None:
-    """Prints the summary of a chain: data, quality, exports, and where the report is."""
-    from workflows_dagster.lib.benchmark.page import HTML_FILE
+    """Prints the summary of a chain: data, quality, exports, and what a reader has to know."""
     from workflows_dagster.lib.benchmark.report import ReportRecord
 
     report = ReportRecord.read(result.report.folder)
@@ -150,8 +152,26 @@ def show(result: "ChainResult") -> None:
         note(notice)
     for what, why in result.failures.items():
         messages.print(f"[red]Failed:[/] {escape(what)}: {escape(why)}", highlight=False)
-    path = os.path.relpath(result.report.file(HTML_FILE))
-    console.print(f"Report: {escape(path)}", highlight=False)
+
+
+def tell_release(store: "VersionedStore", report: "Artifact", reports: Path) -> None:
+    """Prints the release that was made of a report, whether it is deployed or why not, and where the report is."""
+    from workflows_dagster.lib.benchmark.page import HTML_FILE
+    from workflows_dagster.lib.release.deployment import DeploymentSettings, deployment, why_not
+    from workflows_dagster.lib.release.releases import releases
+    from workflows_dagster.lib.release.reports import REPORT, keep_report
+
+    page = report.file(HTML_FILE)
+    for made in releases(store):
+        if made.record.require(REPORT).commit != report.commit:
+            continue
+        deployed = deployment(store)
+        is_deployed = deployed is not None and deployed.tag == made.tag
+        refusal = "" if is_deployed else why_not(store, made, deployed, DeploymentSettings())
+        state = "deployed" if is_deployed else f"not deployed: {refusal or 'the configuration says not to'}"
+        console.print(f"Release: {made.tag}, {made.pick.technique}, {escape(state)}", highlight=False)
+        page = keep_report(store, made, reports)
+    console.print(f"Report: {escape(os.path.relpath(page))}", highlight=False)
 
 
 def _overview(report: "ReportRecord") -> Table:

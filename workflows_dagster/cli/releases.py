@@ -144,15 +144,7 @@ def deploy(
     from workflows_dagster.lib.release.releases import release
 
     settings = open_settings()
-    chosen = release(open_store(settings), tag)
-    if chosen.record.shortfall and not below_baseline:
-        raise QualityGateError(
-            f"{tag} is not deployed: {chosen.record.shortfall}",
-            given=tag,
-            expected="a gain over the baseline whose 95 % interval is above zero",
-            remedy="improve the model, or deploy it all the same with --below-baseline",
-        )
-    _deploy(settings, chosen, reason)
+    _deploy(settings, release(open_store(settings), tag), reason, gated=not below_baseline)
 
 
 def rollback(tag: Tag, reason: Annotated[str, typer.Option(help="Why; kept in the log.")] = "rollback by hand") -> None:
@@ -160,10 +152,10 @@ def rollback(tag: Tag, reason: Annotated[str, typer.Option(help="Why; kept in th
     from workflows_dagster.lib.release.releases import release
 
     settings = open_settings()
-    _deploy(settings, release(open_store(settings), tag), reason)
+    _deploy(settings, release(open_store(settings), tag), reason, gated=False)
 
 
-def _deploy(settings: "Settings", chosen: "Release", reason: str) -> None:
+def _deploy(settings: "Settings", chosen: "Release", reason: str, *, gated: bool) -> None:
     from workflows_dagster.checks.release import DEPLOYED_RELEASE
     from workflows_dagster.lib.release.deployment import deploy, deployment
 
@@ -172,6 +164,13 @@ def _deploy(settings: "Settings", chosen: "Release", reason: str) -> None:
     if before is not None and before.tag == tag:
         console.print(f"{tag} is deployed already, since {tables.local_time(before.deployed_at)}.", highlight=False)
         return
+    if gated and chosen.record.shortfall:
+        raise QualityGateError(
+            f"{tag} is not deployed: {chosen.record.shortfall}",
+            given=tag,
+            expected="a gain over the baseline whose 95 % interval is above zero",
+            remedy="improve the model, or deploy it all the same with --below-baseline",
+        )
     version = deploy(store, chosen, reason, [tag], DEPLOYED_RELEASE)
     was = f" instead of {before.tag}" if before else ""
     console.print(f"{tag} ({chosen.pick.technique}) is deployed{was}: {escape(reason)}", highlight=False)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import tempfile
 import warnings
 from collections.abc import Generator, Mapping
@@ -51,6 +52,7 @@ class OnnxTechnique(Technique):
     @staticmethod
     def open(folder: Path, threads: int) -> OnnxNetwork:
         """An onnxruntime session on the CPU."""
+        without_telemetry()
         # The stubs lack these names.
         from onnxruntime import InferenceSession, SessionOptions  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -92,6 +94,7 @@ class OnnxInt8(OnnxTechnique):
 
     def write(self, merged: Path, folder: Path) -> Details:
         """Traces the graph and quantizes its weights."""
+        without_telemetry()
         import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -109,6 +112,14 @@ class OnnxInt8(OnnxTechnique):
             "opset": self.opset,
             "fused": False,
         }
+
+
+def without_telemetry() -> None:
+    """Keeps onnxruntime from reporting to its maker; to be called before it is imported.
+
+    Since 1.29 its builds for Linux send, unless told not to, names and digests of the models that they load.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def trace(merged: Path, path: Path, opset: int) -> None:
@@ -141,6 +152,7 @@ def trace(merged: Path, path: Path, opset: int) -> None:
 
 def fuse(merged: Path, path: Path) -> Mapping[str, int]:
     """Replaces known patterns by onnxruntime's fused operators, in place; how many of each, nothing where none fits."""
+    without_telemetry()
     from onnxruntime.transformers.optimizer import optimize_model
 
     config = json.loads((merged / "config.json").read_text("utf-8"))

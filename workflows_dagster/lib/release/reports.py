@@ -13,25 +13,13 @@ REPORT: Final = "benchmark_report"
 """The asset that writes the reports."""
 
 
-def report_page(store: VersionedStore, release: Release) -> Path:
-    """The report of a release in the store: read-only, and at a path that nobody can remember.
-
-    Raises:
-        IntegrityError: It is not the one that was published.
-    """
-    member = release.record.require(REPORT)
-    return page_at(store, member.commit)
-
-
-def page_at(store: VersionedStore, commit: str) -> Path:
-    """The report that a commit holds; errors as `report_page`."""
-    from workflows_dagster.lib.benchmark.page import HTML_FILE
-
-    return store.file(REPORT, HTML_FILE, commit)
-
-
 def keep_report(store: VersionedStore, release: Release, folder: Path) -> Path:
-    """The report of a release as `<tag>.html` in a folder; written unless it is there.
+    """The report of a release as `<tag>.html` in a folder; errors as `keep_page`."""
+    return keep_page(store, release.record.require(REPORT).commit, folder / f"{release.tag}.html")
+
+
+def keep_page(store: VersionedStore, commit: str, named: Path) -> Path:
+    """The report that a commit holds, under a name of its own; written unless it is there.
 
     It is a copy: what people do to it must not reach the store.
 
@@ -40,12 +28,14 @@ def keep_report(store: VersionedStore, release: Release, folder: Path) -> Path:
         StoreUnavailableError: There is no room left.
         IntegrityError: The report is not the one that was published.
     """
-    page, named = report_page(store, release), folder / f"{release.tag}.html"
-    with disk_errors(folder):
+    from workflows_dagster.lib.benchmark.page import HTML_FILE
+
+    page = store.file(REPORT, HTML_FILE, commit)
+    with disk_errors(named.parent):
         if named.is_file() and digest_file(named) == digest_file(page):
             return named
-        folder.mkdir(parents=True, exist_ok=True)
-        aside = folder / f".{named.name}-{uuid4().hex[:8]}"
+        named.parent.mkdir(parents=True, exist_ok=True)
+        aside = named.with_name(f".{named.name}-{uuid4().hex[:8]}")
         try:
             aside.write_bytes(page.read_bytes())
             aside.replace(named)

@@ -4,9 +4,12 @@ import errno
 import logging
 import os
 import shutil
+import tempfile
 import time
+import weakref
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -32,6 +35,9 @@ class Views:
     Several processes may use them at once: a view is built aside and appears by one rename. A damaged view is built
     again. Content that is damaged in the repository itself is never handed out; its digest is remembered as doubted
     until the content is published again.
+
+    Where the folder may only be read, its views are used, and others are built in a temporary folder that is gone when
+    these views are.
 
     Args:
         root: Folder of the views; made with the first of them.
@@ -59,14 +65,16 @@ class Views:
         Raises:
             IntegrityError: The repository holds other content than was published.
         """
-        view = self._folder(version.digest)
         with disk_errors(self._root):
-            # Marked before it is verified: what was used just now is not evicted.
-            if _mark_used(view):
-                if _holds(view, version.files):
-                    return view
-                _logger.warning("The view of %s in %s is damaged; it is built again", version.path, view)
-                self._discard(view)
+            there = self._candidates(self._folder(version.digest))
+            for view in there:
+                # Marked before it is verified: what was used just now is not evicted.
+                if _mark_used(view):
+                    if _holds(view, version.files):
+                        return view
+                    _logger.warning("The view of %s in %s is damaged; it is built again", version.path, view)
+            view = there[-1]
+            self._discard(view)
             with self._fetched(version, version.files, fetch) as partial:
                 _settle(partial, view)
         return view
@@ -80,9 +88,10 @@ class Views:
         stat = version.files[name]
         base = name.rpartition("/")[2]
         whole = self._folder(version.digest)
-        single = self._root / "files" / f"{stat.sha256}-{digest_text(base)[:8]}"
+        singles = self._candidates(self._root / "files" / f"{stat.sha256}-{digest_text(base)[:8]}")
+        single = singles[-1]
         with disk_errors(self._root):
-            for view, path in ((whole, whole / name), (single, single / base)):
+            for view, path in ((whole, whole / name), *((one, one / base) for one in singles)):
                 if _mark_used(view) and path.is_file() and digest_file(path) == stat.sha256:
                     return path
             self._discard(single)
@@ -124,12 +133,26 @@ class Views:
         return self._root / "folders" / digest
 
     def _doubt(self, digest: str) -> Path:
-        return self._root / "doubted" / digest
+        return self._place / "doubted" / digest
+
+    def _candidates(self, view: Path) -> list[Path]:
+        """Where a view may stand; the last of these is where it is built."""
+        return list(dict.fromkeys((view, self._place / view.relative_to(self._root))))
+
+    @cached_property
+    def _place(self) -> Path:
+        """Where views are built: the folder of the views, unless that may only be read."""
+        there = next(folder for folder in (self._root, *self._root.parents) if folder.exists())
+        if os.access(there, os.W_OK):
+            return self._root
+        temporary = tempfile.TemporaryDirectory(prefix="workflows_dagster-views-")
+        weakref.finalize(self, temporary.cleanup)
+        return Path(temporary.name)
 
     @contextmanager
     def _fetched(self, version: Version, files: Mapping[str, FileStat], fetch: Fetch) -> Generator[Path]:
         """A folder with these files as the repository holds them, verified and read-only; it is gone at the end."""
-        partial = self._root / f"{_PARTIAL}{uuid4().hex}"
+        partial = self._place / f"{_PARTIAL}{uuid4().hex}"
         partial.mkdir(parents=True)
         try:
             try:
@@ -149,7 +172,7 @@ class Views:
 
         It is renamed first: half a view must not stand under its digest, and nobody may begin to use it meanwhile.
         """
-        aside = self._root / f"{_PARTIAL}{uuid4().hex}"
+        aside = self._place / f"{_PARTIAL}{uuid4().hex}"
         try:
             view.rename(aside)
         except FileNotFoundError:
@@ -179,11 +202,15 @@ def _settle(folder: Path, view: Path) -> None:
 
 
 def _mark_used(view: Path) -> bool:
-    """Marks a view as used now; False where there is none."""
+    """Marks a view as used now, where it may be marked; False where there is none."""
     try:
         os.utime(view)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        return view.exists()
     return True
 
 
