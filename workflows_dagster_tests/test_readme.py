@@ -35,17 +35,35 @@ from workflows_dagster.resources.registry import build_store
 from workflows_dagster.settings import Settings
 from workflows_dagster_tests.readme.document import DOCUMENTS, PICTURE, ROOT, names_of_blocks, with_blocks
 from workflows_dagster_tests.readme.graph import Graph
-from workflows_dagster_tests.readme.picture import draw
+from workflows_dagster_tests.readme.picture import WIDTH, draw
+from workflows_dagster_tests.readme.shell import blocks_of, mismatch
 from workflows_dagster_tests.readme.tables import blocks, variable
 
-README = (ROOT / "README.md").read_text("utf-8")
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in [*DOCUMENTS, ROOT / "CHANGELOG.md"]}
 USERS_FILES = {"sources.yaml", "run.yaml", "config.yaml", ".env"}
 """Names that stand for a file of the reader."""
-STORED = (".workflows_dagster", ".dagster_home", ".venv", ".uv", "annotation/<", "docs/<", "store.git/", "work/")
+STORED = (
+    ".workflows_dagster",
+    ".dagster_home",
+    ".venv",
+    ".uv",
+    "annotation/<",
+    "docs/<",
+    "store.git/",
+    "work/",
+    "site/",
+    "tmp/",
+)
 """Beginnings of paths that are there only once something has run, or that stand for any of a kind."""
+OTHERS_TOOLS = {"uv", "pip", "poetry", "conda", "lakectl"}
+"""Commands that a reader may have, and this environment need not."""
 EXAMPLE_VARIABLES = {"REVIEW_BUCKET", "REVIEW_BUCKET_KEY", "REVIEW_BUCKET_SECRET"}
-TESTS_VARIABLES = {"WORKFLOWS_DAGSTER_REAL_DATA"}
+LAKEFS_TEST = ("ENDPOINT", "ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "STORAGE_NAMESPACE")
+TESTS_VARIABLES = {"WORKFLOWS_DAGSTER_REAL_DATA", *(f"LAKEFS_TEST_{name}" for name in LAKEFS_TEST)}
+OPENSSL_VARIABLES = {"SSL_CERT_FILE"}
+
+STAGES = ("annotation", "finetuning")
+"""First parts of names of metadata, which look like paths."""
 
 documents = pytest.mark.parametrize("name", TEXTS)
 
@@ -67,6 +85,11 @@ def test_picture_shows_the_assets_and_edges_of_the_definitions(definitions: dg.D
     assert len(edges) == len(set(edges))
     assert set(edges) == graph.edges
     assert PICTURE.read_text("utf-8") == draw(graph), "the picture is out of date: run make docs"
+    # A curve goes three quarters of the way to its control points.
+    curves = [
+        re.fullmatch(r"M(\d+) .*C(\d+) .*", path.attrib["d"]) for path in drawn.iter() if "data-from" in path.attrib
+    ]
+    assert max(int(curve[1]) + 0.75 * (int(curve[2]) - int(curve[1])) for curve in curves if curve) < WIDTH - 2
 
 
 def test_generated_tables_are_up_to_date(definitions: dg.Definitions) -> None:
@@ -124,10 +147,14 @@ def test_dagster_dev_keeps_runs_although_it_speaks_of_a_temporary_directory(
 
 @documents
 def test_paths_are_there(name: str) -> None:
-    known = {path.name for folder in (ROOT / "workflows_dagster", ROOT / "docs") for path in folder.rglob("*")}
+    known = {
+        path.name
+        for folder in (ROOT / "workflows_dagster", ROOT / "workflows_dagster_tests", ROOT / "docs")
+        for path in folder.rglob("*")
+    }
     known |= {path.name for path in ROOT.iterdir()} | USERS_FILES
     for path in set(paths(TEXTS[name])):
-        if path.startswith(STORED) or "<" in path:
+        if path.startswith(STORED) or "<" in path or re.fullmatch(rf"(?:{'|'.join(STAGES)})/[a-z0-9_]+", path):
             continue
         if "/" in path:
             assert (ROOT / path).exists(), f"{name} names {path}"
@@ -145,7 +172,25 @@ def paths(text: str) -> Iterator[str]:
 @documents
 def test_links_lead_somewhere(name: str) -> None:
     for target in re.findall(r"\]\(([^)]+)\)", TEXTS[name]):
-        assert target.startswith("https://") or ((ROOT / name).parent / target).exists(), target
+        file = target.partition("#")[0]
+        assert target.startswith("https://") or ((ROOT / name).parent / file).exists(), target
+
+
+def test_readme_is_read_in_one_sitting() -> None:
+    assert len(TEXTS["README.md"].splitlines()) <= 200
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    site = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]
+    listed = [
+        page for section in site["nav"] for pages in section.values() for entry in pages for page in entry.values()
+    ]
+    assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+
+
+@documents
+def test_commands_that_are_not_run_say_why(name: str) -> None:
+    assert [block.line for block in blocks_of(TEXTS[name]) if block.kind == "not run" and len(block.name) < 10] == []
 
 
 @documents
@@ -162,21 +207,22 @@ def test_make_targets_are_there(name: str) -> None:
 def test_commands_are_there(name: str) -> None:
     installed = Path(sys.executable).parent
     for line in commands(TEXTS[name]):
-        words = shlex.split(line)
-        words = words[2:] if words[:2] == ["uv", "run"] else words
-        assert words[0] == "make" or (installed / words[0]).exists() or shutil.which(words[0]), line
+        tool = shlex.split(line)[0]
+        assert tool in OTHERS_TOOLS | {".", "cd"} or (installed / tool).exists() or shutil.which(tool), line
 
 
 def test_command_line_is_what_the_readme_says() -> None:
     group: Any = typer.main.get_command(app)
     lines = [line for text in TEXTS.values() for line in [*commands(text), *spans(text)]]
     called = [shlex.split(line.partition("workflows-dagster ")[2]) for line in lines if "workflows-dagster " in line]
+    called = [words for words in called if words[0] != "--help"]
     assert {words[0] for words in called} == set(group.commands)
     for words in called:
         context = group.commands[words[0]].make_context(words[0], words[1:])
         assert context.command.name == words[0]
     named = {option for line in lines for option in re.findall(r"^--[a-z]+$", line)}
-    options = {option for command in group.commands.values() for one in command.params for option in one.opts}
+    everything = [*group.commands.values(), *group.commands["releases"].commands.values()]
+    options = {option for command in everything for one in command.params for option in one.opts}
     assert named <= options
 
 
@@ -185,7 +231,7 @@ def test_environment_variables_are_read_by_somebody(name: str) -> None:
     deployment = set(re.findall(r"\{env: (\w+)\}", (ROOT / "dagster.yaml").read_text("utf-8")))
     settings = {variable(field_name, field) for field_name, field in Settings.model_fields.items()}
     schemas = set(vars(schema))
-    known = settings | deployment | EXAMPLE_VARIABLES | TESTS_VARIABLES | schemas
+    known = settings | deployment | EXAMPLE_VARIABLES | TESTS_VARIABLES | OPENSSL_VARIABLES | schemas
     assert set(re.findall(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b", TEXTS[name])) <= known
 
 
@@ -203,7 +249,7 @@ def test_jobs_assets_and_sensors_are_there(name: str, definitions: dg.Definition
 
 
 def test_sources_example_names_every_field() -> None:
-    document: dict[str, Any] = yaml.safe_load(example("sources.yaml"))
+    document: dict[str, Any] = yaml.safe_load(example("every_field.yaml"))
     sources: list[dict[str, Any]] = document["sources"]
     assert {name for source in sources for name in source} == {
         name for kind in FORMATS.values() for name in kind.model_fields
@@ -213,7 +259,7 @@ def test_sources_example_names_every_field() -> None:
 
 
 def test_sources_example_is_loaded_and_reads_files(tmp_path: Path) -> None:
-    (tmp_path / "sources.yaml").write_text(example("sources.yaml"), "utf-8")
+    (tmp_path / "sources.yaml").write_text(example("every_field.yaml"), "utf-8")
     catalog = load_catalog(tmp_path / "sources.yaml", dict.fromkeys(EXAMPLE_VARIABLES, "anything"))
     (tmp_path / "exports").mkdir()
     header = "Review ID;Title;Review Text;Rating;SKU;Customer;Date\n"
@@ -235,7 +281,7 @@ def ingest(source: Source, folder: Path) -> tuple[int, dict[str, int]]:
 
 
 def test_every_reject_reason_is_explained() -> None:
-    listed = re.findall(r"^\| `(\w+)` \| (?:has|holds|is|goes) ", README, re.MULTILINE)
+    listed = re.findall(r"^\| `(\w+)` \| (?:has|holds|is|goes) ", TEXTS["docs/own_data.md"], re.MULTILINE)
     assert listed == [*IngestReason, *CleaningReason]
 
 
@@ -265,7 +311,7 @@ def test_example_of_looking_at_the_store_prints_a_table(
     exec(compile(example("look.py"), "look.py", "exec"), {})
     assert "It broke." in capsys.readouterr().out
     written = [*tmp_path.iterdir(), *(tmp_path / "work").iterdir()]
-    named = "\n".join(line for line in README.splitlines() if line.startswith(("store.git/", "work/")))
+    named = "\n".join(line for line in TEXTS["docs/store.md"].splitlines() if line.startswith(("store.git/", "work/")))
     assert [path.name for path in written if path.name not in named] == []
 
 
@@ -284,8 +330,30 @@ def commands(text: str) -> list[str]:
 
 
 def example(name: str) -> str:
-    """The code block of the README that a comment names."""
-    match = re.search(rf"<!-- example: {re.escape(name)} -->\n\n```\w+\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-    if match is None:
-        raise LookupError(f"README.md has no example {name}")
-    return match[1]
+    """The code block that a comment names, in whichever document has it."""
+    found = [
+        block.text for text in TEXTS.values() for block in blocks_of(text) if (block.kind, block.name) == ("file", name)
+    ]
+    if not found:
+        raise LookupError(f"no document has an example {name}")
+    return found[-1]
+
+
+# How outputs are compared
+
+
+@pytest.mark.parametrize(
+    ("expected", "printed", "missing"),
+    [
+        ("a\nb\n", "a\nx\nb\n", None),
+        ("b\na\n", "a\nb\n", "a"),
+        ("kept  1,760 (0.5)\n", "kept 3 (12.25)\n", None),
+        ("kept 3\n", "kept none\n", "kept 3"),
+        ("...\nlabel ... end\n", "\x1b[1mlabel\x1b[0m of any kind end\n", None),
+        ("label ...\n", "a label\n", "label ..."),
+        ("f(x) = [1]\n", "f(x) = [2]\n", None),
+        ("f(x)\n", "fx\n", "f(x)"),
+    ],
+)
+def test_expected_lines_are_looked_for_in_their_order(expected: str, printed: str, missing: str | None) -> None:
+    assert mismatch(expected, printed) == missing

@@ -10,10 +10,10 @@ from itertools import groupby, pairwise
 
 from workflows_dagster_tests.readme.graph import Graph
 
-STEP, BOX_HEIGHT, MARGIN, TOP = 40, 28, 16, 20
+STEP, BOX_HEIGHT, MARGIN, TOP = 34, 26, 16, 18
 BOX_LEFT, BOX_WIDTH = 130, 300
 BOX_RIGHT = BOX_LEFT + BOX_WIDTH
-WIDTH = 660
+WIDTH = 540
 HUES = {
     "ingest": ("#0969da", "#58a6ff"),
     "cleaning": ("#1a7f37", "#3fb950"),
@@ -82,7 +82,7 @@ def _style() -> str:
     font = "ui-sans-serif,system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif"
     return (
         f"text{{font:13px {font};dominant-baseline:central}}.stage{{font-weight:600}}.note{{font-size:11px}}"
-        "path{fill:none;stroke-width:1.5}.box rect{stroke-width:1.5}.people rect{stroke-dasharray:4 3}"
+        "path{fill:none;stroke-width:1.5}.box rect{stroke-width:1.5}.outside rect{stroke-dasharray:4 3}"
         f"{colours(0)}@media (prefers-color-scheme: dark){{{colours(1)}}}"
     )
 
@@ -107,9 +107,9 @@ def _bands(names: Sequence[str], stages: Mapping[str, str], middle: Mapping[str,
 def _box(name: str, graph: Graph, stage: str, y: float) -> str:
     spec, external = graph.specs[name], graph.is_external(name)
     cut = "" if spec.partitions_def is None else f"per {_partition_noun(graph, name)}"
-    note = "by people" if external else cut
+    note = "from outside" if external else cut
     return (
-        f'<g class="box {_hue(stage)}{" people" if external else ""}" data-asset="{escape(name)}">'
+        f'<g class="box {_hue(stage)}{" outside" if external else ""}" data-asset="{escape(name)}">'
         f'<rect x="{BOX_LEFT}" y="{y - BOX_HEIGHT / 2:g}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="5"/>'
         f'<text class="name" x="{BOX_LEFT + 12}" y="{y:g}">{escape(name)}</text>'
         f'<text class="note" x="{BOX_RIGHT - 12}" y="{y:g}" text-anchor="end">{escape(note)}</text></g>'

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import dagster as dg
+import typer
 import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from workflows_dagster.cli import app
 from workflows_dagster.cli.chain import DEMO
 from workflows_dagster.lib.ingest.catalog import Batching
 from workflows_dagster.lib.ingest.formats import FORMATS
@@ -29,6 +31,7 @@ def blocks(definitions: dg.Definitions) -> Mapping[str, str]:
         "settings": settings(),
         "demo": demo(),
         "checks": checks(graph),
+        "commands": commands(),
         "run-configuration": run_configuration(graph),
         "source-fields": fields(Source),
         "format-fields": format_fields(),
@@ -124,6 +127,33 @@ def settings() -> str:
 def demo() -> str:
     """The run configuration of the demo, as YAML by asset."""
     return f"```yaml\n{yaml.safe_dump(DEMO, sort_keys=False)}```"
+
+
+def commands() -> str:
+    """Each command of the command line with its arguments and options."""
+    group: Any = typer.main.get_command(app)
+    return "\n\n".join(_command(name, found) for name, found in sorted(_all_commands(group, "")))
+
+
+def _all_commands(group: Any, above: str) -> Iterable[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _all_commands(command, f"{above}{name} ")
+        else:
+            yield f"{above}{name}", command
+
+
+def _command(name: str, command: Any) -> str:
+    parameters = [
+        (
+            code(one.opts[0] if one.param_type_name == "option" else one.name.upper()),
+            "needed" if one.required else code(_shown(one.default)),
+            one.help or "",
+        )
+        for one in command.params
+    ]
+    described = [table(("argument or option", "default", "means"), parameters)] if parameters else []
+    return "\n\n".join([f"## {name}", command.help, *described])
 
 
 def variable(name: str, field: FieldInfo) -> str:
@@ -234,4 +264,4 @@ def _literals(annotation: object) -> list[object]:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
