@@ -37,7 +37,6 @@ class Reader:
         self.checkout = folder / "workflows_dagster"
         self._state = folder / "state"
         self._state.mkdir()
-        (self._state / "folder").write_text(str(self.checkout))
         (self._state / "variables").touch()
         left = shutil.ignore_patterns(
             ".git", ".venv", ".uv", "site", ".*cache", ".hypothesis", ".workflows_dagster", ".dagster_home"
@@ -51,7 +50,8 @@ class Reader:
         self._environment = {"HOME": str(folder / "home"), "PATH": os.pathsep.join(path), "COLUMNS": "200"}
 
     def read(self, document: Path) -> None:
-        """Does what a document says, block by block."""
+        """Does what a document says, block by block, from the checkout on."""
+        (self._state / "folder").write_text(str(self.checkout))
         printed = ""
         for block in blocks_of(document.read_text("utf-8")):
             where = f"{document.name}:{block.line}"
@@ -113,5 +113,4 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 @pytest.mark.skipif(sys.platform != "linux", reason="the documentation's outputs are those of Linux")
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_commands_work_as_written(reader: Reader, page: Path) -> None:
-    (reader._state / "folder").write_text(str(reader.checkout))
     reader.read(page)
