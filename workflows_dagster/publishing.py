@@ -62,12 +62,13 @@ def gates() -> dict[str, frozenset[str]]:
 
 
 def published_asset(
-    *, audits: Sequence[Audit], tags: Mapping[str, str] | None = None, **declaration: Any
+    *, audits: Sequence[Audit], table: str | None = None, tags: Mapping[str, str] | None = None, **declaration: Any
 ) -> Callable[[Body], dg.AssetsDefinition]:
     """Declares an asset that is published through the store.
 
     Args:
         audits: What must hold of the output. Each that compares names an input of the asset in `against`.
+        table: Parquet file whose rows are the asset's own; the UI shows its columns and a masked sample.
         tags: Tags of the asset; its op carries the same, for run queues and executors.
         declaration: As `dagster.asset` takes it: group_name, kinds, code_version, partitions_def, deps, pool,
             automation_condition.
@@ -87,14 +88,14 @@ def published_asset(
             dg.AssetCheckSpec(audit.name, asset=asset, blocking=audit.blocking, description=audit.description)
             for audit in audits
         ]
-        compute = _published(body, hints, inputs, audits)
+        compute = _published(body, hints, inputs, table, audits)
         return dg.asset(**declaration, owners=OWNERS, check_specs=specs, tags=tags, op_tags=tags)(compute)
 
     return declare
 
 
 def _published(
-    body: Body, hints: Mapping[str, Any], inputs: Sequence[str], audits: Sequence[Audit]
+    body: Body, hints: Mapping[str, Any], inputs: Sequence[str], table: str | None, audits: Sequence[Audit]
 ) -> Callable[..., Published]:
     """The function that Dagster runs: the body, then write, audit and publish."""
 
@@ -109,6 +110,7 @@ def _published(
             yield from store.publish(
                 context,
                 publication.build,
+                table=table,
                 audits=[audit.bind(folders) for audit in audits],
                 inputs=[*_flat(artifacts.values()), *publication.reads],
                 given=publication.given,

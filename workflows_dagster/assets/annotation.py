@@ -61,6 +61,7 @@ class LabelsConfig(LabelsSettings, dg.Config):
     code_version="3",
     deps=["earlier_answers", "earlier_release"],
     automation_condition=ON_CHANGED_DATA,
+    table="pilot.parquet",
     audits=PILOT_SAMPLE,
 )
 def pilot_sample(
@@ -93,6 +94,7 @@ def pilot_request(config: RequestConfig, pilot_sample: Artifact, annotation_desk
     code_version="5",
     deps=["pilot_responses"],
     automation_condition=ON_ANSWERS,
+    table="labels.parquet",
     audits=PILOT_LABELS,
 )
 def pilot_labels(
@@ -112,6 +114,7 @@ def pilot_labels(
     kinds={"polars", "parquet"},
     code_version="4",
     automation_condition=ON_CHANGED_DATA,
+    table="reviews.parquet",
     audits=TRAINING_REVIEWS,
 )
 def training_reviews(review_corpus: Artifact, pilot_labels: Artifact) -> Build:

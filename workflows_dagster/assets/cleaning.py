@@ -23,14 +23,21 @@ class CorpusConfig(CorpusSettings, dg.Config):
 
 
 @published_asset(
-    group_name="cleaning", kinds={"polars", "parquet"}, code_version="2", partitions_def=BATCHES, audits=CLEANED_REVIEWS
+    group_name="cleaning",
+    kinds={"polars", "parquet"},
+    code_version="2",
+    partitions_def=BATCHES,
+    table="reviews.parquet",
+    audits=CLEANED_REVIEWS,
 )
 def cleaned_reviews(config: CleaningConfig, raw_reviews: Artifact) -> Build:
     """The reviews of one batch, repaired, with language and masked personal data; and the refused, with reasons."""
     return partial(clean_batch, raw_reviews, config)
 
 
-@published_asset(group_name="cleaning", kinds={"polars", "parquet"}, code_version="2", audits=REVIEW_CORPUS)
+@published_asset(
+    group_name="cleaning", kinds={"polars", "parquet"}, code_version="2", table="reviews.parquet", audits=REVIEW_CORPUS
+)
 def review_corpus(config: CorpusConfig, cleaned_reviews: list[Artifact], sources: SourcesResource) -> Publication:
     """The reviews of all batches, without exact and near copies, labelled and split by group; and the copies, named."""
     intake = sources.intake()

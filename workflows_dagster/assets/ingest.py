@@ -17,7 +17,12 @@ class IngestConfig(IngestSettings, dg.Config):
 
 
 @published_asset(
-    group_name="ingest", kinds={"parquet", "polars"}, code_version="2", partitions_def=BATCHES, audits=RAW_REVIEWS
+    group_name="ingest",
+    kinds={"parquet", "polars"},
+    code_version="2",
+    partitions_def=BATCHES,
+    table="reviews.parquet",
+    audits=RAW_REVIEWS,
 )
 def raw_reviews(context: dg.AssetExecutionContext, config: IngestConfig, sources: SourcesResource) -> Build:
     """The reviews of one batch of source files in one schema, and the rows that were refused, with reasons."""

@@ -72,6 +72,7 @@ def class_balance(config: BalanceConfig, training_reviews: Artifact) -> Build:
     kinds={"python", "parquet"},
     code_version="2",
     automation_condition=ON_CHANGED_DATA,
+    table="synthetic.parquet",
     audits=SYNTHETIC_REVIEWS,
 )
 def synthetic_reviews(
@@ -86,6 +87,7 @@ def synthetic_reviews(
     kinds={"scikitlearn", "parquet"},
     code_version="3",
     automation_condition=ON_CHANGED_DATA,
+    table="reviews.parquet",
     audits=VALID_SYNTHETICS,
 )
 def valid_synthetics(config: ValidationConfig, synthetic_reviews: Artifact, training_reviews: Artifact) -> Build:
@@ -98,6 +100,7 @@ def valid_synthetics(config: ValidationConfig, synthetic_reviews: Artifact, trai
     kinds={"polars", "json"},
     code_version="2",
     automation_condition=ON_CHANGED_DATA,
+    table="sample.parquet",
     audits=SYNTHETIC_REQUEST,
 )
 def synthetic_request(
@@ -113,6 +116,7 @@ def synthetic_request(
     code_version="2",
     deps=["synthetic_verdicts"],
     automation_condition=ON_CHANGED_DATA,
+    table="reviews.parquet",
     audits=VETTED_SYNTHETICS,
 )
 def vetted_synthetics(
@@ -138,6 +142,7 @@ def vetted_synthetics(
     kinds={"parquet"},
     code_version="3",
     automation_condition=ON_CHANGED_DATA,
+    table="reviews.parquet",
     audits=AUGMENTED_REVIEWS,
 )
 def augmented_reviews(training_reviews: Artifact, vetted_synthetics: Artifact) -> Build:

@@ -13,61 +13,70 @@ LABELS: Final = (NEGATIVE, NEUTRAL, POSITIVE)
 SPLITS: Final = ("train", "validation", "test", "none")
 LABEL_SOURCES: Final = ("rating", "given", "human", "synthetic")
 
+
+def column(name: str, type_: pa.DataType, description: str, *, nullable: bool = True) -> pa.Field:
+    """A column with what it holds: the Dagster UI shows the description, and the Parquet file carries it."""
+    return pa.field(name, type_, nullable, {"description": description})
+
+
+def description_of(field: pa.Field) -> str | None:
+    """What a column holds; None where its table was not made with `column`."""
+    found = (field.metadata or {}).get(b"description")
+    return found.decode() if found else None
+
+
 RAW_REVIEW: Final = pa.schema(
     [
-        pa.field("review_id", pa.string(), nullable=False),  # source and its own id, else digest of source and text
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("batch", pa.string(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("stars", pa.int8()),  # 1-5
-        pa.field("label", pa.string()),  # one of LABELS, only where the source gives one
-        pa.field("language", pa.string()),  # ISO 639; from sources.yaml, else identified while cleaning
-        pa.field("product_id", pa.string()),
-        pa.field("group_key", pa.string(), nullable=False),  # rows with one key never straddle splits
-        pa.field("created_at", pa.timestamp("us", tz="UTC")),
-        pa.field("file", pa.string(), nullable=False),
-        pa.field("row", pa.int64(), nullable=False),  # 1-based number of the data row in its file
+        column(
+            "review_id", pa.string(), "Source and its own id; without one, digest of source and text", nullable=False
+        ),
+        column("source", pa.string(), "Name of the source, as in sources.yaml", nullable=False),
+        column("batch", pa.string(), "Batch of files that the review came in with", nullable=False),
+        column("text", pa.string(), "What the customer wrote", nullable=False),
+        column("stars", pa.int8(), "Rating, 1 to 5"),
+        column("label", pa.string(), "negative, neutral or positive, where the source gives one"),
+        column("language", pa.string(), "ISO 639 code: of sources.yaml, else identified in cleaning"),
+        column("product_id", pa.string(), "The source's id of the product"),
+        column("group_key", pa.string(), "Reviews with one key are all in the same split", nullable=False),
+        column("created_at", pa.timestamp("us", tz="UTC"), "When it was written, UTC"),
+        column("file", pa.string(), "File that it was read from", nullable=False),
+        column("row", pa.int64(), "Number of its data row in the file, from 1", nullable=False),
     ]
 )
 
-CLEAN_REVIEW: Final = RAW_REVIEW.append(pa.field("language_score", pa.float32())).append(
-    pa.field("masked", pa.int32(), nullable=False)  # pieces of personal data that were masked in this row
-)
+CLEAN_REVIEW: Final = RAW_REVIEW.append(
+    column("language_score", pa.float32(), "How sure the identified language is, 0 to 1; null where the source gave it")
+).append(column("masked", pa.int32(), "Pieces of personal data that were masked in the text", nullable=False))
 
 CORPUS_REVIEW: Final = pa.schema(
     [
-        pa.field("review_id", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("batch", pa.string(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("stars", pa.int8()),
-        pa.field("label", pa.string()),
-        pa.field("label_source", pa.string()),  # one of LABEL_SOURCES, null where there is no label
-        pa.field("language", pa.string()),
-        pa.field("product_id", pa.string()),
-        pa.field("group_key", pa.string(), nullable=False),
-        pa.field("created_at", pa.timestamp("us", tz="UTC")),
-        pa.field("split", pa.string(), nullable=False),  # one of SPLITS; "none" where there is no label
+        *(RAW_REVIEW.field(name) for name in ("review_id", "source", "batch", "text", "stars")),
+        column("label", pa.string(), "negative, neutral or positive; null where there is none"),
+        column("label_source", pa.string(), "Where the label is from: rating, given, human or synthetic"),
+        *(RAW_REVIEW.field(name) for name in ("language", "product_id", "group_key", "created_at")),
+        column("split", pa.string(), "train, validation or test; none where there is no label", nullable=False),
     ]
 )
 
-SYNTHETIC_REVIEW: Final = (
-    CORPUS_REVIEW.append(pa.field("generator", pa.string(), nullable=False))
-    .append(pa.field("prompt", pa.string(), nullable=False))
-    .append(pa.field("seed", pa.int64(), nullable=False))
-    .append(pa.field("parent_ids", pa.list_(pa.string()), nullable=False))
+SYNTHETIC_REVIEW: Final = pa.schema(
+    [
+        *CORPUS_REVIEW,
+        column("generator", pa.string(), "Generator and its model", nullable=False),
+        column("prompt", pa.string(), "Recipe or prompt template, with its digest", nullable=False),
+        column("seed", pa.int64(), "Seed of this text alone", nullable=False),
+        column("parent_ids", pa.list_(pa.string()), "Reviews that the text rests on", nullable=False),
+    ]
 )
 
 REJECT: Final = pa.schema(
     [
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("batch", pa.string(), nullable=False),
-        pa.field("review_id", pa.string()),  # null where the row could not be read at all
-        pa.field("file", pa.string(), nullable=False),
-        pa.field("row", pa.int64()),  # 1-based data row, null where rows could not be told apart
-        pa.field("line", pa.int64()),  # 1-based physical line where it starts, null for binary formats
-        pa.field("reason", pa.string(), nullable=False),  # snake_case, from a closed list of the stage
-        pa.field("detail", pa.string()),  # what was given and what was expected
-        pa.field("excerpt", pa.string()),  # the first characters of the offending row
+        *(RAW_REVIEW.field(name) for name in ("source", "batch")),
+        column("review_id", pa.string(), "Null where the row could not be read at all"),
+        column("file", pa.string(), "File that the row is in", nullable=False),
+        column("row", pa.int64(), "Number of the data row, from 1; null where rows could not be told apart"),
+        column("line", pa.int64(), "Line where the row starts, from 1; null for binary formats"),
+        column("reason", pa.string(), "Why it was refused, from a closed list", nullable=False),
+        column("detail", pa.string(), "What was given and what was expected"),
+        column("excerpt", pa.string(), "The first characters of the row"),
     ]
 )

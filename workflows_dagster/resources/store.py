@@ -58,6 +58,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
     ui_url: str = Field(
         default="http://127.0.0.1:3000", description="Address of the Dagster UI, for the link from a commit to its run."
     )
+    sample_rows: int = Field(default=10, ge=0, description="Masked rows of each table that the UI shows; 0 for none.")
     _store: VersionedStore | None = PrivateAttr(default=None)
 
     @abstractmethod
@@ -80,6 +81,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
         context: dg.AssetExecutionContext,
         build: Callable[[Path], Report],
         *,
+        table: str | None = None,
         audits: Sequence[Audit] = (),
         inputs: Sequence[Artifact] = (),
         given: Mapping[str, str] | None = None,
@@ -90,6 +92,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
         Args:
             context: Context of the step.
             build: Writes the output into the folder it is given and returns its report.
+            table: Its Parquet file whose rows are the asset's own, where there is one.
             audits: Judged on that folder before it is published.
             inputs: The versions it was made from, recorded as provenance.
             given: What else it was made from besides its configuration, recorded as provenance.
@@ -100,12 +103,13 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
             dg.Failure: An error of this project was raised, or a blocking audit failed; nothing was published.
         """
         with told_to_dagster(context):
-            yield from self._publish(context, build, audits, inputs, given or {}, after)
+            yield from self._publish(context, build, table, audits, inputs, given or {}, after)
 
     def _publish(
         self,
         context: dg.AssetExecutionContext,
         build: Callable[[Path], Report],
+        table: str | None,
         audits: Sequence[Audit],
         inputs: Sequence[Artifact],
         given: Mapping[str, str],
@@ -120,7 +124,9 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
             with self.store().transaction(
                 path, f"Materialize {path}", label=step.label, metadata=provenance
             ) as transaction:
-                metadata = report_metadata(build(transaction.folder)) | table_metadata(transaction.folder)
+                metadata = report_metadata(build(transaction.folder))
+                if table is not None:
+                    metadata |= table_metadata(transaction.folder / table, self.sample_rows)
                 findings += _judge(context, transaction, audits)
         except QualityGateError:
             yield from findings

@@ -1,8 +1,13 @@
 """The schemas agree with each other where rows travel from one table to the next."""
 
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
 import pyarrow as pa
 import pytest
 
+from workflows_dagster import lib
 from workflows_dagster.lib.schema import (
     CLEAN_REVIEW,
     CORPUS_REVIEW,
@@ -10,6 +15,7 @@ from workflows_dagster.lib.schema import (
     RAW_REVIEW,
     REJECT,
     SYNTHETIC_REVIEW,
+    description_of,
 )
 
 TABLES = {
@@ -23,6 +29,20 @@ TABLES = {
 
 def test_labels_are_in_the_order_of_the_class_ids() -> None:
     assert list(enumerate(LABELS)) == [(0, "negative"), (1, "neutral"), (2, "positive")]
+
+
+def _schemas() -> Iterator[tuple[str, pa.Schema]]:
+    for module in pkgutil.walk_packages(lib.__path__, f"{lib.__name__}."):
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if isinstance(value, pa.Schema):
+                yield name, value
+
+
+def test_every_column_of_every_table_is_described() -> None:
+    found = dict(_schemas())
+    assert len(found) > 15
+    bare = [f"{name}.{field.name}" for name, schema in found.items() for field in schema if not description_of(field)]
+    assert bare == []
 
 
 @pytest.mark.parametrize("schema", TABLES.values(), ids=TABLES)

@@ -12,6 +12,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from workflows_dagster.lib.annotation.sample import VECTOR
 from workflows_dagster.lib.artifact import Artifact, Markdown, write_table
 from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.errors import (
@@ -22,7 +23,7 @@ from workflows_dagster.lib.errors import (
     WorkflowError,
 )
 from workflows_dagster.lib.schema import REJECT
-from workflows_dagster.resources.metadata import report_metadata
+from workflows_dagster.resources.metadata import report_metadata, table_metadata
 from workflows_dagster.resources.store import (
     COMMIT_KEY,
     UPSTREAM_KEY,
@@ -305,21 +306,47 @@ def test_commit_records_the_configuration_but_no_value_of_a_variable(
     assert json.loads(recorded) == {"copies": 3, "text": {"env": "TOKEN"}, "tokens": ["b", {"env": "TOKEN"}]}
 
 
-def test_table_metadata_are_rows_and_columns(run: Run) -> None:
+def test_table_metadata_are_rows_described_columns_and_a_masked_sample(run: Run, store: StoreResource) -> None:
+    row = {"source": "s", "batch": "b", "file": "f", "row": 1, "line": 1, "reason": "r", "detail": None}
+    rows = [{**row, "review_id": f"s:{number}", "excerpt": "x" * 300} for number in range(12)]
+    rows[1]["excerpt"] = "Write to jane.doe@example.com or call +44 20 7946 0958."
+
     def build(folder: Path) -> Found:
-        row = {"source": "s", "batch": "b", "review_id": None, "file": "f", "row": 1, "line": 1}
-        table = pl.DataFrame([{**row, "reason": "r", "detail": None, "excerpt": None}] * 3)
-        write_table(folder / "reviews.parquet", table, REJECT)
+        write_table(folder / "rejects.parquet", pl.DataFrame(rows), REJECT)
         return Found()
 
-    found = metadata(run(note_asset(build, [])))
-    assert found["dagster/row_count"] == 3
-    columns = {
-        column.name: (column.type, column.constraints.nullable) for column in found["dagster/column_schema"].columns
-    }
-    assert columns["source"] == ("string", False)
-    assert columns["row"] == ("int64", True)
+    @dg.asset
+    def note(context: dg.AssetExecutionContext, store: StoreResource) -> Published:
+        yield from store.publish(context, build, table="rejects.parquet")
+
+    found = metadata(run(note))
+    assert found["dagster/row_count"] == 12
+    columns = {column.name: column for column in found["dagster/column_schema"].columns}
     assert list(columns) == REJECT.names
+    assert (columns["source"].type, columns["source"].constraints.nullable) == ("string", False)
+    assert (columns["row"].type, columns["row"].constraints.nullable) == ("int64", True)
+    assert columns["excerpt"].description == "The first characters of the row"
+    sample = [record.data for record in found["table/sample"].records]
+    assert [one["review_id"] for one in sample] == [f"s:{number}" for number in range(10)]
+    assert sample[1]["excerpt"] == "Write to [EMAIL] or call [PHONE]."
+    assert sample[0]["excerpt"] == "x" * 199 + "…"
+    assert "batch" not in sample[0]
+
+
+@pytest.mark.parametrize(("rows", "shown"), [(0, 0), (3, 3)])
+def test_sample_of_a_table_is_as_long_as_there_are_rows(tmp_path: Path, rows: int, shown: int) -> None:
+    table = pl.DataFrame(
+        {"review_id": ["a"] * rows, "vector": [[0.25, 1 / 3]] * rows},
+        {"review_id": pl.String, "vector": pl.List(pl.Float32)},
+    )
+    write_table(tmp_path / "t.parquet", table, VECTOR)
+    found = table_metadata(tmp_path / "t.parquet", sample_rows=10)["table/sample"].value
+    assert [record.data for record in found.records] == [{"review_id": "a", "vector": "0.25, 0.3333"}] * shown
+
+
+def test_no_row_is_shown_where_the_deployment_says_so(tmp_path: Path) -> None:
+    write_table(tmp_path / "t.parquet", pl.DataFrame({"review_id": ["a"], "vector": [[0.0]]}), VECTOR)
+    assert set(table_metadata(tmp_path / "t.parquet", sample_rows=0)) == {"dagster/row_count", "dagster/column_schema"}
 
 
 def test_runs_on_a_branch_of_ones_own_leave_main_untouched(
@@ -419,15 +446,30 @@ def test_artifact_is_one_commit_of_an_asset(run: Run, store: StoreResource) -> N
         ("text", dg.MetadataValue.text("text")),
         (True, dg.MetadataValue.bool(True)),
         (3, dg.MetadataValue.int(3)),
-        (2 / 3, dg.MetadataValue.float(0.666667)),
-        (123_456_789.0, dg.MetadataValue.float(123_457_000.0)),
-        ({"a": 1}, dg.MetadataValue.json({"a": 1})),
-        ((1, 2), dg.MetadataValue.json([1, 2])),
+        (2 / 3, dg.MetadataValue.float(0.6667)),
+        (123_456_789.0, dg.MetadataValue.float(123_500_000.0)),
+        ({"a": 1, "b": 20_000}, dg.MetadataValue.text("a 1, b 20,000")),
+        ({}, dg.MetadataValue.text("none")),
+        (("x", "y"), dg.MetadataValue.text("x; y")),
+        ([], dg.MetadataValue.text("none")),
         (Markdown("**b**"), dg.MetadataValue.md("**b**")),
     ],
 )
 def test_metadata_value_by_type(value: object, expected: dg.MetadataValue) -> None:
     assert report_metadata(Found({"k": value})) == {"k": expected}
+
+
+def test_mapping_that_is_no_line_is_a_table() -> None:
+    long = {f"k{number}": number for number in range(7)}
+    nested = {"train": {"rows": 3, "labels": {"negative": 1, "positive": 2}}, "test": {"rows": 1}}
+    shown: dict[str, Any] = report_metadata(Found({"long": long, "nested": nested, "texts": {"a": "b"}}))
+    assert [record.data for record in shown["long"].records][6] == {"name": "k6", "value": 6}
+    assert [record.data for record in shown["texts"].records] == [{"name": "a", "value": "b"}]
+    assert [column.name for column in shown["nested"].schema.columns] == ["name", "rows", "labels"]
+    assert [record.data for record in shown["nested"].records] == [
+        {"name": "train", "rows": 3, "labels": "negative 1, positive 2"},
+        {"name": "test", "rows": 1, "labels": None},
+    ]
 
 
 @pytest.mark.parametrize("value", [None, b"bytes", Path("x"), {1}])

@@ -8,28 +8,35 @@ import polars as pl
 import pyarrow as pa
 
 from workflows_dagster.lib.annotation.libraries import load
-from workflows_dagster.lib.schema import LABELS
+from workflows_dagster.lib.schema import LABELS, column
 
 LABELS_FILE: Final = "labels.parquet"
 
 PILOT_LABEL: Final = pa.schema(
     [
-        pa.field("review_id", pa.string(), nullable=False),
-        pa.field("label", pa.string()),  # null where the answers do not decide
-        pa.field("votes", pa.int32(), nullable=False),  # valid answers
-        pa.field("agreeing", pa.int32(), nullable=False),  # answers for the label; without one, for the most frequent
-        pa.field("annotators", pa.list_(pa.string()), nullable=False),
-        pa.field("resolution", pa.string(), nullable=False),  # majority, dawid-skene, tie, uncertain
-        pa.field("majority", pa.string()),  # null where the vote is tied
-        pa.field("dawid_skene", pa.string(), nullable=False),
-        pa.field("posterior", pa.float64(), nullable=False),  # of dawid_skene, by the model (0-1)
+        column("review_id", pa.string(), "The review", nullable=False),
+        column("label", pa.string(), "What people agreed on; null where the answers do not decide"),
+        column("votes", pa.int32(), "Valid answers", nullable=False),
+        column("agreeing", pa.int32(), "Answers for the label; without one, for the most frequent", nullable=False),
+        column("annotators", pa.list_(pa.string()), "Who answered", nullable=False),
+        column(
+            "resolution",
+            pa.string(),
+            "What gave or refused the label: majority, dawid-skene, tie or uncertain",
+            nullable=False,
+        ),
+        column("majority", pa.string(), "Label of the majority; null where the vote is tied"),
+        column("dawid_skene", pa.string(), "Label by Dawid and Skene's model", nullable=False),
+        column("posterior", pa.float64(), "Its probability by that model, 0 to 1", nullable=False),
     ]
 )
 
 EARLIER_FILE: Final = "earlier_labels.parquet"
 """Labels of earlier rounds, the last one of each review: columns of EARLIER_LABEL."""
 
-EARLIER_LABEL: Final = PILOT_LABEL.append(pa.field("round", pa.int32(), nullable=False))
+EARLIER_LABEL: Final = PILOT_LABEL.append(
+    column("round", pa.int32(), "The last round in which people answered it", nullable=False)
+)
 
 Method = Literal["majority", "majority, then dawid-skene", "dawid-skene"]
 """What gives the label: the majority alone, with Dawid and Skene's model for tied votes, or that model alone."""

@@ -40,23 +40,23 @@ from workflows_dagster.lib.annotation.sample import PILOT_FILE, count_values
 from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.errors import RoundUnfinishedError
 from workflows_dagster.lib.metrics import Estimate
-from workflows_dagster.lib.schema import LABELS
+from workflows_dagster.lib.schema import LABELS, column
 
-PILOT_RESPONSE: Final = pa.schema(
-    [pa.field(name, pa.string(), nullable=False) for name in ("review_id", "annotator", "label")]
-)
-PILOT_REASON: Final = pa.schema(
-    [pa.field(name, pa.string(), nullable=False) for name in ("review_id", "annotator", "reason")]
-)
+_ANSWER: Final = [
+    column("review_id", pa.string(), "The review", nullable=False),
+    column("annotator", pa.string(), "Who answered", nullable=False),
+]
+PILOT_RESPONSE: Final = pa.schema([*_ANSWER, column("label", pa.string(), "The answer", nullable=False)])
+PILOT_REASON: Final = pa.schema([*_ANSWER, column("reason", pa.string(), "Why they answered so", nullable=False)])
 PILOT_REJECT: Final = pa.schema(
     [
-        pa.field("origin", pa.string(), nullable=False),
-        pa.field("row", pa.int64()),
-        pa.field("review_id", pa.string()),
-        pa.field("annotator", pa.string()),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("given", pa.string(), nullable=False),
-        pa.field("expected", pa.string(), nullable=False),
+        column("origin", pa.string(), "Form or server record that the answer is from", nullable=False),
+        column("row", pa.int64(), "Row of the form"),
+        column("review_id", pa.string(), "The review"),
+        column("annotator", pa.string(), "Who answered"),
+        column("reason", pa.string(), "Why the answer does not count", nullable=False),
+        column("given", pa.string(), "What was answered", nullable=False),
+        column("expected", pa.string(), "What was asked for", nullable=False),
     ]
 )
 

@@ -11,7 +11,7 @@ from workflows_dagster.lib.annotation.libraries import load
 from workflows_dagster.lib.annotation.word_model import folds_of, out_of_fold
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.hashing import digest_text
-from workflows_dagster.lib.schema import LABELS
+from workflows_dagster.lib.schema import LABELS, column
 
 NEXT_ROUND_FILE: Final = "next_round.parquet"
 
@@ -21,9 +21,9 @@ HUMAN_LABEL_SUSPECT: Final = "human_label_suspect"
 
 NEXT_ROUND: Final = pa.schema(
     [
-        pa.field("review_id", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),  # disagreement, weak_label_suspect, human_label_suspect
-        pa.field("score", pa.float64(), nullable=False),  # 0-1 within its reason; scores of two reasons do not compare
+        column("review_id", pa.string(), "The review", nullable=False),
+        column("reason", pa.string(), "disagreement, weak_label_suspect or human_label_suspect", nullable=False),
+        column("score", pa.float64(), "0 to 1 within its reason; scores of two reasons do not compare", nullable=False),
     ]
 )
 

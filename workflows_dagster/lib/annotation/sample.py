@@ -28,7 +28,7 @@ from workflows_dagster.lib.annotation.strata import (
 )
 from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.errors import NotEnoughDataError
-from workflows_dagster.lib.schema import CORPUS_REVIEW
+from workflows_dagster.lib.schema import CORPUS_REVIEW, column
 
 PILOT_FILE: Final = "pilot.parquet"
 VECTORS_FILE: Final = "vectors.parquet"
@@ -37,25 +37,30 @@ ANSWERED_FILE: Final = "answered.parquet"
 PILOT_REVIEW: Final = pa.schema(
     [
         *CORPUS_REVIEW,
-        pa.field("stratum", pa.string(), nullable=False),  # label/source/language
-        pa.field("pick", pa.string(), nullable=False),  # random, disputed, suspect, disagrees, uncertain, diverse
-        pa.field("pick_score", pa.float64()),  # 0-1 within its reason; null at random; scores of reasons do not compare
-        pa.field("weight", pa.float64()),  # rows of its split and stratum that a random row stands for; else null
-        pa.field("suggestion", pa.string()),  # the weak label
-        pa.field("suggestion_score", pa.float64()),  # its probability by the scorer (0-1); null without a scorer
-        pa.field("suggestion_agent", pa.string()),  # source of the label, and what scored it
+        column("stratum", pa.string(), "Label, source and language", nullable=False),
+        column(
+            "pick",
+            pa.string(),
+            "Why it was picked: random, disputed, suspect, disagrees, uncertain or diverse",
+            nullable=False,
+        ),
+        column("pick_score", pa.float64(), "0 to 1 within its reason; null at random"),
+        column("weight", pa.float64(), "Rows of its split and stratum that a random row stands for"),
+        column("suggestion", pa.string(), "The weak label, shown to annotators"),
+        column("suggestion_score", pa.float64(), "Its probability by the scorer, 0 to 1; null without a scorer"),
+        column("suggestion_agent", pa.string(), "Source of the label, and what scored it"),
     ]
 )
 VECTOR: Final = pa.schema(
     [
-        pa.field("review_id", pa.string(), nullable=False),
-        pa.field("vector", pa.list_(pa.float32()), nullable=False),  # of length 1; zero for a text without words
+        column("review_id", pa.string(), "The review", nullable=False),
+        column("vector", pa.list_(pa.float32()), "Of length 1; zero for a text without words", nullable=False),
     ]
 )
 ANSWERED: Final = pa.schema(
     [
-        pa.field("review_id", pa.string(), nullable=False),
-        pa.field("round", pa.int32(), nullable=False),  # the last one in which people answered it
+        column("review_id", pa.string(), "The review", nullable=False),
+        column("round", pa.int32(), "The last round in which people answered it", nullable=False),
     ]
 )
 

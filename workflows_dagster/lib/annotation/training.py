@@ -15,15 +15,13 @@ from workflows_dagster.lib.annotation.gate import Gate
 from workflows_dagster.lib.annotation.records import PilotLabels, TrainingReviews
 from workflows_dagster.lib.artifact import Artifact, conform
 from workflows_dagster.lib.parquet import read_batches
-from workflows_dagster.lib.schema import CORPUS_REVIEW
+from workflows_dagster.lib.schema import CORPUS_REVIEW, column
 
 BATCH_ROWS = 65_536
 
 TRAINING_REVIEW: Final = CORPUS_REVIEW.append(
-    pa.field("votes", pa.int32(), nullable=False)  # valid answers of people; 0 where nobody answered
-).append(
-    pa.field("agreeing", pa.int32(), nullable=False)  # of these, answers for the label people agreed on most
-)
+    column("votes", pa.int32(), "Valid answers of people; 0 where nobody answered", nullable=False)
+).append(column("agreeing", pa.int32(), "Of these, answers for the label that most people gave", nullable=False))
 
 
 @dataclass

@@ -213,6 +213,11 @@ def clean_texts(texts: pl.Series, settings: CleaningSettings) -> Rewritten:
     return rewrite_until_stable(texts, _rules(settings.model_dump_json()))
 
 
+def mask_texts(texts: pl.Series) -> pl.Series:
+    """The texts with personal data masked and nothing else changed, whatever the settings of cleaning say."""
+    return rewrite_until_stable(texts, personal_data_rules(CleaningSettings())).texts
+
+
 @cache
 def _rules(settings_json: str) -> tuple[Rule | RuleGroup, ...]:
     settings = CleaningSettings.model_validate_json(settings_json)

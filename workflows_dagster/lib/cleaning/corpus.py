@@ -22,28 +22,28 @@ from workflows_dagster.lib.errors import NotEnoughDataError
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.parquet import to_table
 from workflows_dagster.lib.record import Record
-from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS, SPLITS
+from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS, SPLITS, column
 
 DUPLICATES_FILE: Final = "duplicates.parquet"
 CONFLICTS_FILE: Final = "conflicts.parquet"
 
 DUPLICATE: Final = pa.schema(
     [
-        pa.field("review_id", pa.string(), nullable=False),
-        pa.field("kept_id", pa.string(), nullable=False),  # for same_id the id itself: its newest version
-        pa.field("kind", pa.string(), nullable=False),  # same_id, exact or near
-        pa.field("similarity", pa.float64()),  # Jaccard of the two texts' shingles; null for same_id
+        column("review_id", pa.string(), "The copy that was dropped", nullable=False),
+        column("kept_id", pa.string(), "The review that is kept instead; for same_id the id itself", nullable=False),
+        column("kind", pa.string(), "same_id, exact or near", nullable=False),
+        column("similarity", pa.float64(), "Jaccard similarity of the two texts' shingles; null for same_id"),
     ]
 )
 CONFLICT: Final = pa.schema(
     [
-        pa.field("kept_id", pa.string(), nullable=False),  # the copy that was chosen for this text
-        pa.field("text_digest", pa.string(), nullable=False),  # of the normalised text
-        pa.field("review_ids", pa.list_(pa.string()), nullable=False),  # the labelled copies
-        pa.field("labels", pa.list_(pa.string()), nullable=False),  # parallel to review_ids
-        pa.field("label_sources", pa.list_(pa.string()), nullable=False),  # parallel to review_ids
-        pa.field("label", pa.string()),  # the label that stands; null where none does
-        pa.field("rule", pa.string(), nullable=False),  # trust, majority or tie
+        column("kept_id", pa.string(), "The copy that was chosen for this text", nullable=False),
+        column("text_digest", pa.string(), "Digest of the normalised text", nullable=False),
+        column("review_ids", pa.list_(pa.string()), "The labelled copies", nullable=False),
+        column("labels", pa.list_(pa.string()), "Their labels", nullable=False),
+        column("label_sources", pa.list_(pa.string()), "Where these are from", nullable=False),
+        column("label", pa.string(), "The label that stands; null where none does"),
+        column("rule", pa.string(), "What decided: trust, majority or tie", nullable=False),
     ]
 )
 _DROPPED: Final[Kinds] = {"row": pl.UInt32, "kept_row": pl.UInt32, "kind": pl.String, "similarity": pl.Float64}

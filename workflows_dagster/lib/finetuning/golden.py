@@ -10,15 +10,21 @@ import pyarrow as pa
 from workflows_dagster.lib.artifact import write_table
 from workflows_dagster.lib.finetuning.sampling import stratified
 from workflows_dagster.lib.model.inference import Classifier, Values
+from workflows_dagster.lib.schema import column
 
 GOLDEN_FILE: Final = "golden.parquet"
 GOLDEN_ROWS: Final = 64
 GOLDEN: Final = pa.schema(
     [
-        pa.field("review_id", pa.string(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("logits", pa.list_(pa.float32()), nullable=False),  # in the order of LABELS
+        column("review_id", pa.string(), "The review", nullable=False),
+        column("text", pa.string(), "Its text", nullable=False),
+        column("label", pa.string(), "What it should be", nullable=False),
+        column(
+            "logits",
+            pa.list_(pa.float32()),
+            "Scores of negative, neutral and positive at full precision",
+            nullable=False,
+        ),
     ]
 )
 

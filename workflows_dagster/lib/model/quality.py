@@ -21,17 +21,17 @@ from workflows_dagster.lib.metrics import (
     macro_f1_of,
     paired_bootstrap,
 )
-from workflows_dagster.lib.schema import LABELS
+from workflows_dagster.lib.schema import LABELS, column
 
 PREDICTION: Final = pa.schema(
     [
-        pa.field("review_id", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("language", pa.string()),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("label_source", pa.string(), nullable=False),  # "human": a gold row
-        pa.field("predicted", pa.string(), nullable=False),
-        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),  # in the order of LABELS
+        column("review_id", pa.string(), "The review", nullable=False),
+        column("source", pa.string(), "Name of its source", nullable=False),
+        column("language", pa.string(), "ISO 639 code"),
+        column("label", pa.string(), "What it should be", nullable=False),
+        column("label_source", pa.string(), "Where the label is from; human: a gold row", nullable=False),
+        column("predicted", pa.string(), "What the model says", nullable=False),
+        column("probabilities", pa.list_(pa.float32()), "Of negative, neutral and positive", nullable=False),
     ]
 )
 INTERVAL_SEED: Final = 0

@@ -19,7 +19,7 @@ from workflows_dagster.lib.cleaning.settings import CleaningSettings
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.record import Record
-from workflows_dagster.lib.schema import SYNTHETIC_REVIEW
+from workflows_dagster.lib.schema import SYNTHETIC_REVIEW, column
 from workflows_dagster.lib.synthesis.review_request import FIX, KEEP, REVIEW, SyntheticRequest
 from workflows_dagster.lib.synthesis.validation import Refusal, ValidSynthetics, refuse_rows
 
@@ -204,17 +204,17 @@ class Outcome(StrEnum):
 
 VERDICT: Final = pa.schema(
     [
-        pa.field("review_id", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),  # what the row is meant as
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("verdict", pa.string()),  # keep, fix, reject; null where the vote is tied
-        pa.field("votes", pa.int32(), nullable=False),
-        pa.field("agreeing", pa.int32(), nullable=False),
-        pa.field("annotators", pa.list_(pa.string()), nullable=False),
-        pa.field("correction", pa.string()),  # cleaned and masked, where the verdict is fix and somebody wrote one
-        pa.field("corrected_id", pa.string()),  # the row of the corrected text
-        pa.field("outcome", pa.string(), nullable=False),  # of Outcome
-        pa.field("detail", pa.string()),  # why a correction is refused
+        column("review_id", pa.string(), "The synthetic row", nullable=False),
+        column("label", pa.string(), "What it is meant as", nullable=False),
+        column("source", pa.string(), "Source that it is written for", nullable=False),
+        column("verdict", pa.string(), "keep, fix or reject; null where the vote is tied"),
+        column("votes", pa.int32(), "Valid answers", nullable=False),
+        column("agreeing", pa.int32(), "Answers for the verdict", nullable=False),
+        column("annotators", pa.list_(pa.string()), "Who answered", nullable=False),
+        column("correction", pa.string(), "Cleaned and masked, where the verdict is fix and somebody wrote one"),
+        column("corrected_id", pa.string(), "The row of the corrected text"),
+        column("outcome", pa.string(), "What becomes of the row", nullable=False),
+        column("detail", pa.string(), "Why a correction is refused"),
     ]
 )
 

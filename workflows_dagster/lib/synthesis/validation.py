@@ -23,7 +23,7 @@ from workflows_dagster.lib.errors import DataContractError
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.record import Record
-from workflows_dagster.lib.schema import SYNTHETIC_REVIEW
+from workflows_dagster.lib.schema import SYNTHETIC_REVIEW, column
 from workflows_dagster.lib.synthesis.generation import SYNTHETIC_FILE, SyntheticReviews
 from workflows_dagster.lib.synthesis.judge import Judgement, judge, with_folds
 from workflows_dagster.lib.synthesis.sentences import is_finished, split_sentences
@@ -31,11 +31,11 @@ from workflows_dagster.lib.synthesis.similarity import Nearest, NearIndex, diver
 
 SYNTHETIC_REJECT: Final = pa.schema(
     [
-        pa.field("review_id", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("detail", pa.string(), nullable=False),
-        pa.field("excerpt", pa.string(), nullable=False),
+        column("review_id", pa.string(), "The synthetic row", nullable=False),
+        column("label", pa.string(), "What it is meant as", nullable=False),
+        column("reason", pa.string(), "Why it may not be trained on, from a closed list", nullable=False),
+        column("detail", pa.string(), "What was found", nullable=False),
+        column("excerpt", pa.string(), "The first characters of the text", nullable=False),
     ]
 )
 _BATCH_ROWS: Final = 16_384
