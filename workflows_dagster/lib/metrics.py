@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,9 @@ from workflows_dagster.lib.errors import DataContractError, NotEnoughDataError
 
 Classes = npt.NDArray[np.int64]
 Metric = Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]
+
+TOO_FEW_ROWS: Final = 20
+"""Rows below which an interval says nothing; from two rows that are both right, resampling makes [1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,9 @@ class Estimate:
 
     @property
     def interval(self) -> str:
-        """The value and its interval as text."""
+        """The value as text, with its interval where there are rows enough for one."""
+        if self.n < TOO_FEW_ROWS or self.low == self.high == 1:
+            return f"{self.value:.3f} (n too small)"
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
     def __str__(self) -> str:

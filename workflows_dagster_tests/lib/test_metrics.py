@@ -188,3 +188,18 @@ def test_the_interval_of_one_half_is_symmetric() -> None:
 def test_a_share_of_no_rows_is_refused() -> None:
     with pytest.raises(NotEnoughDataError, match="0 rows"):
         proportion(0, 0)
+
+
+@pytest.mark.parametrize(
+    ("estimate", "text"),
+    [
+        (Estimate(1.0, 1.0, 1.0, 2), "1.000 (n too small) n=2"),
+        (Estimate(0.5, 0.1, 0.9, 19), "0.500 (n too small) n=19"),
+        (Estimate(0.5, 0.1, 0.9, 20), "0.500 [0.100, 0.900] n=20"),
+        (Estimate(1.0, 1.0, 1.0, 1_000), "1.000 (n too small) n=1,000"),
+        (Estimate(0.0, 0.0, 0.0, 1_000), "0.000 [0.000, 0.000] n=1,000"),
+    ],
+    ids=["two right rows", "one row short", "enough rows", "all right", "no difference"],
+)
+def test_interval_is_shown_only_where_the_rows_make_one(estimate: Estimate, text: str) -> None:
+    assert str(estimate) == text

@@ -317,15 +317,20 @@ def discard_checkpoints(
 
 def scores_table(model: Quality, linear: Quality) -> Markdown:
     """Model and baseline side by side, as a Markdown table."""
-    lines = ["| rows | model | linear baseline |", "|---|---|---|"]
-    lines.append(f"| all, macro-F1 | {model.macro_f1} | {linear.macro_f1} |")
-    lines.append(f"| all, accuracy | {model.accuracy} | {linear.accuracy} |")
-    for kind in ("per_class", "per_source", "per_language", "per_label_source"):
-        ours, theirs = getattr(model, kind), getattr(linear, kind)
-        lines.extend(
-            f"| {kind.removeprefix('per_')} {name} | {ours[name]} | {theirs.get(name, '-')} |" for name in ours
-        )
-    return Markdown("\n".join(lines))
+    pairs = {"all: macro-F1": (model.macro_f1, linear.macro_f1), "all: accuracy": (model.accuracy, linear.accuracy)}
+    for kind, metric in {
+        "class": "F1",
+        "source": "macro-F1",
+        "language": "macro-F1",
+        "label_source": "macro-F1",
+    }.items():
+        ours, theirs = getattr(model, f"per_{kind}"), getattr(linear, f"per_{kind}")
+        pairs |= {f"{kind.replace('_', ' ')} {name}: {metric}": (ours[name], theirs.get(name)) for name in ours}
+    lines = [
+        f"| {what} | {ours.n:,} | {ours.interval} | {theirs.interval if theirs else 'never said'} |"
+        for what, (ours, theirs) in pairs.items()
+    ]
+    return Markdown("\n".join(["| test rows | n | model | linear baseline |", "|---|---:|---|---|", *lines]))
 
 
 def _checkpoint_folder(

@@ -1,7 +1,7 @@
 """How good predictions are: one table of them, one judge, and the paired comparison of two models."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from workflows_dagster.lib.metrics import (
     Classes,
     Estimate,
     Metric,
-    accuracy_of,
+    agreement,
     bootstrap,
     confusion,
     f1_per_class,
@@ -47,7 +47,7 @@ class Quality:
     Attributes:
         macro_f1: Mean F1 of the classes.
         accuracy: Share of right predictions.
-        per_class: F1 of each class that occurs in labels or predictions.
+        per_class: F1 of each class that occurs in labels or predictions; n is the rows with that label.
         per_source: Macro-F1 over the classes that occur in a source.
         per_language: The same for each language.
         per_label_source: The same for each origin of the label; "human" is the gold set, the rest rests on weak labels.
@@ -92,8 +92,11 @@ def judge(predictions: pl.DataFrame) -> Quality:
     present = np.unique(np.concatenate([truth, predicted]))
     return Quality(
         macro_f1=_estimate(predictions, macro_f1_of),
-        accuracy=_estimate(predictions, accuracy_of),
-        per_class={LABELS[number]: _estimate(predictions, _f1_of_class(int(number))) for number in present},
+        accuracy=agreement(truth, predicted),
+        per_class={
+            LABELS[number]: replace(_estimate(predictions, _f1_of_class(int(number))), n=int((truth == number).sum()))
+            for number in present
+        },
         per_source=_by_column(predictions, "source"),
         per_language=_by_column(predictions.with_columns(pl.col("language").fill_null("unknown")), "language"),
         per_label_source=_by_column(predictions, "label_source"),

@@ -34,6 +34,17 @@ def test_quality_is_that_of_the_confusion_matrix() -> None:
         "neutral": pytest.approx(2 / 3),
         "positive": pytest.approx(1.0),
     }
+    # Negative, neutral and positive are the labels of 2, 1 and 1 of the 4 rows.
+    assert {label: estimate.n for label, estimate in found.per_class.items()} == {
+        "negative": 2,
+        "neutral": 1,
+        "positive": 1,
+    }
+    # Wilson's interval of 3 of 4: (0.75 + 1.96²/8 ∓ 1.96 √(0.75 · 0.25/4 + 1.96²/64)) / (1 + 1.96²/4).
+    assert (found.accuracy.low, found.accuracy.high) == (
+        pytest.approx(0.3006, abs=1e-4),
+        pytest.approx(0.9544, abs=1e-4),
+    )
     assert found.confusion == ((1, 1, 0), (0, 1, 0), (0, 0, 1))
     assert {source: estimate.n for source, estimate in found.per_source.items()} == {"shop": 3, "posts": 1}
     assert {language: estimate.n for language, estimate in found.per_language.items()} == {"en": 3, "unknown": 1}
