@@ -1,31 +1,30 @@
 """What an asset's folder and its findings look like in the Dagster UI."""
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflows_dagster.lib.artifact import Markdown, Report
 from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.cleaning.clean import mask_texts
-from workflows_dagster.lib.parquet import read_batches
 from workflows_dagster.lib.schema import description_of
 from workflows_dagster.lib.store.version import FileStat
 
-MOST_FILES = 100
-"""Files that metadata names; the version's own record names all."""
+MOST_ROWS: Final = 50
+"""Rows of a table in metadata; the record of the version holds all."""
 
 SAMPLE_CHARACTERS: Final = 200
 """Characters of a text that a sample shows: ten rows stay below 10 kB in the row of their event."""
 
-NOT_SAMPLED: Final = frozenset({"batch", "group_key", "annotators"})
-"""Columns that say nothing to a reader, or name people."""
+SAMPLED: Final = ("text", "label", "stars", "language", "split", "resolution", "votes", "agreeing", "review_id")
+"""Columns of a sample, most telling first."""
+
+MOST_COLUMNS: Final = 5
+"""Columns that the page has room for."""
 
 MOST_INLINE: Final = 6
 """Counts that are shown in one line; more of them are a table."""
@@ -39,52 +38,34 @@ def report_metadata(report: Report) -> dict[str, dg.MetadataValue]:
 def table_metadata(table: Path, sample_rows: int) -> dict[str, dg.MetadataValue]:
     """Row count and columns of a Parquet file, and its first rows with personal data masked."""
     file = pq.ParquetFile(table)
+    fields = {field.name: field for field in file.schema_arrow}
     columns = [
         dg.TableColumn(
-            field.name,
+            name,
             str(field.type),
             description=description_of(field),
             constraints=dg.TableColumnConstraints(nullable=field.nullable),
         )
-        for field in file.schema_arrow
+        for name, field in fields.items()
     ]
     found: dict[str, dg.MetadataValue] = {
         "dagster/row_count": dg.MetadataValue.int(file.metadata.num_rows),
         "dagster/column_schema": dg.MetadataValue.table_schema(dg.TableSchema(columns)),
     }
-    return found | ({"table/sample": _sample(file, sample_rows)} if sample_rows else {})
+    if not sample_rows:
+        return found
+    shown = [name for name in SAMPLED if name in fields][:MOST_COLUMNS]
+    sample = pl.scan_parquet(table).select(shown).head(sample_rows).collect()
+    if "text" in shown:
+        sample = sample.with_columns(mask_texts(sample["text"]).alias("text"))
+    records = [{name: _cell(value) for name, value in row.items()} for row in sample.iter_rows(named=True)]
+    return found | {"table/sample": _table(records, {name: str(fields[name].type) for name in shown})}
 
 
-def _sample(file: pq.ParquetFile, rows: int) -> dg.MetadataValue:
-    shown = [field for field in file.schema_arrow if field.name not in NOT_SAMPLED]
-    batches = islice(read_batches(file, [field.name for field in shown], rows), 1)
-    frame = pl.DataFrame(pa.Table.from_batches(batches, pa.schema(shown)))
-    # Also what is not called a text may hold a name or an address; ids have to stay what they are.
-    frame = frame.with_columns(
-        mask_texts(frame[name]) for name in frame.select(pl.col(pl.String)).columns if name != "review_id"
-    )
-    records = [{name: _cell(value) for name, value in row.items()} for row in frame.iter_rows(named=True)]
-    return _table(records, {field.name: str(field.type) for field in shown})
-
-
-def _cell(value: Any) -> str | int | float | bool | None:
-    match value:
-        case str():
-            return value if len(value) <= SAMPLE_CHARACTERS else value[: SAMPLE_CHARACTERS - 1] + "…"
-        case float():
-            return _rounded(value)
-        case list():
-            return ", ".join(str(_cell(one)) for one in value)  # pyright: ignore[reportUnknownVariableType]
-        case datetime():
-            return f"{value:%Y-%m-%d %H:%M}"
-        case _:
-            return value
-
-
-def _table(records: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> dg.MetadataValue:
-    schema = dg.TableSchema([dg.TableColumn(name, type_) for name, type_ in columns.items()])
-    full = [dg.TableRecord({name: record.get(name) for name in columns}) for record in records]
-    return dg.MetadataValue.table(full, schema=schema)
+def _cell(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= SAMPLE_CHARACTERS else value[: SAMPLE_CHARACTERS - 1] + "…"
+    return _rounded(value) if isinstance(value, float) else value
 
 
 def check_result(asset: dg.AssetKey, audit: Audit, verdict: Verdict) -> dg.AssetCheckResult:
@@ -107,31 +88,40 @@ def link_metadata(link: str) -> dg.MetadataValue:
 
 def files_metadata(files: Mapping[str, FileStat]) -> dg.MetadataValue:
     """The files of a version as a table, the largest first where they are too many to show."""
-    largest = sorted(files, key=lambda name: -files[name].size_bytes)[:MOST_FILES]
-    shown = files if len(largest) == len(files) else largest
-    records = [{"name": name, "size_bytes": files[name].size_bytes, "sha256": files[name].sha256} for name in shown]
+    names = list(files) if len(files) <= MOST_ROWS else sorted(files, key=lambda name: -files[name].size_bytes)
+    # The digest by its beginning, as git shows it: the whole one would make the page wider than the screen.
+    records = [
+        {"name": name, "size_bytes": files[name].size_bytes, "sha256": files[name].sha256[:12]} for name in names
+    ]
     return _table(records, {"name": "string", "size_bytes": "int", "sha256": "string"})
 
 
 def mapping_metadata(values: Mapping[str, Any]) -> dg.MetadataValue:
     """A mapping in one line where it is short, else as a table; a mapping of mappings is a table with their keys."""
-    if not values:
-        return dg.MetadataValue.text("none")
     inner = [value for value in values.values() if isinstance(value, Mapping)]
-    if len(inner) == len(values):
+    if values and len(inner) == len(values):
         columns = dict.fromkeys(("name", *(key for one in inner for key in one)), "any")
-        return _table(({"name": name, **_cells(one)} for name, one in values.items()), columns)
+        return _table([{"name": name, **_cells(one)} for name, one in values.items()], columns)
     shown = _cells(values)
     if len(shown) <= MOST_INLINE and all(isinstance(value, int | float) for value in shown.values()):
-        return dg.MetadataValue.text(", ".join(f"{name} {value:,}" for name, value in shown.items()))
-    return _table(({"name": name, "value": value} for name, value in shown.items()), {"name": "string", "value": "any"})
+        return dg.MetadataValue.text(", ".join(f"{name} {value:,}" for name, value in shown.items()) or "none")
+    return _table([{"name": name, "value": value} for name, value in shown.items()], {"name": "string", "value": "any"})
 
 
 def _cells(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: mapping_metadata(value).value if isinstance(value, Mapping) else _cell(value)
-        for key, value in values.items()
+    found = {
+        key: mapping_metadata(value).value if isinstance(value, Mapping) else value for key, value in values.items()
     }
+    return {key: _cell(value) for key, value in found.items()}
+
+
+def _table(records: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> dg.MetadataValue:
+    """A table of at most MOST_ROWS rows; the last one says how many more there are."""
+    shown = [{name: record.get(name) for name in columns} for record in records[:MOST_ROWS]]
+    if more := len(records) - len(shown):
+        shown.append(dict.fromkeys(columns) | {next(iter(columns)): f"and {more:,} more"})
+    schema = dg.TableSchema([dg.TableColumn(name, type_) for name, type_ in columns.items()])
+    return dg.MetadataValue.table([dg.TableRecord(record) for record in shown], schema=schema)
 
 
 def _rounded(value: float) -> float:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from workflows_dagster.lib.annotation.sample import VECTOR
 from workflows_dagster.lib.artifact import Artifact, Markdown, write_table
 from workflows_dagster.lib.audit import Audit, Verdict
 from workflows_dagster.lib.errors import (
@@ -22,7 +21,7 @@ from workflows_dagster.lib.errors import (
     StoreUnavailableError,
     WorkflowError,
 )
-from workflows_dagster.lib.schema import REJECT
+from workflows_dagster.lib.schema import CORPUS_REVIEW
 from workflows_dagster.resources.metadata import report_metadata, table_metadata
 from workflows_dagster.resources.store import (
     COMMIT_KEY,
@@ -251,7 +250,7 @@ def test_materialization_names_commit_digest_size_files_and_upstream(run: Run, s
     found = metadata(run(note_asset(partial(write, "good"), [], inputs=inputs)))
     version = store.store().version("note", found[COMMIT_KEY])
     (file,) = found.pop("store/files").records
-    assert file.data == {"name": "note.txt", "size_bytes": 4, "sha256": hashlib.sha256(b"good").hexdigest()}
+    assert file.data == {"name": "note.txt", "size_bytes": 4, "sha256": hashlib.sha256(b"good").hexdigest()[:12]}
     assert found == {
         "test/characters": 4,
         COMMIT_KEY: version.commit,
@@ -306,46 +305,55 @@ def test_commit_records_the_configuration_but_no_value_of_a_variable(
     assert json.loads(recorded) == {"copies": 3, "text": {"env": "TOKEN"}, "tokens": ["b", {"env": "TOKEN"}]}
 
 
-def test_table_metadata_are_rows_described_columns_and_a_masked_sample(run: Run, store: StoreResource) -> None:
-    row = {"source": "s", "batch": "b", "file": "f", "row": 1, "line": 1, "reason": "r", "detail": None}
-    rows = [{**row, "review_id": f"s:{number}", "excerpt": "x" * 300} for number in range(12)]
-    rows[1]["excerpt"] = "Write to jane.doe@example.com or call +44 20 7946 0958."
+def _corpus(texts: Sequence[str]) -> pl.DataFrame:
+    row = {"source": "s", "batch": "b", "stars": 5, "label": "positive", "label_source": "rating", "language": "en"}
+    rest = {"product_id": None, "group_key": "s:jane.doe@example.com", "created_at": None, "split": "train"}
+    return pl.DataFrame(
+        [{**row, **rest, "review_id": f"s:{number}", "text": text} for number, text in enumerate(texts)]
+    )
+
+
+def test_table_metadata_are_rows_described_columns_and_a_masked_sample(run: Run) -> None:
+    texts = ["Write to jane.doe@example.com or call +44 20 7946 0958.", "x" * 300, *"abcdefghij"]
 
     def build(folder: Path) -> Found:
-        write_table(folder / "rejects.parquet", pl.DataFrame(rows), REJECT)
+        write_table(folder / "corpus.parquet", _corpus(texts), CORPUS_REVIEW)
         return Found()
 
     @dg.asset
     def note(context: dg.AssetExecutionContext, store: StoreResource) -> Published:
-        yield from store.publish(context, build, table="rejects.parquet")
+        yield from store.publish(context, build, table="corpus.parquet")
 
     found = metadata(run(note))
     assert found["dagster/row_count"] == 12
     columns = {column.name: column for column in found["dagster/column_schema"].columns}
-    assert list(columns) == REJECT.names
+    assert list(columns) == CORPUS_REVIEW.names
     assert (columns["source"].type, columns["source"].constraints.nullable) == ("string", False)
-    assert (columns["row"].type, columns["row"].constraints.nullable) == ("int64", True)
-    assert columns["excerpt"].description == "The first characters of the row"
+    assert (columns["stars"].type, columns["stars"].constraints.nullable) == ("int8", True)
+    assert columns["stars"].description == "Rating, 1 to 5"
     sample = [record.data for record in found["table/sample"].records]
-    assert [one["review_id"] for one in sample] == [f"s:{number}" for number in range(10)]
-    assert sample[1]["excerpt"] == "Write to [EMAIL] or call [PHONE]."
-    assert sample[0]["excerpt"] == "x" * 199 + "…"
-    assert "batch" not in sample[0]
+    rest = {"label": "positive", "stars": 5, "language": "en", "split": "train"}
+    assert sample[:2] == [
+        {"text": "Write to [EMAIL] or call [PHONE].", **rest},
+        {"text": "x" * 199 + "…", **rest},
+    ]
+    assert [one["text"] for one in sample[2:]] == list("abcdefgh")
 
 
-@pytest.mark.parametrize(("rows", "shown"), [(0, 0), (3, 3)])
-def test_sample_of_a_table_is_as_long_as_there_are_rows(tmp_path: Path, rows: int, shown: int) -> None:
-    table = pl.DataFrame(
-        {"review_id": ["a"] * rows, "vector": [[0.25, 1 / 3]] * rows},
-        {"review_id": pl.String, "vector": pl.List(pl.Float32)},
+@pytest.mark.parametrize("rows", [0, 3])
+def test_sample_is_as_long_as_there_are_rows(tmp_path: Path, rows: int) -> None:
+    write_table(
+        tmp_path / "t.parquet",
+        _corpus(["a"] * rows) if rows else pl.DataFrame(CORPUS_REVIEW.empty_table()),
+        CORPUS_REVIEW,
     )
-    write_table(tmp_path / "t.parquet", table, VECTOR)
-    found = table_metadata(tmp_path / "t.parquet", sample_rows=10)["table/sample"].value
-    assert [record.data for record in found.records] == [{"review_id": "a", "vector": "0.25, 0.3333"}] * shown
+    shown = table_metadata(tmp_path / "t.parquet", sample_rows=10)["table/sample"].value
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert len(shown.records) == rows
 
 
 def test_no_row_is_shown_where_the_deployment_says_so(tmp_path: Path) -> None:
-    write_table(tmp_path / "t.parquet", pl.DataFrame({"review_id": ["a"], "vector": [[0.0]]}), VECTOR)
+    write_table(tmp_path / "t.parquet", _corpus(["a"]), CORPUS_REVIEW)
     assert set(table_metadata(tmp_path / "t.parquet", sample_rows=0)) == {"dagster/row_count", "dagster/column_schema"}
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from workflows_dagster.lib.artifact import Artifact, write_table
+from workflows_dagster.lib.artifact import Artifact, Markdown, write_table
 from workflows_dagster.lib.benchmark.machine import Machine
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings
 from workflows_dagster.lib.errors import IntegrityError
@@ -145,26 +145,31 @@ class BenchmarkRecord(Record):
     machine: Machine
 
     def to_metadata(self) -> Mapping[str, object]:
-        """Metadata of the asset."""
+        """What is compared with the merged model first; each figure is a series over the techniques under Plots."""
         return {
-            "benchmark/macro_f1": self.quality.macro_f1.value,
-            "benchmark/macro_f1_low": self.quality.macro_f1.low,
-            "benchmark/accuracy": self.quality.accuracy.value,
+            "benchmark/beside_merged_model": Markdown(self._comparison()),
+            "benchmark/speed_ratio": self.speed_ratio.value,
             "benchmark/agreement_ratio": self.agreement.value,
-            "benchmark/agreement_low_ratio": self.agreement.low,
-            "benchmark/flips": self.flips,
-            "benchmark/test_rows": self.rows,
-            "benchmark/speed_over_merged_ratio": self.speed_ratio.value,
-            "benchmark/speed_over_merged_interval": str(self.speed_ratio),
+            "benchmark/macro_f1_difference": self.macro_f1_difference.value,
+            "benchmark/macro_f1": self.quality.macro_f1.value,
             "benchmark/throughput_reviews_per_s": self.throughput.median_reviews_per_s,
             "benchmark/latency_p50_ms": self.latency.p50_ms,
             "benchmark/latency_p95_ms": self.latency.p95_ms,
             "benchmark/load_s": self.load_s,
-            "benchmark/peak_memory_bytes": self.peak_memory_bytes,
-            "benchmark/weights_bytes": self.size_bytes,
-            "benchmark/threads": self.threads,
-            "benchmark/machine": asdict(self.machine),
+            "benchmark/peak_memory_mb": self.peak_memory_bytes / 1e6,
+            "benchmark/weights_mb": self.size_bytes / 1e6,
+            "benchmark/machine": f"{self.machine.cpu}, {self.threads} of {self.machine.cores} cores",
         }
+
+    def _comparison(self) -> str:
+        cells = {
+            "speed": f"{self.speed_ratio} times, over {self.speed_ratio.blocks} blocks",
+            "macro-F1": f"{self.quality.macro_f1.interval}, difference {self.macro_f1_difference.interval}",
+            "same class": f"{self.agreement.interval} of {self.rows:,} test rows",
+            "other class": f"{self.flips}: {self.mended} mended, {self.broken} broken",
+        }
+        lines = [f"| {what} | {figures} |" for what, figures in cells.items()]
+        return "\n".join([f"| | {self.technique} beside the merged model |", "|---|---|", *lines])
 
 
 def benchmark_model(
