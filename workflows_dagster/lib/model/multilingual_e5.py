@@ -5,7 +5,7 @@ normalizations, and a directory of tensors. The numbers come out exactly as that
 rounding to float16 of products that need three bits more. The tokenizer puts "query: " before each text, as the model
 was trained, so that whatever reads tokenizer.json does.
 
-Source: Wang et al. (2024), Multilingual E5 Text Embeddings; https://huggingface.co/intfloat/multilingual-e5-small (MIT).
+Source: Wang et al. (2024), Multilingual E5 Text Embeddings; model card intfloat/multilingual-e5-small (MIT).
 """
 
 import json
