@@ -1,17 +1,20 @@
-"""The whole chain in this process, recorded in the project's Dagster instance like any other run."""
+"""The whole chain in one process, from the command line or as `chain_job`; each of its jobs is a run in the UI."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import dagster as dg
+from pydantic import Field
 
+from workflows_dagster.instance import with_origin
+from workflows_dagster.jobs import GO_ON_WITHOUT_PEOPLE
 from workflows_dagster.launcher import end_lost_runs, host_tags
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import ConfigurationError, NotEnoughDataError, WorkflowError
 from workflows_dagster.partitions import TECHNIQUES
 from workflows_dagster.resources.sources import SourcesResource
-from workflows_dagster.resources.store import COMMIT_KEY, StoreResource
+from workflows_dagster.resources.store import COMMIT_KEY, StoreResource, told_to_dagster
 
 REPORT: Final = "benchmark_report"
 RELEASE: Final = "model_release"
@@ -41,14 +44,14 @@ class Chain:
     """Runs the jobs one after the other.
 
     Args:
-        definitions: The deployment.
+        job: Gives a job of the deployment by name.
         sources: Its sources.
         store: Where it publishes.
         instance: Where runs are recorded.
         config: Run configuration by asset name.
     """
 
-    definitions: dg.Definitions
+    job: Callable[[str], dg.JobDefinition]
     sources: SourcesResource
     store: StoreResource
     instance: dg.DagsterInstance
@@ -60,7 +63,7 @@ class Chain:
         Raises:
             ConfigurationError: An asset of that name, or a setting of it, is not there or has another type.
         """
-        known = {key.to_user_string() for key in self.definitions.resolve_all_asset_keys()}
+        known = {node.name for name in JOB_NAMES for node in self.job(name).nodes}
         if unknown := sorted(self.config.keys() - known):
             raise ConfigurationError(
                 "there are no assets of these names",
@@ -69,7 +72,7 @@ class Chain:
                 remedy="mend them in the run configuration",
             )
         for name in JOB_NAMES:
-            job = self.definitions.resolve_job_def(name)
+            job = self.job(name)
             try:
                 dg.validate_run_config(job, self._run_config(job))
             except dg.DagsterInvalidConfigError as error:
@@ -128,7 +131,7 @@ class Chain:
         return result
 
     def _execute(self, job: str, partition: str | None) -> dg.ExecuteInProcessResult:
-        definition = self.definitions.resolve_job_def(job)
+        definition = self.job(job)
         result = definition.execute_in_process(
             instance=self.instance,
             partition_key=partition,
@@ -144,6 +147,33 @@ class Chain:
         names = {node.name for node in job.nodes}
         ops = {name: {"config": dict(config)} for name, config in self.config.items() if name in names}
         return {"ops": ops, "loggers": {"terminal": {}}}
+
+
+class ChainConfig(dg.Config):
+    """Run configuration of chain_job."""
+
+    assets: dict[str, Any] = Field(
+        default=GO_ON_WITHOUT_PEOPLE,
+        description="Run configuration by name of asset. By default the chain does not wait for people.",
+    )
+
+
+@dg.op(description="Runs ingest_job for each batch, training_job, export_job for each technique, and report_job.")
+def run_chain(
+    context: dg.OpExecutionContext, config: ChainConfig, sources: SourcesResource, store: StoreResource
+) -> None:
+    """The chain as `workflows-dagster run` runs it; a batch or technique that fails is passed over and named."""
+    with told_to_dagster(context):
+        jobs = context.repository_def.get_job
+        result = Chain(jobs, sources, store, with_origin(context.instance), config.assets).run()
+    for what, why in result.failures.items():
+        context.log.warning("%s failed and was passed over: %s", what, why)
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def chain_job() -> None:
+    """Everything, from new files to a release: press this, not "Materialize all", which knows no new files."""
+    run_chain()
 
 
 def _failed(job: str, result: dg.ExecuteInProcessResult) -> ChainFailedError:

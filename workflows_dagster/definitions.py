@@ -6,6 +6,7 @@ import dagster as dg
 
 from workflows_dagster import assets
 from workflows_dagster.automation import follow_new_model_sensor, refresh_changed_data_sensor
+from workflows_dagster.chain import chain_job
 from workflows_dagster.console import terminal_logger
 from workflows_dagster.jobs import JOBS, MULTIPROCESS
 from workflows_dagster.maintenance import maintenance_job
@@ -28,7 +29,7 @@ def build_definitions(settings: Settings, replaced: Mapping[str, object] | None 
     """
     return dg.Definitions(
         assets=dg.load_assets_from_package_module(assets, include_specs=True),
-        jobs=[*JOBS, maintenance_job],
+        jobs=[chain_job, *JOBS, maintenance_job],
         schedules=SCHEDULES,
         sensors=[
             ingest_new_files_sensor,

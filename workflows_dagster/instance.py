@@ -28,7 +28,7 @@ def project_instance(settings: Settings) -> dg.DagsterInstance:
         ConfigurationError: There is neither. Dagster would take a temporary instance, whose runs nobody sees later.
     """
     if settings.dagster_home is not None:
-        return _with_origin(dg.DagsterInstance.from_config(str(settings.dagster_home)))
+        return with_origin(dg.DagsterInstance.from_config(str(settings.dagster_home)))
     folder = Path.cwd()
     if not (folder / DAGSTER_FILE).is_file():
         raise ConfigurationError(
@@ -37,10 +37,10 @@ def project_instance(settings: Settings) -> dg.DagsterInstance:
             expected=f"a working directory that holds {DAGSTER_FILE}, as the project's own folder does",
             remedy="call this in the project's folder, or set DAGSTER_HOME",
         )
-    return _with_origin(dg.DagsterInstance.from_config(str(folder)))
+    return with_origin(dg.DagsterInstance.from_config(str(folder)))
 
 
-def _with_origin(instance: dg.DagsterInstance) -> dg.DagsterInstance:
+def with_origin(instance: dg.DagsterInstance) -> dg.DagsterInstance:
     """The instance, which gives each run that it creates the origin that `execute_in_process` leaves out."""
     create = instance.create_run_for_job
 

@@ -106,7 +106,7 @@ def _run(settings: "Settings", config: dict[str, dict[str, Any]]) -> None:
         raise TypeError("the registry holds other resources under the keys sources and store")
     try:
         with project_instance(settings) as instance, TerminalHandler(progress_console()):
-            result = Chain(definitions, found, store, instance, _without_people(config)).run()
+            result = Chain(definitions.resolve_job_def, found, store, instance, _without_people(config)).run()
     except KeyboardInterrupt:
         messages.print("[yellow]Interrupted.[/] What was published before stays; run again to go on.")
         raise typer.Exit(INTERRUPTED) from None

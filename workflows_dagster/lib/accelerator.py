@@ -52,17 +52,14 @@ class Accelerator:
     threads: int
     free_bytes: int | None
 
-    def to_metadata(self) -> dict[str, str | int]:
+    def to_metadata(self) -> dict[str, str]:
         """What was chosen and why, as metadata."""
-        chosen: dict[str, str | int] = {
-            "accelerator/kind": self.kind,
-            "accelerator/name": self.name,
+        free = "" if self.free_bytes is None else f", {self.free_bytes / 1e9:.1f} GB free"
+        return {
+            "accelerator/device": f"{self.kind}, {self.name}{free}",
+            "accelerator/precision": f"{self.dtype}, {self.attention}, {self.threads} threads",
             "accelerator/reason": self.reason,
-            "accelerator/dtype": self.dtype,
-            "accelerator/attention": self.attention,
-            "accelerator/threads": self.threads,
         }
-        return chosen if self.free_bytes is None else {**chosen, "accelerator/free_bytes": self.free_bytes}
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ SAMPLED: Final = ("text", "label", "stars", "language", "split", "resolution", "
 MOST_COLUMNS: Final = 5
 """Columns that the page has room for."""
 
-MOST_INLINE: Final = 6
-"""Counts that are shown in one line; more of them are a table."""
+LONGEST_LINE: Final = 60
+"""Characters that the page has room for; a longer mapping is a table."""
 
 
 def report_metadata(report: Report) -> dict[str, dg.MetadataValue]:
@@ -100,11 +100,12 @@ def mapping_metadata(values: Mapping[str, Any]) -> dg.MetadataValue:
     """A mapping in one line where it is short, else as a table; a mapping of mappings is a table with their keys."""
     inner = [value for value in values.values() if isinstance(value, Mapping)]
     if values and len(inner) == len(values):
-        columns = dict.fromkeys(("name", *(key for one in inner for key in one)), "any")
+        columns = {name: "any" for name in ("name", *(str(key) for one in inner for key in one))}
         return _table([{"name": name, **_cells(one)} for name, one in values.items()], columns)
     shown = _cells(values)
-    if len(shown) <= MOST_INLINE and all(isinstance(value, int | float) for value in shown.values()):
-        return dg.MetadataValue.text(", ".join(f"{name} {value:,}" for name, value in shown.items()) or "none")
+    line = ", ".join(f"{name} {value:,}" for name, value in shown.items() if isinstance(value, int | float))
+    if len(line) <= LONGEST_LINE and all(isinstance(value, int | float) for value in shown.values()):
+        return dg.MetadataValue.text(line or "none")
     return _table([{"name": name, "value": value} for name, value in shown.items()], {"name": "string", "value": "any"})
 
 

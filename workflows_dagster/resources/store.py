@@ -201,7 +201,7 @@ class LakeFSStore(StoreResource):
 
 
 @contextmanager
-def told_to_dagster(context: dg.AssetExecutionContext) -> Generator[None]:
+def told_to_dagster(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Generator[None]:
     """Turns an error of this project into the one that Dagster shows: what was given, expected and to do next.
 
     Raises:

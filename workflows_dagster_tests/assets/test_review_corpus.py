@@ -72,10 +72,10 @@ def test_review_corpus_holds_all_batches_of_the_catalog(resources: dict[str, obj
         )
 
     (event,) = result.asset_materializations_for_node("review_corpus")
-    counts = {name: event.metadata[f"cleaning/{name}_rows"].value for name in ("in", "kept", "left_out")}
-    assert counts == {"in": 9, "kept": 5, "left_out": 3}
+    counts = {name: event.metadata[f"cleaning/{name}_rows"].value for name in ("in", "kept")}
+    assert counts == {"in": 9, "kept": 5}
     assert event.metadata["cleaning/exact_duplicate_rows"].value == 1
-    assert str(event.metadata["cleaning/rows_by_source_split_label"].value).startswith("| source | split | negative |")
+    assert str(event.metadata["cleaning/rows_by_source"].value).startswith("| source | split | negative |")
     folder = store.artifact("review_corpus", None, str(event.metadata["store/commit_id"].value)).folder
     assert sorted(path.name for path in folder.iterdir()) == [
         "conflicts.parquet",

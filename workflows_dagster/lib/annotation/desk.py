@@ -217,16 +217,16 @@ class RoundStatus:
     def to_metadata(self) -> dict[str, object]:
         """Progress as flat metadata."""
         return {
-            "annotation/round_id": self.round_id,
-            "annotation/desk": self.desk,
-            "annotation/where": self.where,
             "annotation/status": self.state.value,
+            "annotation/where": self.where,
+            "annotation/desk": self.desk,
             "annotation/requested_rows": self.rows,
             "annotation/answered_rows": self.rows_answered,
-            "annotation/answers_count": self.answers,
-            "annotation/rejected_answers_count": self.rejected,
-            "annotation/answers_by_annotator": dict(self.annotators),
             "annotation/missing_rows": self.missing,
+            "annotation/answers_count": self.answers,
+            "annotation/rejected_count": self.rejected,
+            "annotation/answers_by_annotator": dict(self.annotators),
+            "annotation/round_id": self.round_id,
         }
 
 

@@ -66,7 +66,6 @@ class PilotSample(Record):
     def to_metadata(self) -> dict[str, object]:
         """The sample as flat metadata."""
         return {
-            "dagster/row_count": self.rows,
             "annotation/round": self.round,
             "annotation/candidate_rows": self.candidates,
             "annotation/scored_rows": self.scored,
@@ -74,7 +73,6 @@ class PilotSample(Record):
             "annotation/embedding": self.embedding,
             "annotation/rows_by_split": dict(self.splits),
             "annotation/rows_by_pick": dict(self.picks),
-            "annotation/rows_by_stratum": dict(self.strata),
         }
 
 
@@ -194,27 +192,23 @@ class PilotLabels(Record):
     def to_metadata(self) -> dict[str, object]:
         """The round so far as flat metadata, without the progress that `RoundStatus` shows."""
         metadata: dict[str, object] = {
-            "dagster/row_count": self.rows_resolved + self.rows_unresolved,
+            "annotation/agreement_verdict": self.gate.sentence,
+            "annotation/agreement_standing": self.gate.standing.value,
             "annotation/resolved_rows": self.rows_resolved,
             "annotation/unresolved_rows": self.rows_unresolved,
             "annotation/rows_by_label": dict(self.labels),
             "annotation/rows_by_resolution": dict(self.resolutions),
-            "annotation/rejected_answers_by_reason": dict(self.reasons),
-            "annotation/agreement_standing": self.gate.standing.value,
-            "annotation/agreement_verdict": self.gate.sentence,
-            "annotation/agreement_rows": self.agreement.rows,
-            "annotation/agreement_pairs": self.agreement.pairs,
+            "annotation/rejected_by_reason": dict(self.reasons),
+            "annotation/next_round_by_reason": dict(self.next_round),
             "annotation/agreement": Markdown(_agreement_table(self.agreement)),
             "annotation/annotators": Markdown(_annotator_table(self.annotators)),
-            "annotation/next_round_rows_by_reason": dict(self.next_round),
         }
         if self.agreement.raw:
             metadata["annotation/agreement_ratio"] = self.agreement.raw.value
         if alpha := self.gate.alpha:
             metadata |= {"annotation/alpha": alpha.value, "annotation/alpha_low": alpha.low}
         if accuracy := self.weak_labels.accuracy:
-            metadata["annotation/weak_label_accuracy_ratio"] = accuracy.value
-            metadata["annotation/weak_label_accuracy_low_ratio"] = accuracy.low
+            metadata["annotation/weak_label_accuracy"] = str(accuracy)
         return metadata
 
 

@@ -103,16 +103,13 @@ class CorpusReport(Record):
             "cleaning/in_rows": self.rows_in,
             "cleaning/kept_rows": self.rows_kept,
             **{f"cleaning/{kind}_duplicate_rows": rows for kind, rows in self.rows_duplicate.items()},
-            "cleaning/left_out_rows": self.rows_left_out,
             "cleaning/left_out_sources": self.left_out_sources,
-            "cleaning/conflicting_texts": sum(self.conflicts.values()),
-            "cleaning/undecided_conflict_texts": self.conflicts.get("tie", 0),
-            "cleaning/relabelled_near_duplicate_rows": self.relabelled_near_duplicates,
-            "cleaning/labels": self.labels,
-            "cleaning/label_sources": self.label_sources,
-            "cleaning/splits": self.splits,
-            "cleaning/languages": self.languages,
-            "cleaning/rows_by_source_split_label": Markdown(self._markdown()),
+            "cleaning/conflicts_by_rule": self.conflicts,
+            "cleaning/rows_by_label": self.labels,
+            "cleaning/rows_by_label_source": self.label_sources,
+            "cleaning/rows_by_split": self.splits,
+            "cleaning/rows_by_language": self.languages,
+            "cleaning/rows_by_source": Markdown(self._markdown()),
         }
 
     def _markdown(self) -> str:

@@ -105,15 +105,13 @@ class ExportRecord(Record):
     def to_metadata(self) -> Mapping[str, object]:
         """Metadata of the asset."""
         return {
-            "export/format": self.format,
-            "export/runtime": self.runtime,
-            "export/weights_bytes": self.model.size_bytes,
-            "export/served_bytes": self.model.total_bytes,
-            "export/weights_sha256": self.model.sha256,
+            "export/same_class_as_merged": str(self.parity.agreement),
             "export/agreement_ratio": self.parity.agreement.value,
-            "export/agreement_low_ratio": self.parity.agreement.low,
-            "export/trial_rows": self.parity.agreement.n,
             "export/max_logit_difference": self.parity.max_logit_difference,
+            "export/weights_mb": self.model.size_bytes / 1e6,
+            "export/served_mb": self.model.total_bytes / 1e6,
+            "export/format": f"{self.format}, run by {self.runtime}",
+            "export/weights_sha256": self.model.sha256,
             "export/details": self.details,
             "export/versions": self.versions,
         }

@@ -138,22 +138,20 @@ class AdapterRecord(Record):
             ("tab:gray", "tab:blue"),
         )
         metadata: dict[str, object] = {
+            "finetuning/gain_over_baseline": str(self.macro_f1_gain),
+            "finetuning/scores": scores_table(self.model, self.baseline),
             "finetuning/learning_curve": to_markdown(curve, "learning curve"),
             "finetuning/macro_f1": self.model.macro_f1.value,
-            "finetuning/macro_f1_interval": str(self.model.macro_f1),
             "finetuning/baseline_macro_f1": self.baseline.macro_f1.value,
-            "finetuning/baseline_macro_f1_interval": str(self.baseline.macro_f1),
             "finetuning/macro_f1_gain": self.macro_f1_gain.value,
-            "finetuning/macro_f1_gain_interval": str(self.macro_f1_gain),
             "finetuning/validation_macro_f1": self.best_validation_macro_f1,
-            "finetuning/scores": scores_table(self.model, self.baseline),
-            "finetuning/steps_count": self.steps,
             "finetuning/base_model": self.base_model.reference,
+            "finetuning/steps_count": self.steps,
             "finetuning/truncation": {split: asdict(cut) for split, cut in self.truncation.items()},
             "finetuning/rows": {split: asdict(rows) for split, rows in self.rows.items()},
         }
         if gold := self.model.gold:
-            metadata |= {"finetuning/gold_macro_f1": gold.value, "finetuning/gold_macro_f1_interval": str(gold)}
+            metadata["finetuning/gold_macro_f1"] = gold.value
         return metadata
 
 

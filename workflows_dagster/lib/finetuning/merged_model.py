@@ -47,7 +47,7 @@ class MergedModelRecord(Record):
             "finetuning/base_model": self.base_model.reference,
             "finetuning/weights_sha256": self.model.sha256,
             "finetuning/parameters_count": self.parameters,
-            "finetuning/weights_size_bytes": self.model.size_bytes,
+            "finetuning/weights_mb": self.model.size_bytes / 1e6,
             "finetuning/max_length_tokens": self.model.max_length,
         }
 

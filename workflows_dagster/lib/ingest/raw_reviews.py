@@ -76,9 +76,9 @@ class IngestReport(RowCounts, Record):
         """Metadata of the materialization."""
         return {
             "ingest/source": self.source,
-            "ingest/files": len(self.files),
             **{f"ingest/{name}": getattr(self, name) for name in RowCounts.model_fields},
-            "ingest/reject_reasons": self.reasons,
+            "ingest/rejected_by_reason": self.reasons,
+            "ingest/rows_by_file": {file.uri: file.rows_in for file in self.files},
         }
 
 

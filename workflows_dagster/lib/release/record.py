@@ -134,15 +134,16 @@ class ReleaseRecord(Record):
         """What the asset shows."""
         return {
             "release/pick": self.pick.technique if self.pick else "none",
-            "release/versions": len(self.chain),
             "release/baseline_gate": self.shortfall or "passed",
+            "release/figures": {name: str(estimate) for name, estimate in self.metrics.items()},
             "release/rows": self.rows_total,
             "release/rows_by_label": self.rows_by("label"),
-            "release/chain": {member.path: member.commit for member in self.chain},
             **{
                 f"release/{name.replace(' ', '_').replace('-', '_').lower()}": estimate.value
                 for name, estimate in self.metrics.items()
             },
+            "release/versions": len(self.chain),
+            "release/chain": {member.path: member.commit[:12] for member in self.chain},
         }
 
     @property

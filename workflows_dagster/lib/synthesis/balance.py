@@ -71,10 +71,11 @@ class ClassBalance(Record):
     def to_metadata(self) -> Mapping[str, object]:
         """The balance as flat metadata."""
         return {
-            "synthesis/real_rows_by_label": dict(self.real),
-            "synthesis/target_rows_by_label": dict(self.target),
-            "synthesis/wanted_rows_by_label": dict(self.wanted),
             "synthesis/wanted_rows": sum(self.wanted.values()),
+            "synthesis/rows_by_label": {
+                label: {"real": rows, "target": self.target[label], "wanted": self.wanted[label]}
+                for label, rows in self.real.items()
+            },
         }
 
 

@@ -157,7 +157,6 @@ class SyntheticReviews(Record):
         rows: Rows made.
         rows_by_stratum: Rows made, by `label/source`.
         parents: Real rows that they rest on.
-        examples: Some of the texts, to be shown; not written, because a record holds no texts.
     """
 
     generator: str
@@ -167,18 +166,15 @@ class SyntheticReviews(Record):
     rows: int
     rows_by_stratum: Mapping[str, int]
     parents: int
-    examples: tuple[str, ...] = Field(default=(), exclude=True)
 
     def to_metadata(self) -> Mapping[str, object]:
         """What was generated, as flat metadata."""
         return {
-            "dagster/row_count": self.rows,
             "synthesis/generator": self.generator,
             "synthesis/generator_is_stand_in": self.generator_is_stand_in,
             "synthesis/rows_by_stratum": dict(self.rows_by_stratum),
             "synthesis/parents_rows": self.parents,
             "synthesis/refused": list(self.refused),
-            "synthesis/examples": list(self.examples),
         }
 
 
@@ -212,7 +208,6 @@ def build_synthetic_reviews(
         rows=rows.height,
         rows_by_stratum=dict(sorted(strata.items())),
         parents=rows["parent_ids"].explode(empty_as_null=True).n_unique() if rows.height else 0,
-        examples=tuple(rows["text"].head(5)),
     )
     record.write(folder)
     return record

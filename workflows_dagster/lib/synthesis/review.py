@@ -180,14 +180,13 @@ class VettedSynthetics(Record):
         """What people left, as flat metadata."""
         shown = {"sound": self.review.sound, "alpha": self.review.alpha}
         return {
-            **(self.status.to_metadata() if self.status else {}),
-            "dagster/row_count": self.rows_kept,
+            "synthesis/review": self.review.sentence,
+            "synthesis/review_standing": self.review.standing.value,
             "synthesis/validated_rows": self.rows_in,
             "synthesis/reviewed_rows": self.review.answered,
-            "synthesis/reviewed_rows_by_outcome": dict(self.review.outcomes),
-            "synthesis/review_standing": self.review.standing.value,
-            "synthesis/review": self.review.sentence,
+            "synthesis/reviewed_by_outcome": dict(self.review.outcomes),
             **{f"synthesis/review_{name}": str(value) for name, value in shown.items() if value},
+            **(self.status.to_metadata() if self.status else {}),
         }
 
 

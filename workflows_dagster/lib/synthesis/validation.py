@@ -141,11 +141,9 @@ class ValidSynthetics(Record):
             "synthesis/generated_rows": self.rows_in,
             "synthesis/kept_rows": self.rows_kept,
             "synthesis/rejected_rows": self.rows_rejected,
-            "synthesis/rejected_rows_by_reason": dict(self.reasons),
             "synthesis/kept_rows_by_label": dict(self.kept_by_label),
-            "synthesis/judge_macro_f1_ratio": self.judge_macro_f1,
-            "synthesis/distinct_2_ratio": self.diversity["distinct_2"],
-            "synthesis/held_out_highest_similarity_ratio": self.highest_held_out_similarity_seen,
+            "synthesis/judge_macro_f1": self.judge_macro_f1,
+            "synthesis/held_out_similarity": self.highest_held_out_similarity_seen,
             "synthesis/generator_is_stand_in": self.generator_is_stand_in,
             "synthesis/summary": Markdown("\n".join(summary)),
         }
