@@ -12,9 +12,12 @@ from workflows_dagster.jobs import GO_ON_WITHOUT_PEOPLE
 from workflows_dagster.launcher import end_lost_runs, host_tags
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import ConfigurationError, NotEnoughDataError, WorkflowError
+from workflows_dagster.lib.sample.settings import SampleSettings
+from workflows_dagster.lib.sample.writing import write_sample
 from workflows_dagster.partitions import TECHNIQUES
 from workflows_dagster.resources.sources import SourcesResource
 from workflows_dagster.resources.store import COMMIT_KEY, StoreResource, told_to_dagster
+from workflows_dagster.settings import load_settings
 
 REPORT: Final = "benchmark_report"
 RELEASE: Final = "model_release"
@@ -163,6 +166,9 @@ def run_chain(
     context: dg.OpExecutionContext, config: ChainConfig, sources: SourcesResource, store: StoreResource
 ) -> None:
     """The chain as `workflows-dagster run` runs it; a batch or technique that fails is passed over and named."""
+    settings = load_settings()
+    if settings.sources is None and not settings.sample.exists():
+        write_sample(settings.sample, SampleSettings())
     with told_to_dagster(context):
         jobs = context.repository_def.get_job
         result = Chain(jobs, sources, store, with_origin(context.instance), config.assets).run()

@@ -81,6 +81,13 @@ class Settings(BaseSettings):
         default=30, ge=1, description="Days after which maintenance removes local copies that nothing has read."
     )
 
+    sample_rows: int = Field(
+        default=10,
+        ge=0,
+        description="Rows of each table that the Dagster UI shows, personal data masked. They stay in the event log of "
+        "Dagster until the run is deleted; 0 for none.",
+    )
+
     lakefs_endpoint: str | None = Field(
         default=None,
         validation_alias="lakefs_endpoint",

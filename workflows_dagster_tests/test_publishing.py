@@ -107,7 +107,11 @@ def test_comparison_is_bound_to_the_version_that_was_read(store: StoreResource) 
     [event] = result.asset_materializations_for_node("note")
     version = store.store().head("note")
     assert version is not None
-    assert event.metadata[UPSTREAM_KEY].value == {"draft": version.metadata["upstream/draft"]}
+    shown = event.metadata[UPSTREAM_KEY]
+    assert isinstance(shown, dg.TableMetadataValue)
+    assert [record.data for record in shown.records] == [
+        {"path": "draft", "commit": version.metadata["upstream/draft"]}
+    ]
     assert version.metadata["asked_by"] == "note"
 
 

@@ -105,7 +105,7 @@ def test_every_generated_table_stands_in_one_place(definitions: dg.Definitions) 
 
 def test_every_setting_is_named_by_the_variable_it_is_read_from(monkeypatch: pytest.MonkeyPatch) -> None:
     typed: dict[str, Any] = {"device": "cpu", "threads": 7, "store": "lakefs", "lakefs_create": True}
-    typed |= {"keep_versions": 3, "stale_branch_days": 4, "unused_copy_days": 5}
+    typed |= {"keep_versions": 3, "stale_branch_days": 4, "unused_copy_days": 5, "sample_rows": 6}
     typed |= {"annotation": "argilla", "argilla_create": True}
     for name, field in Settings.model_fields.items():
         monkeypatch.setenv(variable(name, field), str(typed.get(name, f"value-of-{name}")))

@@ -44,7 +44,7 @@ def made_up_to_training(settings: Settings) -> tuple[VersionedStore, Release]:
     assert isinstance(sources, SourcesResource)
     assert isinstance(store, StoreResource)
     with project_instance(settings) as instance:
-        chain = Chain(definitions, sources, store, instance, CONFIG)
+        chain = Chain(definitions.resolve_job_def, sources, store, instance, CONFIG)
         for batch in sources.collect(instance).batches:
             assert chain._execute("ingest_job", batch.key).success  # pyright: ignore[reportPrivateUsage]
         assert chain._execute("corpus_job", None).success  # pyright: ignore[reportPrivateUsage]

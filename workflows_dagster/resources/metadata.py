@@ -58,14 +58,8 @@ def table_metadata(table: Path, sample_rows: int) -> dict[str, dg.MetadataValue]
     sample = pl.scan_parquet(table).select(shown).head(sample_rows).collect()
     if "text" in shown:
         sample = sample.with_columns(mask_texts(sample["text"]).alias("text"))
-    records = [{name: _cell(value) for name, value in row.items()} for row in sample.iter_rows(named=True)]
+    records = list(sample.iter_rows(named=True))
     return found | {"table/sample": _table(records, {name: str(fields[name].type) for name in shown})}
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return value if len(value) <= SAMPLE_CHARACTERS else value[: SAMPLE_CHARACTERS - 1] + "…"
-    return _rounded(value) if isinstance(value, float) else value
 
 
 def check_result(asset: dg.AssetKey, audit: Audit, verdict: Verdict) -> dg.AssetCheckResult:
@@ -96,29 +90,45 @@ def files_metadata(files: Mapping[str, FileStat]) -> dg.MetadataValue:
     return _table(records, {"name": "string", "size_bytes": "int", "sha256": "string"})
 
 
-def mapping_metadata(values: Mapping[str, Any]) -> dg.MetadataValue:
+def commits_metadata(commits: Mapping[str, str]) -> dg.MetadataValue:
+    """Commits by published path as a table."""
+    return _table(
+        [{"path": path, "commit": commit} for path, commit in commits.items()], {"path": "string", "commit": "string"}
+    )
+
+
+def _mapping(values: Mapping[str, Any]) -> dg.MetadataValue:
     """A mapping in one line where it is short, else as a table; a mapping of mappings is a table with their keys."""
     inner = [value for value in values.values() if isinstance(value, Mapping)]
     if values and len(inner) == len(values):
         columns = {name: "any" for name in ("name", *(str(key) for one in inner for key in one))}
-        return _table([{"name": name, **_cells(one)} for name, one in values.items()], columns)
-    shown = _cells(values)
-    line = ", ".join(f"{name} {value:,}" for name, value in shown.items() if isinstance(value, int | float))
-    if len(line) <= LONGEST_LINE and all(isinstance(value, int | float) for value in shown.values()):
-        return dg.MetadataValue.text(line or "none")
-    return _table([{"name": name, "value": value} for name, value in shown.items()], {"name": "string", "value": "any"})
+        return _table([{"name": name, **one} for name, one in values.items()], columns)
+    if len(line := _cell(values)) <= LONGEST_LINE:
+        return dg.MetadataValue.text(line)
+    return _table(
+        [{"name": name, "value": value} for name, value in values.items()], {"name": "string", "value": "any"}
+    )
 
 
-def _cells(values: Mapping[str, Any]) -> dict[str, Any]:
-    found = {
-        key: mapping_metadata(value).value if isinstance(value, Mapping) else value for key, value in values.items()
-    }
-    return {key: _cell(value) for key, value in found.items()}
+def _cell(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return ", ".join(f"{name} {_written(one)}" for name, one in value.items()) or "none"  # pyright: ignore[reportUnknownVariableType]
+        case str() if len(value) > SAMPLE_CHARACTERS:
+            return value[: SAMPLE_CHARACTERS - 1] + "…"
+        case float():
+            return _rounded(value)
+        case _:
+            return value
+
+
+def _written(value: object) -> str:
+    return f"{_cell(value):,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
 def _table(records: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> dg.MetadataValue:
     """A table of at most MOST_ROWS rows; the last one says how many more there are."""
-    shown = [{name: record.get(name) for name in columns} for record in records[:MOST_ROWS]]
+    shown = [{name: _cell(record.get(name)) for name in columns} for record in records[:MOST_ROWS]]
     if more := len(records) - len(shown):
         shown.append(dict.fromkeys(columns) | {next(iter(columns)): f"and {more:,} more"})
     schema = dg.TableSchema([dg.TableColumn(name, type_) for name, type_ in columns.items()])
@@ -142,7 +152,7 @@ def _metadata_value(value: object) -> dg.MetadataValue:
         case str():
             return dg.MetadataValue.text(value)
         case dict():
-            return mapping_metadata(value)  # pyright: ignore[reportUnknownArgumentType]
+            return _mapping(value)  # pyright: ignore[reportUnknownArgumentType]
         case list() | tuple():
             return dg.MetadataValue.text("; ".join(map(str, value)) or "none")  # pyright: ignore[reportUnknownArgumentType]
         case _:

@@ -52,12 +52,13 @@ def build_store(settings: Settings) -> StoreResource:
     """
     home, base, ui_url = str(settings.home.absolute()), settings.base_branch, settings.ui_url
     if settings.store == "embedded":
-        return EmbeddedStore(home=home, base_branch=base, ui_url=ui_url)
+        return EmbeddedStore(home=home, base_branch=base, ui_url=ui_url, sample_rows=settings.sample_rows)
     endpoint, name = require_lakefs(settings)
     return LakeFSStore(
         home=home,
         base_branch=base,
         ui_url=ui_url,
+        sample_rows=settings.sample_rows,
         endpoint=endpoint,
         # By name: the UI shows the configuration of resources, and these are secrets.
         access_key_id=EnvVar("LAKEFS_ACCESS_KEY_ID"),

@@ -21,6 +21,7 @@ from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.store.versioned import VersionedStore
 from workflows_dagster.resources.metadata import (
     check_result,
+    commits_metadata,
     files_metadata,
     link_metadata,
     report_metadata,
@@ -164,7 +165,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
             DIGEST_KEY: dg.MetadataValue.text(version.digest),
             "store/size_bytes": dg.MetadataValue.int(version.size_bytes),
             "store/files": files_metadata(version.files),
-            UPSTREAM_KEY: dg.MetadataValue.json({_path(input_): input_.commit for input_ in inputs}),
+            UPSTREAM_KEY: commits_metadata({_path(input_): input_.commit for input_ in inputs}),
         }
 
 

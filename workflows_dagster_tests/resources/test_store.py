@@ -249,6 +249,8 @@ def test_materialization_names_commit_digest_size_files_and_upstream(run: Run, s
     ]
     found = metadata(run(note_asset(partial(write, "good"), [], inputs=inputs)))
     version = store.store().version("note", found[COMMIT_KEY])
+    upstream = [record.data for record in found.pop(UPSTREAM_KEY).records]
+    assert upstream == [{"path": "raw/b-1", "commit": "c1"}, {"path": "corpus", "commit": "c2"}]
     (file,) = found.pop("store/files").records
     assert file.data == {"name": "note.txt", "size_bytes": 4, "sha256": hashlib.sha256(b"good").hexdigest()[:12]}
     assert found == {
@@ -260,7 +262,6 @@ def test_materialization_names_commit_digest_size_files_and_upstream(run: Run, s
         "store/is_new_version": True,
         "store/digest": version.digest,
         "store/size_bytes": 4,
-        UPSTREAM_KEY: {"raw/b-1": "c1", "corpus": "c2"},
     }
 
 
@@ -456,7 +457,10 @@ def test_artifact_is_one_commit_of_an_asset(run: Run, store: StoreResource) -> N
         (3, dg.MetadataValue.int(3)),
         (2 / 3, dg.MetadataValue.float(0.6667)),
         (123_456_789.0, dg.MetadataValue.float(123_500_000.0)),
-        ({"a": 1, "b": 20_000}, dg.MetadataValue.text("a 1, b 20,000")),
+        (
+            {"a": 1, "b": 20_000, "c": "x", "d": 2 / 3, "e": True},
+            dg.MetadataValue.text("a 1, b 20,000, c x, d 0.6667, e True"),
+        ),
         ({}, dg.MetadataValue.text("none")),
         (("x", "y"), dg.MetadataValue.text("x; y")),
         ([], dg.MetadataValue.text("none")),
@@ -468,11 +472,10 @@ def test_metadata_value_by_type(value: object, expected: dg.MetadataValue) -> No
 
 
 def test_mapping_that_is_no_line_is_a_table() -> None:
-    long = {f"k{number}": number for number in range(7)}
+    long = {f"number {number}": number for number in range(7)}
     nested = {"train": {"rows": 3, "labels": {"negative": 1, "positive": 2}}, "test": {"rows": 1}}
-    shown: dict[str, Any] = report_metadata(Found({"long": long, "nested": nested, "texts": {"a": "b"}}))
-    assert [record.data for record in shown["long"].records][6] == {"name": "k6", "value": 6}
-    assert [record.data for record in shown["texts"].records] == [{"name": "a", "value": "b"}]
+    shown: dict[str, Any] = report_metadata(Found({"long": long, "nested": nested}))
+    assert [record.data for record in shown["long"].records][6] == {"name": "number 6", "value": 6}
     assert [column.name for column in shown["nested"].schema.columns] == ["name", "rows", "labels"]
     assert [record.data for record in shown["nested"].records] == [
         {"name": "train", "rows": 3, "labels": "negative 1, positive 2"},
