@@ -171,7 +171,7 @@ def paths(text: str) -> Iterator[str]:
 
 @documents
 def test_links_lead_somewhere(name: str) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", TEXTS[name]):
+    for target in re.findall(r"(?:\]\(|src=\")([^)\"]+)[)\"]", TEXTS[name]):
         file = target.partition("#")[0]
         assert target.startswith("https://") or ((ROOT / name).parent / file).exists(), target
 
