@@ -11,7 +11,7 @@ from workflows_dagster.lib.benchmark.export_benchmark import benchmark_model
 from workflows_dagster.lib.benchmark.page import build_report
 from workflows_dagster.lib.benchmark.report import DATA_ASSETS, gather
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings, ReportSettings
-from workflows_dagster.lib.store.lineage import records_of
+from workflows_dagster.lib.store.lineage import lineage_of, records_of
 from workflows_dagster.partitions import TECHNIQUES
 from workflows_dagster.publishing import Build, published_asset
 from workflows_dagster.resources.store import StoreResource
@@ -60,7 +60,8 @@ def benchmark_report(
     store: StoreResource,
 ) -> Build:
     """One page on the data, the model, its compressed forms and the pick; also as markdown and JSON."""
-    data = records_of(store.store(), augmented_reviews, REPORT_FILE, DATA_ASSETS)
+    versions = store.store()
+    data = records_of(versions, augmented_reviews, REPORT_FILE, DATA_ASSETS)
     own = {"augmented_reviews": [augmented_reviews], "lora_adapter": [lora_adapter]}
-    inputs = gather({**data, **own, "export_benchmarks": export_benchmarks})
+    inputs = gather({**data, **own, "export_benchmarks": export_benchmarks}, partial(lineage_of, versions))
     return partial(build_report, inputs, config)

@@ -1,86 +1,87 @@
 """Plots of the report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord
 from workflows_dagster.lib.benchmark.pick import pareto_front
 from workflows_dagster.lib.metrics import Estimate
-from workflows_dagster.lib.model.figures import PAGE_COLOURS, learning_curve, new_figure, page_style, to_svg
-from workflows_dagster.lib.schema import LABELS
+from workflows_dagster.lib.model.figures import PICTURE_COLOURS, learning_curve, new_figure, page_style, to_png, to_svg
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
     from workflows_dagster.lib.benchmark.report import ReportRecord
 
-WIDTH: Final = 6.7  # inches: 640 pixels of a page
-INK, SOFT, FIRST, SECOND = (PAGE_COLOURS[name] for name in ("ink", "soft", "a", "b"))
+WIDTH: Final = 5.0  # inches: 480 pixels of a page, which a phone shows at three quarters of their size
+FIRST, SECOND = "C0", "C1"
 Intervals = Mapping[str, Estimate]
+
+_NEAR: Final = 24
+"""Pixels from which a label needs a line to its point."""
 
 
 def draw(report: "ReportRecord") -> dict[str, str]:
-    """The plots by name, as SVG."""
+    """The plots by name, as SVG with a description for readers who cannot see them."""
     adapter = report.adapter
     ours, linear = adapter.model, adapter.baseline
     with page_style():
+        curve = learning_curve(
+            adapter.losses,
+            adapter.validation_scores,
+            adapter.best_step,
+            adapter.baseline_validation_macro_f1,
+            (FIRST, SECOND),
+        )
         drawn = {
-            "per_class": (intervals(ours.per_class, linear.per_class), "F1 of each class"),
-            "per_source": (intervals(ours.per_source, linear.per_source), "Macro-F1 on each source"),
-            "confusion": (confusion(ours.confusion), "Confusion matrix on the test rows"),
-            "curve": (
-                learning_curve(
-                    adapter.losses,
-                    adapter.validation_scores,
-                    adapter.best_step,
-                    adapter.baseline_validation_macro_f1,
-                    (FIRST, SECOND),
-                ),
-                "Learning curve",
-            ),
+            "class": (intervals(ours.per_class, linear.per_class), "F1 of each class, model and baseline"),
+            "curve": (curve, "Training loss and validation macro-F1 over the optimizer steps"),
         }
+        for kind in {one.kind: None for one in report.slices if not one.too_few}:
+            shown = [one for one in report.slices if one.kind == kind and not one.too_few]
+            figure = intervals({one.name: one.model for one in shown}, {one.name: one.baseline for one in shown})
+            drawn[kind] = (figure, f"Macro-F1 by {kind}, model and baseline")
         if ours.gold:
-            by_label_source = intervals(ours.per_label_source, linear.per_label_source)
-            drawn["gold"] = (by_label_source, "Macro-F1 by origin of the label")
+            figure = intervals(ours.per_label_source, linear.per_label_source)
+            drawn["gold"] = (figure, "Macro-F1 by origin of the label, model and baseline")
         if report.benchmarks:
-            drawn["trade_off"] = (
-                trade_off(
-                    report.benchmarks, [one.technique for one in pareto_front(report.benchmarks)], report.pick.technique
-                ),
-                "Size and speed of each artefact",
+            said = "; ".join(
+                f"{one.technique} {one.peak_memory_bytes / 1e6:,.0f} MB, {one.speed_ratio} times"
+                for one in report.benchmarks
             )
+            figure = trade_off(report.benchmarks, report.pick.technique)
+            drawn["trade_off"] = (figure, f"Peak memory and speed of each artefact: {said}")
         return {name: to_svg(figure, title) for name, (figure, title) in drawn.items()}
+
+
+def trade_off_png(report: "ReportRecord") -> bytes:
+    """Memory and speed of each artefact as a picture on white, of about 20 kB; for places that show no SVG."""
+    with page_style(PICTURE_COLOURS):
+        return to_png(trade_off(report.benchmarks, report.pick.technique))
 
 
 def intervals(model: Intervals, baseline: Intervals) -> "Figure":
     """Dots with intervals from 0 to 1: one line for each name, the model above its baseline."""
-    figure = new_figure(WIDTH, 0.75 + 0.36 * len(model))
+    figure = new_figure(WIDTH, 0.75 + 0.42 * len(model))
     axes = figure.add_subplot()
-    for series, colour, offset, label in (
-        (model, FIRST, -0.15, "fine-tuned model"),
-        (baseline, SECOND, 0.15, "TF-IDF baseline"),
+    for series, colour, marker, offset, label in (
+        (model, FIRST, "o", -0.16, "fine-tuned model"),
+        (baseline, SECOND, "D", 0.16, "linear baseline"),
     ):
         places = [(row + offset, series[name]) for row, name in enumerate(model) if name in series]
         axes.errorbar(
             [found.value for _, found in places],
             [place for place, _ in places],
             xerr=[[found.value - found.low for _, found in places], [found.high - found.value for _, found in places]],
-            fmt="o",
+            fmt=marker,
             color=colour,
-            markersize=6,
+            markersize=6 if marker == "o" else 5,
             linewidth=2,
             label=label,
         )
-        for place, found in places:
-            axes.annotate(
-                f"{found.value:.3f}",
-                (1, place),
-                xytext=(6, 0),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                va="center",
-                color=SOFT,
-            )
     axes.set_xlim(0, 1)
     axes.set_ylim(len(model) - 0.5, -0.5)
     axes.set_yticks(range(len(model)), [_shortened(name) for name in model])
@@ -91,61 +92,94 @@ def intervals(model: Intervals, baseline: Intervals) -> "Figure":
     return figure
 
 
-def confusion(counts: Sequence[Sequence[int]]) -> "Figure":
-    """True classes down, predicted classes across; shaded by share of the true class."""
-    figure = new_figure(4.2, 2.5)
+def trade_off(benchmarks: Sequence[BenchmarkRecord], chosen: str | None) -> "Figure":
+    """Peak memory against speed with its interval; a line joins the Pareto front, the pick has a colour of its own."""
+    figure = new_figure(WIDTH, 3.6)
     axes = figure.add_subplot()
-    for row, line in enumerate(counts):
-        for column, rows in enumerate(line):
-            share = rows / max(1, sum(line))
-            axes.bar(column, 0.94, 0.96, row - 0.47, color=FIRST, alpha=0.06 + 0.6 * share)
-            axes.text(column, row - 0.14, f"{rows:,}", ha="center", va="center", fontweight="bold")
-            axes.text(column, row + 0.2, f"{share:.0%}", ha="center", va="center", fontsize="small")
-    axes.set_xlim(-0.5, len(counts) - 0.5)
-    axes.set_ylim(len(counts) - 0.5, -0.5)
-    axes.set_xticks(range(len(counts)), LABELS)
-    axes.set_yticks(range(len(counts)), LABELS)
-    axes.set_xlabel("predicted")
-    axes.xaxis.set_label_position("top")
-    axes.xaxis.tick_top()
-    axes.grid(visible=False)
-    axes.tick_params(length=0, labelcolor=INK)
-    axes.spines[:].set_visible(False)
+    axes.set_xlabel("peak memory, MB (less is better)")
+    axes.set_ylabel("speed, times the merged model")
+    axes.set_xlim(0, 1.15 * max(one.peak_memory_bytes for one in benchmarks) / 1e6)
+    axes.set_ylim(0, 1.15 * max(one.speed_ratio.high for one in benchmarks))
+    axes.axhline(1, color="C2", linewidth=1, linestyle="--", zorder=0)
+    front = [(one.peak_memory_bytes / 1e6, one.speed_ratio.value) for one in pareto_front(benchmarks)]
+    axes.plot(*zip(*front, strict=True), color="C2", linewidth=1.2, zorder=1)
+    for one in benchmarks:
+        x, speed = one.peak_memory_bytes / 1e6, one.speed_ratio
+        picked = one.technique == chosen
+        axes.errorbar(
+            x,
+            speed.value,
+            yerr=[[speed.value - speed.low], [speed.high - speed.value]],
+            fmt="D" if picked else "o",
+            color=SECOND if picked else FIRST,
+            markersize=9 if picked else 7,
+            linewidth=2,
+            capsize=3,
+        )
+    points = [(one.peak_memory_bytes / 1e6, one.speed_ratio.value) for one in benchmarks]
+    bars = [(one.peak_memory_bytes / 1e6, one.speed_ratio.low, one.speed_ratio.high) for one in benchmarks]
+    _label(axes, [one.technique + (" (pick)" if one.technique == chosen else "") for one in benchmarks], points, bars)
     return figure
 
 
-def trade_off(benchmarks: Sequence[BenchmarkRecord], front: Sequence[str], chosen: str | None) -> "Figure":
-    """Size against speed with macro-F1 as text; a ring around the Pareto front, another colour for the pick."""
-    figure = new_figure(WIDTH, 3.5)
-    axes = figure.add_subplot()
-    axes.set_xlabel("size of the weights, MB")
-    axes.set_ylabel("speed, ratio to the merged model")
-    axes.set_xlim(0, 1.2 * max(one.size_bytes for one in benchmarks) / 1e6)
-    axes.set_ylim(0, 1.1 * max(one.speed_ratio.high for one in benchmarks))
-    axes.yaxis.set_major_formatter("{x:g}x")
-    labelled: list[tuple[float, float]] = []
-    for one in sorted(benchmarks, key=lambda one: one.speed_ratio.value):
-        x, speed = one.size_bytes / 1e6, one.speed_ratio
-        colour = SECOND if one.technique == chosen else FIRST
-        axes.vlines(x, speed.low, speed.high, color=colour, linewidth=2, alpha=0.5)
-        axes.plot(x, speed.value, "o", color=colour, markersize=8)
-        if one.technique in front:
-            axes.plot(x, speed.value, "o", markeredgecolor=colour, markerfacecolor="none", markersize=16)
-        width, height = axes.get_xlim()[1], axes.get_ylim()[1]
-        leftward = x > 0.7 * width
-        middle, y = x + (-0.14 if leftward else 0.14) * width, speed.value
-        # A label moves up as long as another one stands there.
-        while any(
-            abs(middle - other_middle) < 0.22 * width and abs(y - other_y) < 0.12 * height
-            for other_middle, other_y in labelled
-        ):
-            y += 0.01 * height
-        labelled.append((middle, y))
-        beside: Any = {"xytext": (-13 if leftward else 13, 0), "textcoords": "offset points"}
-        beside |= {"ha": "right" if leftward else "left"}
-        axes.annotate(one.technique, (x, y), va="bottom", fontweight="bold", **beside)
-        axes.annotate(f"macro-F1 {one.quality.macro_f1.value:.3f}", (x, y), va="top", color=SOFT, **beside)
-    return figure
+def _label(
+    axes: "Axes",
+    names: Sequence[str],
+    points: Sequence[tuple[float, float]],
+    bars: Sequence[tuple[float, float, float]],
+) -> None:
+    """Names the points: each label at the nearest place that no point, interval or other label takes, inside the axes.
+
+    Args:
+        axes: With its limits set.
+        names: A label for each point.
+        points: Where they are.
+        bars: Place, lower and upper end of vertical intervals to keep clear of.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.transforms import Bbox
+
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise RuntimeError("these axes stand in no figure")
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()  # the layout decides where the axes end
+    inside, at = axes.get_window_extent(), axes.transData.transform
+    taken = [Bbox([at((x, low)), at((x, high))]).padded(8, 4) for x, low, high in bars]
+    for name, point in zip(names, points, strict=True):
+        label = axes.annotate(name, point, fontweight="bold")
+        box = label.get_window_extent(renderer)
+        x, y = at(point)
+        label.remove()
+        # Where there is no free place, the label stands right of its point.
+        distance, place = next(
+            (
+                (distance, place)
+                for distance, place in _places(x, y, box.width, box.height)
+                if _within(place, inside) and not any(place.overlaps(other) for other in taken)
+            ),
+            next(_places(x, y, box.width, box.height)),
+        )
+        taken.append(place)
+        leader: Any = {"arrowprops": {"arrowstyle": "-", "color": "C2", "linewidth": 0.8}} if distance > _NEAR else {}
+        corner = ((place.x0 - x) * 72 / figure.dpi, (place.y0 - y) * 72 / figure.dpi)
+        axes.annotate(name, point, xytext=corner, textcoords="offset points", fontweight="bold", **leader)
+
+
+def _places(x: float, y: float, width: float, height: float) -> Iterator[tuple[float, "Bbox"]]:
+    """Places for a label around a point with their distance, the nearest first, in display units."""
+    from matplotlib.transforms import Bbox
+
+    # Beside the point first, then above and below.
+    for distance, (across, up) in product(
+        range(12, 120, 6), ((1, 0), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1))
+    ):
+        left, bottom = x + across * distance - width / 2 * (1 - across), y + up * distance - height / 2
+        yield distance, Bbox.from_bounds(left, bottom, width, height)
+
+
+def _within(box: "Bbox", other: "Bbox") -> bool:
+    return box.x0 >= other.x0 and box.x1 <= other.x1 and box.y0 >= other.y0 and box.y1 <= other.y1
 
 
 def _shortened(text: str, limit: int = 22) -> str:

@@ -1,21 +1,25 @@
 """The step that makes benchmark_report: one page on the whole chain, the same as Markdown and as a record."""
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from importlib.metadata import version as package_version
+from typing import Any, ClassVar, Final, Self
 
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord
 from workflows_dagster.lib.benchmark.pick import Pick, pick
 from workflows_dagster.lib.benchmark.settings import ReportSettings
+from workflows_dagster.lib.benchmark.slices import Miss, Slice, judged_rows, slices, worst_misses
 from workflows_dagster.lib.cleaning.clean import CleaningReport
 from workflows_dagster.lib.cleaning.corpus import CorpusReport
-from workflows_dagster.lib.export.registry import REGISTRY
+from workflows_dagster.lib.export.registry import REFERENCE, REGISTRY
 from workflows_dagster.lib.finetuning.adapter import AdapterRecord
 from workflows_dagster.lib.ingest.raw_reviews import IngestReport
 from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.sample.bundled import bundled_sources
+from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.synthesis.augmentation import AugmentedReviews
 
 
@@ -54,12 +58,39 @@ class RejectReason:
 
 @dataclass(frozen=True)
 class Origin:
-    """One version that the report is made of."""
+    """One version behind the report.
+
+    Attributes:
+        asset: Name of the asset.
+        partition: Its partition key, or None.
+        commit: The commit that published it.
+        digest: Digest of its content.
+        code_version: Version of the code of the asset.
+        config: The run configuration that it was made with.
+        created_at: ISO 8601, UTC.
+    """
 
     asset: str
     partition: str | None
     commit: str
     digest: str
+    code_version: str
+    config: dict[str, Any]
+    created_at: str
+
+    @classmethod
+    def of(cls, version: Version) -> Self:
+        """The entry of a published version."""
+        metadata = version.metadata
+        return cls(
+            asset=version.path.partition("/")[0],
+            partition=metadata.get("partition") or None,
+            commit=version.commit,
+            digest=version.digest,
+            code_version=metadata.get("code_version", ""),
+            config=json.loads(metadata.get("config") or "{}"),
+            created_at=version.created_at,
+        )
 
 
 @dataclass(frozen=True)
@@ -74,7 +105,9 @@ class ReportInputs:
         adapter: The record of the adapter.
         benchmarks: Those of its model, in the order of the registry.
         outdated: Techniques that have only been benchmarked for an earlier model, because they fail for this one.
-        provenance: The versions that all of this comes from.
+        slices: Quality of the model and its baseline on parts of the test rows.
+        misses: The worst misses of the model. Their texts go to the page alone.
+        provenance: Every version that all of this comes from.
     """
 
     sources: tuple[SourceRows, ...]
@@ -84,11 +117,13 @@ class ReportInputs:
     adapter: AdapterRecord
     benchmarks: tuple[BenchmarkRecord, ...]
     outdated: tuple[str, ...]
+    slices: tuple[Slice, ...]
+    misses: tuple[Miss, ...]
     provenance: tuple[Origin, ...]
 
 
 class ReportRecord(Record):
-    """The report as data.
+    """The report as data, without the texts of reviews.
 
     Attributes:
         sources: What became of the rows of each source.
@@ -97,10 +132,13 @@ class ReportRecord(Record):
         augmented: Where labels come from, and what became of generated rows.
         adapter: The fine-tuned model and its baseline.
         benchmarks: What was measured of each artefact.
-        pick: The artefact to deploy.
+        slices: Quality of the model and its baseline on parts of the test rows.
+        pick: The artefact to deploy, and what became of the others.
         notices: What a reader has to know before any number.
         missing: What the report does not tell, and why.
-        provenance: The versions that it is made of.
+        provenance: Every version that it is made of.
+        settings: Margins and noise bands of the pick.
+        code: Version of this package.
     """
 
     VERSION: ClassVar[int] = 2
@@ -111,10 +149,13 @@ class ReportRecord(Record):
     augmented: AugmentedReviews
     adapter: AdapterRecord
     benchmarks: tuple[BenchmarkRecord, ...]
+    slices: tuple[Slice, ...]
     pick: Pick
     notices: tuple[str, ...]
     missing: tuple[str, ...]
     provenance: tuple[Origin, ...]
+    settings: ReportSettings
+    code: str
 
     def total(self, count: str) -> int:
         """Sum of one count over the sources."""
@@ -140,6 +181,22 @@ class ReportRecord(Record):
         """What was measured of the pick; None where nothing qualified."""
         return next((one for one in self.benchmarks if one.technique == self.pick.technique), None)
 
+    @property
+    def made_up(self) -> tuple[str, ...]:
+        """Sources of the bundled sample."""
+        return tuple(source.source for source in self.sources if source.made_up)
+
+    @property
+    def newest(self) -> str | None:
+        """When the newest version that it is made of was published; not when it was made, which changes nothing."""
+        return max((origin.created_at for origin in self.provenance), default=None)
+
+    @property
+    def config(self) -> dict[str, dict[str, Any]]:
+        """Run configuration by asset that makes the same report from the same sources."""
+        chosen = {origin.asset: origin.config for origin in self.provenance if origin.config}
+        return chosen | {"benchmark_report": self.settings.model_dump()}
+
     def to_metadata(self) -> Mapping[str, object]:
         """Metadata of the asset."""
         return {
@@ -147,7 +204,7 @@ class ReportRecord(Record):
             "benchmark/pick_reason": self.pick.reason,
             "benchmark/techniques": len(self.benchmarks),
             "benchmark/macro_f1": self.adapter.model.macro_f1.value,
-            "benchmark/macro_f1_low": self.adapter.model.macro_f1.low,
+            "benchmark/macro_f1_interval": str(self.adapter.model.macro_f1),
             "benchmark/missing": list(self.missing),
             "benchmark/notices": list(self.notices),
         }
@@ -167,10 +224,13 @@ def compile_report(inputs: ReportInputs, settings: ReportSettings) -> ReportReco
         augmented=inputs.augmented,
         adapter=inputs.adapter,
         benchmarks=inputs.benchmarks,
+        slices=inputs.slices,
         pick=pick(inputs.benchmarks, settings),
         notices=tuple(_notices(inputs)),
         missing=tuple(f"{what}: {', '.join(names)}" for what, names in missing.items() if names),
         provenance=inputs.provenance,
+        settings=settings,
+        code=package_version("workflows-dagster"),
     )
 
 
@@ -178,33 +238,37 @@ DATA_ASSETS: Final = ("raw_reviews", "cleaned_reviews", "review_corpus")
 """Whose records the report reads along the versions that augmented_reviews was made from."""
 
 
-def gather(chain: Mapping[str, Sequence[Artifact]]) -> ReportInputs:
+def gather(
+    chain: Mapping[str, Sequence[Artifact]], lineage: Callable[[Iterable[Artifact]], Iterable[Version]]
+) -> ReportInputs:
     """What the report tells of, from the records of a chain.
 
     Args:
         chain: Versions by asset: batches of raw_reviews and cleaned_reviews, techniques of export_benchmarks, and
-            one version each of review_corpus, augmented_reviews and lora_adapter. What else is in it is named in the
-            provenance alone.
+            one version each of review_corpus, augmented_reviews and lora_adapter.
+        lineage: Gives the versions that some artifacts were made from, their own included.
     """
-    adapter = chain["lora_adapter"][0]
+    adapter, reviews = chain["lora_adapter"][0], chain["augmented_reviews"][0]
     measured = [(one, BenchmarkRecord.read(one.folder)) for one in chain["export_benchmarks"]]
     order = list(REGISTRY)
     measured.sort(key=lambda pair: order.index(pair[1].technique))
     current = [(one, record) for one, record in measured if record.adapter_commit == adapter.commit]
     outdated = [record.technique for _, record in measured if record.adapter_commit != adapter.commit]
-    versions = [one for asset, versions in chain.items() for one in versions if asset != "export_benchmarks"]
-    versions += [one for one, _ in current]
     corpus = CorpusReport.read(chain["review_corpus"][0].folder)
     sources, reasons = _rows(chain["raw_reviews"], chain["cleaned_reviews"], corpus)
+    tested = judged_rows(adapter, reviews)
+    versions = lineage([reviews, adapter, *(one for one, _ in current)])
     return ReportInputs(
         sources=sources,
         reasons=reasons,
         corpus=corpus,
-        augmented=AugmentedReviews.read(chain["augmented_reviews"][0].folder),
+        augmented=AugmentedReviews.read(reviews.folder),
         adapter=AdapterRecord.read(adapter.folder),
         benchmarks=tuple(record for _, record in current),
         outdated=tuple(outdated),
-        provenance=tuple(Origin(one.asset, one.partition, one.commit, one.digest) for one in versions),
+        slices=slices(tested),
+        misses=worst_misses(tested),
+        provenance=tuple(Origin.of(version) for version in versions),
     )
 
 
@@ -244,13 +308,16 @@ def _rows(
 
 
 def _notices(inputs: ReportInputs) -> list[str]:
-    """What a reader has to know before any number: stand-ins, weak labels, made-up data, several machines."""
+    """What a reader has to know before any number: stand-ins, weak labels, made-up data, noise, several machines."""
     found: list[str] = []
     if made_up := [source.source for source in inputs.sources if source.made_up]:
         found.append(
             f"Reviews of {', '.join(made_up)} are the bundled sample: made up, to show the chain. No figure here says "
             "how the model does on real reviews."
         )
+    gain = inputs.adapter.macro_f1_gain
+    if gain.low <= 0:
+        found.append(f"The model is not shown to be better than the linear baseline: macro-F1 changes by {gain}.")
     if not inputs.augmented.label_sources.get("human"):
         found.append(
             "All labels are weak (from stars or given by the source): the annotation pilot is waiting for people."
@@ -260,6 +327,12 @@ def _notices(inputs: ReportInputs) -> list[str]:
         generator = "the embedded stand-in generator" if stand_in else "a generator"
         found.append(f"Synthetic training rows were made by {generator}. Whether they help has not been shown.")
     found.append(f"{inputs.augmented.review.sentence}.")
+    found += [
+        f"The merged model beside itself came out at {one.speed_ratio} times its own speed: the machine was busy, and "
+        "ratios as close to 1 as that are noise."
+        for one in inputs.benchmarks
+        if one.technique == REFERENCE.name and not one.speed_ratio.low <= 1 <= one.speed_ratio.high
+    ]
     if len({one.machine for one in inputs.benchmarks}) > 1:
         found.append("The benchmarks are from different machines: compare ratios, not seconds.")
     return found

@@ -3,7 +3,7 @@
 import base64
 import io
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PAGE_COLOURS: Final = {"ink": "#010203", "soft": "#040506", "rule": "#070809", "a": "#0a0b0c", "b": "#0d0e0f"}
 """Colours that stand for the CSS variables of a page: `to_svg` puts the variables in their place."""
 
+PICTURE_COLOURS: Final = {"ink": "#1c2024", "soft": "#5b6570", "rule": "#dfe3e8", "a": "#2f6fdb", "b": "#c2510f"}
+"""Colours of pictures on white."""
+
 Points = Sequence[tuple[float, float]]
 
 
@@ -27,16 +30,17 @@ def new_figure(width: float, height: float) -> "Figure":
 
 
 @contextmanager
-def page_style() -> Generator[None]:
-    """Figures that are drawn inside take the colours and the font of a page."""
+def page_style(colours: Mapping[str, str] = PAGE_COLOURS) -> Generator[None]:
+    """Figures that are drawn inside take these colours; "C0", "C1" and "C2" are `a`, `b` and `soft`."""
     import matplotlib as mpl
 
-    ink, soft, rule = (PAGE_COLOURS[name] for name in ("ink", "soft", "rule"))
+    ink, soft, rule = (colours[name] for name in ("ink", "soft", "rule"))
     style: Any = {
+        "axes.prop_cycle": mpl.cycler(color=[colours["a"], colours["b"], soft]),
         "svg.fonttype": "none",  # text stays text, in the font of the page
         "svg.hashsalt": "workflows_dagster",  # else every drawing has other ids
         "font.family": "sans-serif",
-        "font.size": 9,
+        "font.size": 10,
         "text.color": ink,
         "axes.labelcolor": soft,
         "axes.edgecolor": rule,
@@ -71,7 +75,7 @@ def learning_curve(
         baseline_macro_f1: Macro-F1 of the linear baseline on the same validation rows.
         colours: Of the loss, and of the macro-F1.
     """
-    figure = new_figure(7, 3.2)
+    figure = new_figure(5, 3)
     left = figure.add_subplot()
     left.plot(*_columns(losses), color=colours[0], label="training loss (left)")
     left.set_xlabel("optimizer step")
@@ -90,9 +94,14 @@ def learning_curve(
 
 def to_markdown(figure: "Figure", title: str) -> Markdown:
     """A figure as a picture inside Markdown."""
+    return Markdown(f"![{title}](data:image/png;base64,{base64.b64encode(to_png(figure)).decode()})")
+
+
+def to_png(figure: "Figure") -> bytes:
+    """A figure as a picture on white."""
     picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=90)
-    return Markdown(f"![{title}](data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()})")
+    figure.savefig(picture, format="png", dpi=110, facecolor="white")
+    return picture.getvalue()
 
 
 def to_svg(figure: "Figure", title: str) -> str:
@@ -118,7 +127,8 @@ def to_svg(figure: "Figure", title: str) -> str:
     for name, colour in PAGE_COLOURS.items():
         body = body.replace(colour, f"var(--{name})")
     width = figure.get_size_inches()[0] * 96
-    return f'<svg {box[0]} role="img" style="max-width:{width:.0f}px"><title>{escape(title)}</title>{body}'
+    label = escape(title)
+    return f'<svg {box[0]} role="img" aria-label="{label}" style="max-width:{width:.0f}px"><title>{label}</title>{body}'
 
 
 def _columns(points: Points) -> tuple[list[float], list[float]]:

@@ -97,11 +97,19 @@ def judge(predictions: pl.DataFrame) -> Quality:
             LABELS[number]: replace(_estimate(predictions, _f1_of_class(int(number))), n=int((truth == number).sum()))
             for number in present
         },
-        per_source=_by_column(predictions, "source"),
-        per_language=_by_column(predictions.with_columns(pl.col("language").fill_null("unknown")), "language"),
-        per_label_source=_by_column(predictions, "label_source"),
+        per_source=macro_f1_by(predictions, "source"),
+        per_language=macro_f1_by(predictions.with_columns(pl.col("language").fill_null("unknown")), "language"),
+        per_label_source=macro_f1_by(predictions, "label_source"),
         confusion=tuple(map(tuple, confusion(truth, predicted, len(LABELS)).tolist())),
     )
+
+
+def macro_f1_by(predictions: pl.DataFrame, column: str) -> dict[str, Estimate]:
+    """Macro-F1 over the classes that occur, for each value of a column, sorted by value."""
+    return {
+        str(value): _estimate(group, macro_f1_of)
+        for (value,), group in sorted(predictions.group_by(column), key=lambda item: str(item[0][0]))
+    }
 
 
 def macro_f1_gain(ours: pl.DataFrame, theirs: pl.DataFrame) -> Estimate:
@@ -130,10 +138,3 @@ def _estimate(predictions: pl.DataFrame, metric: Metric) -> Estimate:
 def _f1_of_class(number: int) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[np.float64]]:
     # A resample without the class at all says nothing against the model: it counts as 0 only where it was missed.
     return lambda matrix: np.nan_to_num(f1_per_class(matrix)[..., number])
-
-
-def _by_column(predictions: pl.DataFrame, column: str) -> dict[str, Estimate]:
-    return {
-        str(value): _estimate(group, macro_f1_of)
-        for (value,), group in sorted(predictions.group_by(column), key=lambda item: str(item[0][0]))
-    }

@@ -54,6 +54,12 @@ def chain_of(store: VersionedStore, roots: Iterable[tuple[str, str]], *, pruned_
     return [found[key] for key in sorted(found)]
 
 
+def lineage_of(store: VersionedStore, artifacts: Iterable[Artifact]) -> list[Version]:
+    """The versions that artifacts were made from, their own included, as far as they were not pruned."""
+    roots = ((published_path(one.asset, one.partition), one.commit) for one in artifacts)
+    return chain_of(store, roots, pruned_ends=True)
+
+
 def records_of(store: VersionedStore, root: Artifact, file: str, assets: Collection[str]) -> dict[str, list[Artifact]]:
     """Of these assets, the versions that an artifact was made from, with that one file of each; others are not fetched.
 

@@ -4,20 +4,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workflows_dagster.lib.artifact import Artifact
+import polars as pl
+
+from workflows_dagster.lib.artifact import Artifact, write_table
 from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord, Latency, SpeedRatio, Throughput
 from workflows_dagster.lib.benchmark.machine import Machine
 from workflows_dagster.lib.benchmark.pick import Pick
 from workflows_dagster.lib.benchmark.report import ReportRecord
+from workflows_dagster.lib.benchmark.settings import ReportSettings
 from workflows_dagster.lib.cleaning.clean import CleaningReport
 from workflows_dagster.lib.cleaning.corpus import CorpusReport
-from workflows_dagster.lib.finetuning.adapter import AdapterRecord, BaseModelReference
+from workflows_dagster.lib.finetuning.adapter import (
+    BASELINE_PREDICTIONS_FILE,
+    TEST_PREDICTIONS_FILE,
+    AdapterRecord,
+    BaseModelReference,
+    SplitRows,
+)
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 from workflows_dagster.lib.finetuning.training import CurvePoint
 from workflows_dagster.lib.ingest.raw_reviews import IngestReport
 from workflows_dagster.lib.metrics import Estimate
-from workflows_dagster.lib.model.quality import Quality
+from workflows_dagster.lib.model.quality import PREDICTION, Quality
 from workflows_dagster.lib.model.text import Truncation
+from workflows_dagster.lib.store.version import Version
 from workflows_dagster.lib.synthesis.augmentation import AugmentedReviews
 from workflows_dagster.lib.synthesis.review import ReviewFindings, ReviewSettings
 from workflows_dagster.lib.synthesis.validation import ValidationSettings, ValidSynthetics
@@ -87,7 +97,7 @@ def made_up_adapter(model: Quality, baseline: Quality, text: str = "made up") ->
         base_model=BaseModelReference("tiny", "0" * 64, "made up"),
         recipe=FineTuningSettings(model=text),
         class_weights={"negative": 1},
-        rows={},
+        rows={"train": SplitRows(9, 9, {}, {})},
         truncation={"test": Truncation(10, 1, 0.1, 100, 5)},
         steps=2,
         best_step=2,
@@ -111,10 +121,13 @@ def made_up_report(pick: str | None, *benchmarks: BenchmarkRecord) -> ReportReco
         augmented=made_up_augmented(),
         adapter=made_up_adapter(quality, quality),
         benchmarks=benchmarks,
+        slices=(),
         pick=Pick(pick, "fast", "rule", ()),
         notices=(),
         missing=(),
         provenance=(),
+        settings=ReportSettings(),
+        code="1.0",
     )
 
 
@@ -207,6 +220,9 @@ def made_up_chain(
     adapter = made_up_artifact(folder, "lora_adapter")
     quality = made_up_quality(source=text)
     made_up_adapter(quality, quality, text).write(adapter.folder)
+    tested = made_up_test_rows(text)
+    for file in (TEST_PREDICTIONS_FILE, BASELINE_PREDICTIONS_FILE):
+        write_table(adapter.folder / file, tested, PREDICTION)
     batches = {
         "a": (
             IngestReport(source=text, files=(), rows_in=10, rows_kept=9, rows_rejected=1, reasons={"empty": 1}),
@@ -227,9 +243,34 @@ def made_up_chain(
     made_up_corpus({text: 6, "northgate_shop": 5}).write(corpus.folder)
     augmented = made_up_artifact(folder, "augmented_reviews")
     made_up_augmented().write(augmented.folder)
+    tested.select("review_id", "text", "stars").write_parquet(augmented.folder / "reviews.parquet")
     return chain | {
         "review_corpus": [corpus],
         "augmented_reviews": [augmented],
         "lora_adapter": [adapter],
         "export_benchmarks": measured[::-1],
     }
+
+
+def made_up_test_rows(text: str = "made up", *changed: dict[str, object]) -> pl.DataFrame:
+    """Test rows with predictions and texts: one that is right, and one confident miss; or those that are given."""
+    right: dict[str, object] = {
+        "source": "shop",
+        "language": "en",
+        "label": "positive",
+        "label_source": "rating",
+        "predicted": "positive",
+        "probabilities": [0.1, 0.2, 0.7],
+        "predicted_by_baseline": "positive",
+        "text": text,
+        "stars": 5,
+    }
+    rows: Sequence[dict[str, object]] = changed or ({}, {"predicted": "negative", "probabilities": [0.9, 0.1, 0.0]})
+    return pl.DataFrame([{"review_id": f"{number:03}", **right, **row} for number, row in enumerate(rows)])
+
+
+def made_up_version(artifact: Artifact, config: str = "", created_at: str = "2026-03-01T12:30:00+00:00") -> Version:
+    """The version that published an artifact."""
+    path = f"{artifact.asset}/{artifact.partition}" if artifact.partition else artifact.asset
+    metadata = {"partition": artifact.partition or "", "code_version": "7", "config": config}
+    return Version(artifact.commit, path, artifact.digest, {}, "made up", metadata, created_at, None)
