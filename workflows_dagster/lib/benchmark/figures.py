@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WIDTH: Final = 5.0  # inches: 480 pixels of a page, which a phone shows at three quarters of their size
 FIRST, SECOND = "C0", "C1"
 Intervals = Mapping[str, Estimate]
+Point = tuple[float, float]
 
 _NEAR: Final = 24
 """Pixels from which a label needs a line to its point."""
@@ -116,25 +117,23 @@ def trade_off(benchmarks: Sequence[BenchmarkRecord], chosen: str | None) -> "Fig
             linewidth=2,
             capsize=3,
         )
-    points = [(one.peak_memory_bytes / 1e6, one.speed_ratio.value) for one in benchmarks]
-    bars = [(one.peak_memory_bytes / 1e6, one.speed_ratio.low, one.speed_ratio.high) for one in benchmarks]
-    _label(axes, [one.technique + (" (pick)" if one.technique == chosen else "") for one in benchmarks], points, bars)
+    points = {
+        one.technique + (" (pick)" if one.technique == chosen else ""): (one.peak_memory_bytes / 1e6, one.speed_ratio)
+        for one in benchmarks
+    }
+    bars = [((x, speed.low), (x, speed.high)) for x, speed in points.values()]
+    no_faster = ((0, 1), (axes.get_xlim()[1], 1))
+    _label(axes, {name: (x, speed.value) for name, (x, speed) in points.items()}, [*bars, no_faster])
     return figure
 
 
-def _label(
-    axes: "Axes",
-    names: Sequence[str],
-    points: Sequence[tuple[float, float]],
-    bars: Sequence[tuple[float, float, float]],
-) -> None:
-    """Names the points: each label at the nearest place that no point, interval or other label takes, inside the axes.
+def _label(axes: "Axes", points: Mapping[str, Point], lines: Sequence[tuple[Point, Point]]) -> None:
+    """Names points: each label at the nearest place inside the axes that no line and no other label takes.
 
     Args:
         axes: With its limits set.
-        names: A label for each point.
-        points: Where they are.
-        bars: Place, lower and upper end of vertical intervals to keep clear of.
+        points: Places by name.
+        lines: Their ends; upright or level ones.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
@@ -145,8 +144,8 @@ def _label(
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw_without_rendering()  # the layout decides where the axes end
     inside, at = axes.get_window_extent(), axes.transData.transform
-    taken = [Bbox([at((x, low)), at((x, high))]).padded(8, 4) for x, low, high in bars]
-    for name, point in zip(names, points, strict=True):
+    taken = [Bbox([at(start), at(end)]).padded(8, 3) for start, end in lines]
+    for name, point in points.items():
         label = axes.annotate(name, point, fontweight="bold")
         box = label.get_window_extent(renderer)
         x, y = at(point)
@@ -163,7 +162,7 @@ def _label(
         taken.append(place)
         leader: Any = {"arrowprops": {"arrowstyle": "-", "color": "C2", "linewidth": 0.8}} if distance > _NEAR else {}
         corner = ((place.x0 - x) * 72 / figure.dpi, (place.y0 - y) * 72 / figure.dpi)
-        axes.annotate(name, point, xytext=corner, textcoords="offset points", fontweight="bold", **leader)
+        axes.annotate(name, point, xytext=corner, textcoords="offset points", va="bottom", fontweight="bold", **leader)
 
 
 def _places(x: float, y: float, width: float, height: float) -> Iterator[tuple[float, "Bbox"]]:

@@ -33,10 +33,11 @@ def new_figure(width: float, height: float) -> "Figure":
 def page_style(colours: Mapping[str, str] = PAGE_COLOURS) -> Generator[None]:
     """Figures that are drawn inside take these colours; "C0", "C1" and "C2" are `a`, `b` and `soft`."""
     import matplotlib as mpl
+    from matplotlib.rcsetup import cycler
 
     ink, soft, rule = (colours[name] for name in ("ink", "soft", "rule"))
     style: Any = {
-        "axes.prop_cycle": mpl.cycler(color=[colours["a"], colours["b"], soft]),
+        "axes.prop_cycle": cycler(color=[colours["a"], colours["b"], soft]),
         "svg.fonttype": "none",  # text stays text, in the font of the page
         "svg.hashsalt": "workflows_dagster",  # else every drawing has other ids
         "font.family": "sans-serif",

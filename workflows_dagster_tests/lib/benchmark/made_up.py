@@ -1,6 +1,6 @@
 """Made-up records of a benchmark and of a report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +252,7 @@ def made_up_chain(
     }
 
 
-def made_up_test_rows(text: str = "made up", *changed: dict[str, object]) -> pl.DataFrame:
+def made_up_test_rows(text: str = "made up", *changed: Mapping[str, object]) -> pl.DataFrame:
     """Test rows with predictions and texts: one that is right, and one confident miss; or those that are given."""
     right: dict[str, object] = {
         "source": "shop",
@@ -265,7 +265,7 @@ def made_up_test_rows(text: str = "made up", *changed: dict[str, object]) -> pl.
         "text": text,
         "stars": 5,
     }
-    rows: Sequence[dict[str, object]] = changed or ({}, {"predicted": "negative", "probabilities": [0.9, 0.1, 0.0]})
+    rows: Sequence[Mapping[str, object]] = changed or ({}, {"predicted": "negative", "probabilities": [0.9, 0.1, 0.0]})
     return pl.DataFrame([{"review_id": f"{number:03}", **right, **row} for number, row in enumerate(rows)])
 
 
