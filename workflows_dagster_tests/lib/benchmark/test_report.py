@@ -169,6 +169,7 @@ def test_the_terminal_shows_scores_on_labels_by_people_where_there_are_any(
 def test_hostile_texts_are_shown_and_not_run(inputs: ReportInputs, tmp_path: Path) -> None:
     build_report(inputs, ReportSettings(), tmp_path)
     page, text = ((tmp_path / name).read_text("utf-8") for name in ("report.html", "report.md"))
+    assert page.startswith("<!doctype html>")
     assert "<script" not in page
     assert "<img" not in page
     assert "&lt;script&gt;" in page

@@ -50,6 +50,13 @@ def test_quality_is_that_of_the_confusion_matrix() -> None:
     assert {language: estimate.n for language, estimate in found.per_language.items()} == {"en": 3, "unknown": 1}
 
 
+def test_equal_predictions_have_equal_intervals_wherever_they_are_judged() -> None:
+    rows = _predictions(LABELS * 10, ["negative", "neutral", "neutral", "positive"] * 10)
+    first, second = judge(rows), judge(rows.reverse())
+    assert first == second
+    assert first.macro_f1.low < first.macro_f1.value < first.macro_f1.high
+
+
 def test_gold_rows_are_scored_apart_from_weak_ones() -> None:
     found = judge(_predictions(LABELS, ["negative", "neutral", "neutral", "positive"]))
 
