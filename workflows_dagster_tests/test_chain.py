@@ -1,15 +1,20 @@
 """The whole chain in one process, on the bundled sample, and the command line over it."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+import polars as pl
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from workflows_dagster import cli
+from workflows_dagster.instance import project_instance
 from workflows_dagster.lib.benchmark.report import ReportRecord
+from workflows_dagster.lib.cleaning.clean import mask_texts
 from workflows_dagster.lib.sample.settings import SampleSettings
 from workflows_dagster.lib.sample.writing import SOURCES_FILE, write_sample
 from workflows_dagster.lib.store.git.repository import GitRepository
@@ -25,6 +30,26 @@ QUICK: dict[str, dict[str, Any]] = {
     "exported_models": {"parity_rows": 20, "min_agreement": 0.0},
     "export_benchmarks": {"accuracy_rows": 20, "latency_rows": 4, "throughput_rows": 8, "repeats": 1},
 }
+
+TABLES = {
+    **dict.fromkeys(
+        (
+            "raw_reviews",
+            "cleaned_reviews",
+            "review_corpus",
+            "training_reviews",
+            "valid_synthetics",
+            "vetted_synthetics",
+            "augmented_reviews",
+        ),
+        "reviews.parquet",
+    ),
+    "pilot_sample": "pilot.parquet",
+    "pilot_labels": "labels.parquet",
+    "synthetic_reviews": "synthetic.parquet",
+    "synthetic_request": "sample.parquet",
+}
+"""The assets whose rows are the asset, and the files that hold them."""
 
 
 @pytest.fixture
@@ -58,6 +83,45 @@ def test_chain_goes_from_files_to_report_and_passes_over_a_broken_source(
     home = Settings().home
     store = VersionedStore(GitRepository(home / "store.git"), home / "work")
     assert ordinary_files_with_review_text(store) == []
+    with project_instance(Settings()) as instance:
+        shown = {key.to_user_string(): _shown(instance, key) for key in instance.get_asset_keys()}
+    assert len(shown) == 20
+    for asset, event in shown.items():
+        _assert_reads_well(event.metadata)
+        assert len(dg.serialize_value(event)) < 100_000, "an event is a row of the database"
+        assert ("table/sample" in event.metadata) == (asset in TABLES)
+    for asset, table in TABLES.items():
+        _assert_describes_a_table(shown[asset].metadata, table)
+
+
+def _shown(instance: dg.DagsterInstance, key: dg.AssetKey) -> dg.AssetMaterialization:
+    event = instance.get_latest_materialization_event(key)
+    assert event is not None
+    assert event.asset_materialization is not None
+    return event.asset_materialization
+
+
+def _assert_reads_well(metadata: Mapping[str, dg.MetadataValue]) -> None:
+    for name, value in metadata.items():
+        assert len(name) <= 34, f"{name} runs into the next column of the page"
+        assert not isinstance(value, dg.JsonMetadataValue), f"{name} is raw JSON"
+        if isinstance(value, dg.FloatMetadataValue):
+            assert value.value == float(f"{value.value:.4g}"), f"{name} has more digits than say something"
+
+
+def _assert_describes_a_table(metadata: Mapping[str, dg.MetadataValue], table: str) -> None:
+    rows, schema, sample, files = (
+        metadata[name] for name in ("dagster/row_count", "dagster/column_schema", "table/sample", "store/files")
+    )
+    assert isinstance(rows, dg.IntMetadataValue)
+    assert isinstance(schema, dg.TableSchemaMetadataValue)
+    assert isinstance(sample, dg.TableMetadataValue)
+    assert isinstance(files, dg.TableMetadataValue)
+    assert all(column.description for column in schema.value.columns)
+    assert len(sample.records) == min(10, rows.value or 0)
+    texts = pl.Series("text", [str(record.data.get("text", "")) for record in sample.records], pl.String)
+    assert mask_texts(texts).equals(texts), "personal data"
+    assert table in [record.data["name"] for record in files.records]
 
 
 def test_run_without_sources_says_what_to_name(folder: Path) -> None:

@@ -86,7 +86,7 @@ def test_rollback_is_told_to_dagster_where_it_keeps_records(two: list[Release], 
     assert event.asset_materialization is not None
     said = {name: value.value for name, value in event.asset_materialization.metadata.items()}
     (upstream,) = said[UPSTREAM_KEY].records
-    assert upstream.data == {"path": "model_release", "commit": two[0].version.commit}
+    assert upstream.data == {"path": "model_release", "commit": two[0].version.commit[:12]}
 
 
 def test_rollback_without_a_dagster_instance_says_that_the_ui_does_not_know(two: list[Release]) -> None:

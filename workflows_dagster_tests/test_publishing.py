@@ -110,7 +110,7 @@ def test_comparison_is_bound_to_the_version_that_was_read(store: StoreResource) 
     shown = event.metadata[UPSTREAM_KEY]
     assert isinstance(shown, dg.TableMetadataValue)
     assert [record.data for record in shown.records] == [
-        {"path": "draft", "commit": version.metadata["upstream/draft"]}
+        {"path": "draft", "commit": version.metadata["upstream/draft"][:12]}
     ]
     assert version.metadata["asked_by"] == "note"
 

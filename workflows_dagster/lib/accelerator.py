@@ -79,10 +79,10 @@ class Session:
         """
         return _peak_bytes(self.accelerator)
 
-    def to_metadata(self) -> dict[str, int]:
+    def to_metadata(self) -> dict[str, float]:
         """The peak as metadata: nothing where the device does not say."""
         peak = self.peak_bytes()
-        return {} if peak is None else {"peak_memory_bytes": peak}
+        return {} if peak is None else {"peak_memory_mb": peak / 1e6}
 
 
 def probe(asked: Device = "auto", threads: int = DEFAULT_THREADS) -> Accelerator:

@@ -83,18 +83,14 @@ def link_metadata(link: str) -> dg.MetadataValue:
 def files_metadata(files: Mapping[str, FileStat]) -> dg.MetadataValue:
     """The files of a version as a table, the largest first where they are too many to show."""
     names = list(files) if len(files) <= MOST_ROWS else sorted(files, key=lambda name: -files[name].size_bytes)
-    # The digest by its beginning, as git shows it: the whole one would make the page wider than the screen.
-    records = [
-        {"name": name, "size_bytes": files[name].size_bytes, "sha256": files[name].sha256[:12]} for name in names
-    ]
-    return _table(records, {"name": "string", "size_bytes": "int", "sha256": "string"})
+    records = [{"name": name, "size_bytes": files[name].size_bytes} for name in names]
+    return _table(records, {"name": "string", "size_bytes": "int"})
 
 
 def commits_metadata(commits: Mapping[str, str]) -> dg.MetadataValue:
-    """Commits by published path as a table."""
-    return _table(
-        [{"path": path, "commit": commit} for path, commit in commits.items()], {"path": "string", "commit": "string"}
-    )
+    """Commits by published path as a table, each by its beginning: the version's own record holds all of it."""
+    records = [{"path": path, "commit": commit[:12]} for path, commit in commits.items()]
+    return _table(records, {"path": "string", "commit": "string"})
 
 
 def _mapping(values: Mapping[str, Any]) -> dg.MetadataValue:

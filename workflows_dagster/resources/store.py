@@ -36,9 +36,6 @@ Published = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]
 COMMIT_KEY = "store/commit_id"
 """Metadata key under which a materialization records the commit that readers read."""
 
-DIGEST_KEY = "store/digest"
-"""Metadata key of the digest of the content: the data version."""
-
 UPSTREAM_KEY = "store/upstream_commits"
 """Metadata key of the commits that a version was made from, by published path: `asset` or `asset/partition`."""
 
@@ -162,7 +159,6 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
             "store/commit": link_metadata(self.store().link(version.commit)),
             BASE_KEY: dg.MetadataValue.text(self.base_branch),
             KIND_KEY: dg.MetadataValue.text(self.store().repository.kind),
-            DIGEST_KEY: dg.MetadataValue.text(version.digest),
             "store/size_bytes": dg.MetadataValue.int(version.size_bytes),
             "store/files": files_metadata(version.files),
             UPSTREAM_KEY: commits_metadata({_path(input_): input_.commit for input_ in inputs}),

@@ -81,7 +81,7 @@ def test_release_is_tagged_and_deployed(store: EmbeddedStore, chain: MadeUpChain
     assert deployed(store.store()).tag == "release-1"
     assert (deployment_shown["release/deployed_tag"], deployment_shown["release/refusal"]) == ("release-1", "none")
     (upstream,) = deployment_shown[UPSTREAM_KEY].records
-    assert upstream.data == {"path": "model_release", "commit": commit}
+    assert upstream.data == {"path": "model_release", "commit": commit[:12]}
     checks = {event.check_name: event.passed for event in result.get_asset_check_evaluations()}
     assert checks == dict.fromkeys([*AUDITS, "names_one_release"], True)
 

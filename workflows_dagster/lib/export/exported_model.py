@@ -111,7 +111,7 @@ class ExportRecord(Record):
             "export/weights_mb": self.model.size_bytes / 1e6,
             "export/served_mb": self.model.total_bytes / 1e6,
             "export/format": f"{self.format}, run by {self.runtime}",
-            "export/weights_sha256": self.model.sha256,
+            "export/weights_sha256": self.model.sha256[:12],
             "export/details": self.details,
             "export/versions": self.versions,
         }

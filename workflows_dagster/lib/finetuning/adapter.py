@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -147,8 +147,10 @@ class AdapterRecord(Record):
             "finetuning/validation_macro_f1": self.best_validation_macro_f1,
             "finetuning/base_model": self.base_model.reference,
             "finetuning/steps_count": self.steps,
-            "finetuning/truncation": {split: asdict(cut) for split, cut in self.truncation.items()},
-            "finetuning/rows": {split: asdict(rows) for split, rows in self.rows.items()},
+            "finetuning/rows": {
+                split: {"used": rows.used, "available": rows.available, "cut": self.truncation[split].rows_truncated}
+                for split, rows in self.rows.items()
+            },
         }
         if gold := self.model.gold:
             metadata["finetuning/gold_macro_f1"] = gold.value

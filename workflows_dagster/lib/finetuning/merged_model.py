@@ -45,7 +45,7 @@ class MergedModelRecord(Record):
         """Metadata of the asset."""
         return {
             "finetuning/base_model": self.base_model.reference,
-            "finetuning/weights_sha256": self.model.sha256,
+            "finetuning/weights_sha256": self.model.sha256[:12],
             "finetuning/parameters_count": self.parameters,
             "finetuning/weights_mb": self.model.size_bytes / 1e6,
             "finetuning/max_length_tokens": self.model.max_length,
@@ -62,7 +62,7 @@ class MergedReport:
     """
 
     record: MergedModelRecord
-    memory: Mapping[str, int]
+    memory: Mapping[str, float]
 
     def to_metadata(self) -> Mapping[str, object]:
         """Metadata of the asset."""
