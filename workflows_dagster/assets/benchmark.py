@@ -1,6 +1,7 @@
 """Benchmarks of the exported models, and the report of the whole chain."""
 
 from functools import partial
+from pathlib import Path
 
 import dagster as dg
 
@@ -8,13 +9,18 @@ from workflows_dagster.automation import ON_NEW_BENCHMARKS, ON_NEW_EXPORT
 from workflows_dagster.checks.benchmark import BENCHMARK_REPORT, EXPORT_BENCHMARKS
 from workflows_dagster.lib.artifact import REPORT_FILE, Artifact
 from workflows_dagster.lib.benchmark.export_benchmark import benchmark_model
-from workflows_dagster.lib.benchmark.page import build_report
+from workflows_dagster.lib.benchmark.page import HTML_FILE, build_report
 from workflows_dagster.lib.benchmark.report import DATA_ASSETS, gather
 from workflows_dagster.lib.benchmark.settings import BenchmarkSettings, ReportSettings
+from workflows_dagster.lib.errors import StoreError
+from workflows_dagster.lib.release.reports import keep_page
 from workflows_dagster.lib.store.lineage import lineage_of, records_of
+from workflows_dagster.lib.store.version import Version
+from workflows_dagster.lib.store.versioned import VersionedStore
 from workflows_dagster.partitions import TECHNIQUES
-from workflows_dagster.publishing import Build, published_asset
+from workflows_dagster.publishing import Build, Publication, published_asset
 from workflows_dagster.resources.store import StoreResource
+from workflows_dagster.settings import REPORTS
 
 
 class BenchmarkConfig(BenchmarkSettings, dg.Config):
@@ -58,10 +64,19 @@ def benchmark_report(
     lora_adapter: Artifact,
     augmented_reviews: Artifact,
     store: StoreResource,
-) -> Build:
+) -> Publication:
     """One page on the data, the model, its compressed forms and the pick; also as markdown and JSON."""
     versions = store.store()
     data = records_of(versions, augmented_reviews, REPORT_FILE, DATA_ASSETS)
     own = {"augmented_reviews": [augmented_reviews], "lora_adapter": [lora_adapter]}
     inputs = gather({**data, **own, "export_benchmarks": export_benchmarks}, partial(lineage_of, versions))
-    return partial(build_report, inputs, config)
+    after = partial(_page, versions, Path(store.home) / REPORTS / "newest.html")
+    return Publication(partial(build_report, inputs, config), after=after)
+
+
+def _page(store: VersionedStore, named: Path, version: Version) -> dict[str, dg.MetadataValue]:
+    try:
+        page = keep_page(store, version.commit, named)
+    except StoreError:
+        page = store.file(version.path, HTML_FILE, version.commit)
+    return {"benchmark/page": dg.MetadataValue.path(str(page))}

@@ -4,10 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
+from workflows_dagster.lib.artifact import Markdown
 from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord
 from workflows_dagster.lib.benchmark.pick import pareto_front
 from workflows_dagster.lib.metrics import Estimate
-from workflows_dagster.lib.model.figures import PICTURE_COLOURS, learning_curve, new_figure, page_style, to_png, to_svg
+from workflows_dagster.lib.model.figures import (
+    PICTURE_COLOURS,
+    learning_curve,
+    new_figure,
+    page_style,
+    to_markdown,
+    to_svg,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,10 +66,10 @@ def draw(report: "ReportRecord") -> dict[str, str]:
         return {name: to_svg(figure, title) for name, (figure, title) in drawn.items()}
 
 
-def trade_off_png(report: "ReportRecord") -> bytes:
+def trade_off_picture(report: "ReportRecord") -> Markdown:
     """Memory and speed of each artefact as a picture on white, of about 20 kB; for places that show no SVG."""
     with page_style(PICTURE_COLOURS):
-        return to_png(trade_off(report.benchmarks, report.pick.technique))
+        return to_markdown(trade_off(report.benchmarks, report.pick.technique), "Speed and memory of each export")
 
 
 def intervals(model: Intervals, baseline: Intervals) -> "Figure":

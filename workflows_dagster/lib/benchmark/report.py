@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from typing import Any, ClassVar, Final, Self
 
-from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.artifact import Artifact, Markdown
 from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord
 from workflows_dagster.lib.benchmark.pick import Pick, pick
 from workflows_dagster.lib.benchmark.settings import ReportSettings
@@ -198,16 +198,32 @@ class ReportRecord(Record):
         return chosen | {"benchmark_report": self.settings.model_dump()}
 
     def to_metadata(self) -> Mapping[str, object]:
-        """Metadata of the asset."""
+        """The pick, the exports side by side, and what a reader has to know; the rest is on the page."""
+        from workflows_dagster.lib.benchmark.figures import trade_off_picture
+
+        comparison = {
+            "benchmark/comparison": Markdown(self._comparison()),
+            "benchmark/trade_off": trade_off_picture(self),
+        }
         return {
             "benchmark/pick": self.pick.technique or "none qualified",
             "benchmark/pick_reason": self.pick.reason,
-            "benchmark/techniques": len(self.benchmarks),
+            **(comparison if self.benchmarks else {}),
+            "benchmark/macro_f1_of_the_model": str(self.adapter.model.macro_f1),
             "benchmark/macro_f1": self.adapter.model.macro_f1.value,
-            "benchmark/macro_f1_interval": str(self.adapter.model.macro_f1),
             "benchmark/missing": list(self.missing),
             "benchmark/notices": list(self.notices),
         }
+
+    def _comparison(self) -> str:
+        lines = [
+            f"| {one.technique}{' (pick)' if one.technique == self.pick.technique else ''} "
+            f"| {one.speed_ratio.value:.2f} | {one.quality.macro_f1.value:.3f} | {one.agreement.value:.3f} "
+            f"| {one.latency.p50_ms:.1f} | {one.peak_memory_bytes / 1e6:,.0f} | {one.size_bytes / 1e6:,.1f} |"
+            for one in self.benchmarks
+        ]
+        head = "| export | speed | macro-F1 | same class | ms | RAM MB | MB |"
+        return "\n".join([head, "|---" + "|---:" * 6 + "|", *lines])
 
 
 def compile_report(inputs: ReportInputs, settings: ReportSettings) -> ReportRecord:

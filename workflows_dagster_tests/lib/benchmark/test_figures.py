@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from matplotlib.text import Text
 
-from workflows_dagster.lib.benchmark.figures import intervals, trade_off, trade_off_png
+from workflows_dagster.lib.artifact import Markdown
+from workflows_dagster.lib.benchmark.figures import intervals, trade_off, trade_off_picture
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.model.figures import learning_curve, page_style, to_markdown, to_svg
 from workflows_dagster_tests.lib.benchmark.made_up import made_up_benchmark, made_up_report
@@ -76,9 +77,18 @@ def test_labels_stand_by_their_points_and_apart_from_each_other(points: dict[str
 
 
 def test_the_picture_for_other_places_is_small() -> None:
-    picture = trade_off_png(made_up_report("b", made_up_benchmark("a", 90, 1), made_up_benchmark("b", 20, 3)))
-    assert picture.startswith(b"\x89PNG")
-    assert len(picture) < 60_000  # so that it fits metadata as text, which takes a third more
+    report = made_up_report("b", made_up_benchmark("a", 90, 1), made_up_benchmark("b", 20, 3))
+    picture = trade_off_picture(report).text
+    assert picture.startswith("![Speed and memory of each export](data:image/png;base64,iVBOR")
+    assert len(picture) < 80_000  # it is stored with the event of the materialization
+    shown = report.to_metadata()
+    assert shown["benchmark/trade_off"] == Markdown(picture)
+    table = shown["benchmark/comparison"]
+    assert isinstance(table, Markdown)
+    head, _, *rows = table.text.splitlines()
+    assert head == "| export | speed | macro-F1 | same class | ms | RAM MB | MB |"
+    assert [row.split(" | ")[0] for row in rows] == ["| a", "| b (pick)"]
+    assert [row.split(" | ")[1] for row in rows] == ["1.00", "3.00"]
 
 
 def test_a_figure_as_markdown_carries_its_picture() -> None:
