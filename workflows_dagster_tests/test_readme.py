@@ -52,6 +52,7 @@ STORED = (
     "store.git/",
     "work/",
     "site/",
+    "reports/",
     "tmp/",
 )
 """Beginnings of paths that are there only once something has run, or that stand for any of a kind."""
