@@ -14,9 +14,12 @@ from workflows_dagster.lib.finetuning.adapter import BaseModelReference
 from workflows_dagster.lib.finetuning.merged_model import MergedModelRecord
 from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.model.reference import ModelReference
+from workflows_dagster.lib.release.deployment import deploy
 from workflows_dagster.lib.schema import CORPUS_REVIEW, LABELS
 from workflows_dagster.resources.store import EmbeddedStore, LakeFSStore, StoreResource
 from workflows_dagster_tests.lakefs_server.server import LoopbackLakeFS
+from workflows_dagster_tests.lib.export.untried import write_untried
+from workflows_dagster_tests.lib.release.made_up import ExportedChain, reviews
 
 # A busy machine is no reason to fail: no test is judged by the clock.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -180,3 +183,26 @@ def tiny_reviews(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     ]
     write_table(folder / "reviews.parquet", pl.DataFrame(rows), CORPUS_REVIEW)
     return Artifact("augmented_reviews", None, "a" * 40, "b" * 64, folder)
+
+
+@pytest.fixture(scope="session")
+def released(tiny_merged: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose deployed release is an ONNX export of the tiny model, made of two reviews of one shop."""
+    return _home_with_release(tiny_merged, "shop", tmp_path_factory.mktemp("released"))
+
+
+@pytest.fixture(scope="session")
+def sample_released(tiny_merged: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, made of the bundled sample."""
+    return _home_with_release(tiny_merged, "northgate_shop", tmp_path_factory.mktemp("sample_released"))
+
+
+def _home_with_release(merged: Artifact, source: str, home: Path) -> Path:
+    exported = home / "exported"
+    exported.mkdir()
+    write_untried(merged, "onnx-fp32", exported)
+    chain = ExportedChain(home, exported)
+    rows = reviews(("r1", source, "positive", "good"), ("r2", source, "negative", "bad"))
+    made = chain.release(rows, predicted={"r1": "positive", "r2": "negative"})
+    deploy(chain.store, made, "passed every gate", [made.tag])
+    return home

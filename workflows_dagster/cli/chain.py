@@ -1,6 +1,5 @@
 """`demo`, `run` and `sample`: the chain without a server, and the bundled sample."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -171,7 +170,10 @@ def tell_release(store: "VersionedStore", report: "Artifact", reports: Path) -> 
         state = "deployed" if is_deployed else f"not deployed: {refusal or 'the configuration says not to'}"
         console.print(f"Release: {made.tag}, {made.pick.technique}, {escape(state)}", highlight=False)
         page = keep_report(store, made, reports)
-    console.print(f"Report: {escape(os.path.relpath(page))}", highlight=False)
+    here = Path.cwd()
+    console.print(
+        f"Report: {escape(str(page.relative_to(here) if page.is_relative_to(here) else page))}", highlight=False
+    )
 
 
 def _overview(report: "ReportRecord") -> Table:

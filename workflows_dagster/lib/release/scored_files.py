@@ -103,7 +103,9 @@ def review_file(
         )
     columns = ScoredColumns(text=text, title=title, kept=tuple(kept.values()))
     try:
-        source = FORMATS[kind](name="input", location=location, format=kind, columns=columns, **options)
+        source = FORMATS[kind].model_validate(
+            {"name": "input", "location": location, "format": kind, "columns": columns, **options}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigurationError(

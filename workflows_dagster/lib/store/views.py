@@ -143,7 +143,7 @@ class Views:
     def _place(self) -> Path:
         """Where views are built: the folder of the views, unless that may only be read."""
         there = next(folder for folder in (self._root, *self._root.parents) if folder.exists())
-        if os.access(there, os.W_OK):
+        if os.access(there, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
             return self._root
         temporary = tempfile.TemporaryDirectory(prefix="workflows_dagster-views-")
         weakref.finalize(self, temporary.cleanup)

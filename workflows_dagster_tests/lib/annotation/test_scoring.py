@@ -1,6 +1,5 @@
 """What judges weak labels: the released model as it was exported, or one of counted words that saw no row it judges."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,7 @@ from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.export.exported_model import export_model, load_exported
 from workflows_dagster.lib.export.settings import ExportSettings
 from workflows_dagster.lib.schema import LABELS
-from workflows_dagster.lib.store.version import Version
-from workflows_dagster_tests.lib.release.made_up import MadeUpChain
+from workflows_dagster_tests.lib.release.made_up import ExportedChain
 
 
 def labelled(*rows: tuple[str, str, str]) -> pl.DataFrame:
@@ -77,23 +75,6 @@ def test_word_vectors_are_of_length_one_or_zero(texts: list[str]) -> None:
     assert len(vectors) == len(texts)
     lengths = np.linalg.norm(vectors, axis=1)
     assert np.isclose(lengths, 1, atol=1e-3) | (lengths == 0) == pytest.approx(np.ones(len(texts)))
-
-
-class ExportedChain(MadeUpChain):
-    """A chain whose model can be run."""
-
-    def __init__(self, folder: Path, exported: Path) -> None:
-        super().__init__(folder)
-        self.exported = exported
-
-    def publish(
-        self, path: str, files: Mapping[str, bytes | pl.DataFrame], *upstream: Version, **metadata: str
-    ) -> Version:
-        """The export in place of made-up bytes."""
-        if path == "exported_models/int8":
-            found = (file for file in self.exported.rglob("*") if file.is_file())
-            files = {file.relative_to(self.exported).as_posix(): file.read_bytes() for file in found}
-        return super().publish(path, files, *upstream, **metadata)
 
 
 @pytest.mark.slow
