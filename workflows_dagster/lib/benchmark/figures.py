@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 from workflows_dagster.lib.artifact import Markdown
 from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord
 from workflows_dagster.lib.benchmark.pick import pareto_front
-from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.benchmark.slices import KINDS
+from workflows_dagster.lib.metrics import TOO_FEW_ROWS, Estimate
 from workflows_dagster.lib.model.figures import (
     PICTURE_COLOURS,
     learning_curve,
@@ -37,6 +38,13 @@ def draw(report: "ReportRecord") -> dict[str, str]:
     """The plots by name, as SVG with a description for readers who cannot see them."""
     adapter = report.adapter
     ours, linear = adapter.model, adapter.baseline
+    scored = {"class": (ours.per_class, linear.per_class, "F1 of each class, model and baseline")}
+    if ours.gold:
+        scored["gold"] = ours.per_label_source, linear.per_label_source, "Macro-F1 by origin of the label"
+    for kind in KINDS:
+        of_kind = [one for one in report.slices if one.kind == kind]
+        model, baseline = ({one.name: getattr(one, of) for one in of_kind} for of in ("model", "baseline"))
+        scored[kind] = model, baseline, f"Macro-F1 by {kind}, model and baseline"
     with page_style():
         curve = learning_curve(
             adapter.losses,
@@ -45,17 +53,12 @@ def draw(report: "ReportRecord") -> dict[str, str]:
             adapter.baseline_validation_macro_f1,
             (FIRST, SECOND),
         )
-        drawn = {
-            "class": (intervals(ours.per_class, linear.per_class), "F1 of each class, model and baseline"),
-            "curve": (curve, "Training loss and validation macro-F1 over the optimizer steps"),
+        drawn = {"curve": (curve, "Training loss and validation macro-F1 over the optimizer steps")}
+        drawn |= {
+            name: (intervals(model, baseline), title)
+            for name, (model, baseline, title) in scored.items()
+            if any(one.n >= TOO_FEW_ROWS for one in model.values())
         }
-        for kind in {one.kind: None for one in report.slices if not one.too_few}:
-            shown = [one for one in report.slices if one.kind == kind and not one.too_few]
-            figure = intervals({one.name: one.model for one in shown}, {one.name: one.baseline for one in shown})
-            drawn[kind] = (figure, f"Macro-F1 by {kind}, model and baseline")
-        if ours.gold:
-            figure = intervals(ours.per_label_source, linear.per_label_source)
-            drawn["gold"] = (figure, "Macro-F1 by origin of the label, model and baseline")
         if report.benchmarks:
             said = "; ".join(
                 f"{one.technique} {one.peak_memory_bytes / 1e6:,.0f} MB, {one.speed_ratio} times"
@@ -73,7 +76,8 @@ def trade_off_picture(report: "ReportRecord") -> Markdown:
 
 
 def intervals(model: Intervals, baseline: Intervals) -> "Figure":
-    """Dots with intervals from 0 to 1: one line for each name, the model above its baseline."""
+    """Dots with intervals from 0 to 1: one line for each name, the model above its baseline; not of too few rows."""
+    model, baseline = ({name: one for name, one in of.items() if one.n >= TOO_FEW_ROWS} for of in (model, baseline))
     figure = new_figure(WIDTH, 0.75 + 0.42 * len(model))
     axes = figure.add_subplot()
     for series, colour, marker, offset, label in (

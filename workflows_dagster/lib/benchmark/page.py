@@ -16,9 +16,9 @@ from workflows_dagster.lib.benchmark import figures
 from workflows_dagster.lib.benchmark.export_benchmark import BenchmarkRecord, SpeedRatio
 from workflows_dagster.lib.benchmark.report import ReportInputs, ReportRecord, compile_report
 from workflows_dagster.lib.benchmark.settings import ReportSettings
-from workflows_dagster.lib.benchmark.slices import FEW_ROWS, KINDS, TOO_FEW_ROWS, Miss
+from workflows_dagster.lib.benchmark.slices import FEW_ROWS, KINDS, Miss
 from workflows_dagster.lib.finetuning.adapter import AdapterRecord
-from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.metrics import TOO_FEW_ROWS, Estimate
 from workflows_dagster.lib.schema import LABEL_SOURCES, LABELS, SPLITS
 
 HTML_FILE: Final = "report.html"
@@ -232,13 +232,13 @@ def megabytes(value: int) -> str:
 
 
 def interval(found: Estimate | None) -> str:
-    """A value with its interval."""
-    return f"{found.value:.3f} [{found.low:.3f},{UNBROKEN}{found.high:.3f}]" if found else ABSENT
+    """A value with its interval, which is never broken over two lines."""
+    return found.interval.replace(", ", f",{UNBROKEN}") if found else ABSENT
 
 
 def span(found: SpeedRatio) -> str:
     """A speed with its interval."""
-    return f"{found.value:.2f} [{found.low:.2f},{UNBROKEN}{found.high:.2f}]"
+    return str(found).replace(", ", f",{UNBROKEN}")
 
 
 def signed(found: Estimate) -> str:

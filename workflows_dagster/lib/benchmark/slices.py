@@ -7,14 +7,11 @@ import polars as pl
 
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.finetuning.adapter import BASELINE_PREDICTIONS_FILE, TEST_PREDICTIONS_FILE
-from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.metrics import TOO_FEW_ROWS, Estimate
 from workflows_dagster.lib.model.quality import macro_f1_by
 
 FEW_ROWS: Final = 100
 """Rows below which the interval of a score is wide and itself uncertain."""
-
-TOO_FEW_ROWS: Final = 20
-"""Rows below which macro-F1 says nothing: the count of right rows is told instead."""
 
 LENGTHS: Final = ((10, "up to 10 words"), (30, "11 to 30 words"), (80, "31 to 80 words"))
 LONGEST: Final = "over 80 words"
@@ -52,7 +49,7 @@ class Slice:
 
     @property
     def too_few(self) -> bool:
-        """Whether macro-F1 says nothing of it."""
+        """Whether its interval says nothing: the count of right rows is told instead."""
         return self.rows < TOO_FEW_ROWS
 
 

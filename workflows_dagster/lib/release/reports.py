@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from workflows_dagster.lib.hashing import digest_file
 from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.lib.store.disk import disk_errors
 from workflows_dagster.lib.store.versioned import VersionedStore
@@ -19,7 +18,7 @@ def keep_report(store: VersionedStore, release: Release, folder: Path) -> Path:
 
 
 def keep_page(store: VersionedStore, commit: str, named: Path) -> Path:
-    """The report that a commit holds, under a name of its own; written unless it is there.
+    """The report that a commit holds, under the name of its release, which the page then names too; written if need be.
 
     It is a copy: what people do to it must not reach the store.
 
@@ -28,16 +27,17 @@ def keep_page(store: VersionedStore, commit: str, named: Path) -> Path:
         StoreUnavailableError: There is no room left.
         IntegrityError: The report is not the one that was published.
     """
-    from workflows_dagster.lib.benchmark.page import HTML_FILE
+    from workflows_dagster.lib.benchmark.page import HTML_FILE, released_page
 
-    page = store.file(REPORT, HTML_FILE, commit)
+    page = store.file(REPORT, HTML_FILE, commit).read_text("utf-8")
+    content = released_page(page, named.stem).encode()
     with disk_errors(named.parent):
-        if named.is_file() and digest_file(named) == digest_file(page):
+        if named.is_file() and named.read_bytes() == content:
             return named
         named.parent.mkdir(parents=True, exist_ok=True)
         aside = named.with_name(f".{named.name}-{uuid4().hex[:8]}")
         try:
-            aside.write_bytes(page.read_bytes())
+            aside.write_bytes(content)
             aside.replace(named)
         finally:
             aside.unlink(missing_ok=True)

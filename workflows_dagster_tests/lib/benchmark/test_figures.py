@@ -22,7 +22,7 @@ def drawn(kind: str) -> "Figure":
     with page_style():
         match kind:
             case "intervals":
-                return intervals({"<x>" * 20: Estimate(0.5, 0.4, 0.6, 9)}, {"other": Estimate(0.3, 0.2, 0.4, 9)})
+                return intervals({"<x>" * 20: Estimate(0.5, 0.4, 0.6, 90)}, {"other": Estimate(0.3, 0.2, 0.4, 90)})
             case "curve":
                 return learning_curve([(1, 2.0), (2, 1.0)], [(2, 0.5)], 2, 0.4, ("#000000", "#111111"))
             case "curve without points":

@@ -25,6 +25,7 @@ from workflows_dagster.lib.benchmark.page import (
 from workflows_dagster.lib.benchmark.report import ReportInputs, ReportRecord, compile_report, gather
 from workflows_dagster.lib.benchmark.settings import ReportSettings
 from workflows_dagster.lib.metrics import Estimate
+from workflows_dagster.lib.release.reports import keep_page
 from workflows_dagster.lib.store.git.lfs import is_ordinary
 from workflows_dagster.lib.store.version import Version
 from workflows_dagster_tests.lib.benchmark.made_up import (
@@ -35,6 +36,7 @@ from workflows_dagster_tests.lib.benchmark.made_up import (
     made_up_quality,
     made_up_version,
 )
+from workflows_dagster_tests.lib.release.made_up import MadeUpChain
 
 HOSTILE = '<script>alert("x")</script> | `a` & <img src="http://evil.example/x.png">'
 TEXT_ON = (
@@ -206,6 +208,17 @@ def test_the_page_names_date_release_and_how_to_repeat_it(inputs: ReportInputs, 
     released = released_page(page, "release/<1>")
     assert '<dd id="release">release/&lt;1&gt;</dd>' in released
     assert "not released yet" not in released
+
+
+def test_a_report_that_is_kept_for_people_names_its_release(inputs: ReportInputs, tmp_path: Path) -> None:
+    build_report(inputs, ReportSettings(), tmp_path)
+    chain = MadeUpChain(tmp_path / "home")
+    version = chain.publish("benchmark_report", {"report.html": (tmp_path / "report.html").read_bytes()})
+    kept = keep_page(chain.store, version.commit, tmp_path / "reports" / "release-3.html")
+    assert '<dd id="release">release-3</dd>' in kept.read_text("utf-8")
+    kept.write_text("edited", "utf-8")
+    keep_page(chain.store, version.commit, kept)
+    assert '<dd id="release">release-3</dd>' in kept.read_text("utf-8")
 
 
 def test_a_report_on_the_bundled_sample_alone_can_be_repeated_without_any_file(inputs: ReportInputs) -> None:
