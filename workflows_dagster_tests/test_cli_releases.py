@@ -7,8 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from workflows_dagster.cli import app
+from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.release import retention
-from workflows_dagster.lib.release.deployment import deploy
+from workflows_dagster.lib.release.deployment import deploy, deployed
 from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.resources.store import UPSTREAM_KEY
 from workflows_dagster_tests.lib.release.made_up import MadeUpChain, reviews
@@ -105,10 +106,54 @@ def test_rollback_is_listed_logged_and_can_be_undone(two: list[Release]) -> None
     assert "is deployed already" in call("rollback", "release-1")
 
 
+def test_release_that_does_not_beat_the_baseline_is_deployed_only_on_demand(
+    chain: MadeUpChain, two: list[Release]
+) -> None:
+    chain.gain = Estimate(0.01, -0.02, 0.04, 500)
+    chain.release(FIRST, b"\x03", {"r1": "positive", "r2": "negative"})
+    why = "its macro-F1 is not shown to be above that of the linear baseline: +0.010 [-0.020, +0.040]"
+    assert f"release-3 is not deployed: {why}" in " ".join(call("releases").split())
+    assert why in " ".join(call("releases", "show", "release-3").split())
+    assert why in " ".join(call("deploy", "release-3", code=2).split())
+    assert deployed(chain.store).tag == "release-2"
+    assert why in " ".join(call("deploy", "release-3", "--below-baseline").split())
+    assert deployed(chain.store).tag == "release-3"
+    assert "release-1 (int8) is deployed instead of release-3" in call("deploy", "release-1")
+    assert why in " ".join(call("rollback", "release-3").split())
+    assert deployed(chain.store).tag == "release-3"
+
+
+def test_unknown_gain_is_not_a_pass(two: list[Release]) -> None:
+    record = two[0].record
+    assert record.shortfall == ""
+    unknown = record.model_copy(update={"metrics": {"model macro-F1": Estimate(0.9, 0.8, 1.0, 100)}})
+    assert unknown.shortfall == "whether its macro-F1 is above that of the linear baseline is not known"
+
+
+def test_reports_are_kept_by_name_and_repaired(chain: MadeUpChain, two: list[Release], tmp_path: Path) -> None:
+    reports = tmp_path / "home" / "reports"
+    assert call("report").split() == [str(reports / f"{two[1].tag}.html")]
+    assert sorted(path.name for path in reports.iterdir()) == ["release-1.html", "release-2.html"]
+    (reports / "release-1.html").write_text("scribble")
+    assert call("report", "release-1").split() == [str(reports / "release-1.html")]
+    assert (reports / "release-1.html").read_bytes() == b"<!doctype html>"
+    chain.whole(FIRST, b"\x09")
+    result = CliRunner().invoke(app, ["report"])
+    assert result.stdout.split() == [str(reports / "unreleased.html")]
+    assert "no release was made of the newest report" in result.stderr
+
+
+@pytest.mark.usefixtures("chain")
+def test_no_report_yet_says_how_to_make_one() -> None:
+    assert "no report was made yet" in call("report", code=2)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ["rollback", "release-7"],
+        ["deploy", "release-7"],
+        ["report", "release-7"],
         ["releases", "show", "release-7"],
         ["releases", "diff", "release-1", "release-7"],
         ["releases", "checkout", "release-7", "out"],

@@ -10,6 +10,8 @@ from workflows_dagster.assets import release as assets
 from workflows_dagster.assets.release import deployed_release, model_release
 from workflows_dagster.checks.release import DEPLOYED_RELEASE
 from workflows_dagster.lib.artifact import Artifact
+from workflows_dagster.lib.errors import NotPublishedError
+from workflows_dagster.lib.metrics import Estimate
 from workflows_dagster.lib.release.deployment import deploy, deployed, deployment, deployments
 from workflows_dagster.lib.release.releases import release, release_tags
 from workflows_dagster.resources.store import UPSTREAM_KEY, EmbeddedStore
@@ -161,6 +163,66 @@ def test_release_that_is_worse_on_the_same_rows_is_tagged_and_not_deployed(
         "to use it all the same: workflows-dagster deploy release-2"
     )
     assert deployed(store.store()).tag == tag
+
+
+@pytest.mark.parametrize(("low", "tag"), [(0.0, "release-1"), (-0.02, "release-1"), (0.01, "release-2")])
+@pytest.mark.parametrize("allowed", [False, True])
+def test_release_that_is_not_shown_to_beat_the_baseline_is_tagged_and_not_deployed(
+    store: EmbeddedStore,
+    chain: MadeUpChain,
+    instance: dg.DagsterInstance,
+    low: float,
+    tag: str,
+    allowed: bool,
+) -> None:
+    make(store, chain.whole(FIRST), instance)
+    chain.gain = Estimate(0.04, low, 0.1, 1_200)
+    result = make(store, chain.whole(SECOND), instance, deploy_below_baseline=allowed)
+    assert result.success
+    assert list(release_tags(store.store())) == ["release-1", "release-2"]
+    assert deployed(store.store()).tag == ("release-2" if allowed else tag)
+    why = (
+        "its macro-F1 is not shown to be above that of the linear baseline: "
+        f"+0.040 [{low:+.3f}, +0.100] on the same 1,200 test rows"
+    )
+    refused = deployed(store.store()).tag == "release-1"
+    assert shown(result, "model_release")["release/baseline_gate"] == (why if low <= 0 else "passed")
+    assert shown(result, "deployed_release")["release/refusal"] == (
+        f"{why}; to use it all the same: workflows-dagster deploy release-2 --below-baseline" if refused else "none"
+    )
+
+
+def test_first_release_that_does_not_beat_the_baseline_leaves_nothing_deployed_and_says_why(
+    store: EmbeddedStore, chain: MadeUpChain, instance: dg.DagsterInstance
+) -> None:
+    chain.gain = Estimate(-0.035, -0.08, 0.01, 374)
+    assert make(store, chain.whole(FIRST), instance).success
+    assert deployment(store.store()) is None
+    with pytest.raises(NotPublishedError, match=r"no release is deployed: .* -0\.035 \[-0\.080, \+0\.010\]"):
+        deployed(store.store())
+    assert make(store, None, instance, tag="release-1", reason="a trial").success
+    assert deployed(store.store()).tag == "release-1"
+
+
+def test_report_of_a_release_is_copied_to_a_stable_place(
+    store: EmbeddedStore, chain: MadeUpChain, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    released = shown(make(store, chain.whole(FIRST), instance), "model_release")
+    page = tmp_path / "reports" / "release-1.html"
+    assert released["release/report"] == str(page)
+    assert page.read_bytes() == b"<!doctype html>"
+    (published,) = (tmp_path / "store.git" / "views").rglob("report.html")
+    assert not published.samefile(page)
+
+
+def test_release_is_made_where_its_report_cannot_be_copied(
+    store: EmbeddedStore, chain: MadeUpChain, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    (tmp_path / "reports").touch()
+    result = make(store, chain.whole(FIRST), instance)
+    assert result.success
+    assert "not copied" in shown(result, "model_release")["release/report"]
+    assert deployed(store.store()).tag == "release-1"
 
 
 def test_release_deployed_by_somebody_else_meanwhile_is_a_conflict(
