@@ -18,9 +18,9 @@ def keep_report(store: VersionedStore, release: Release, folder: Path) -> Path:
 
 
 def keep_page(store: VersionedStore, commit: str, named: Path) -> Path:
-    """The report that a commit holds, under the name of its release, which the page then names too; written if need be.
+    """The report that a commit holds, under a name of its own; written unless it is there.
 
-    It is a copy: what people do to it must not reach the store.
+    It is a copy: what people do to it must not reach the store. Under the tag of a release, it names that release.
 
     Raises:
         StorePermissionError: The folder may not be written.
@@ -30,7 +30,7 @@ def keep_page(store: VersionedStore, commit: str, named: Path) -> Path:
     from workflows_dagster.lib.benchmark.page import HTML_FILE, released_page
 
     page = store.file(REPORT, HTML_FILE, commit).read_text("utf-8")
-    content = released_page(page, named.stem).encode()
+    content = (released_page(page, named.stem) if named.stem in store.tags() else page).encode()
     with disk_errors(named.parent):
         if named.is_file() and named.read_bytes() == content:
             return named

@@ -214,11 +214,16 @@ def test_a_report_that_is_kept_for_people_names_its_release(inputs: ReportInputs
     build_report(inputs, ReportSettings(), tmp_path)
     chain = MadeUpChain(tmp_path / "home")
     version = chain.publish("benchmark_report", {"report.html": (tmp_path / "report.html").read_bytes()})
-    kept = keep_page(chain.store, version.commit, tmp_path / "reports" / "release-3.html")
-    assert '<dd id="release">release-3</dd>' in kept.read_text("utf-8")
-    kept.write_text("edited", "utf-8")
-    keep_page(chain.store, version.commit, kept)
-    assert '<dd id="release">release-3</dd>' in kept.read_text("utf-8")
+    chain.store.tag("release-3", version.commit)
+    named, unnamed = (
+        keep_page(chain.store, version.commit, tmp_path / "reports" / f"{name}.html")
+        for name in ("release-3", "newest")
+    )
+    assert '<dd id="release">release-3</dd>' in named.read_text("utf-8")
+    assert unnamed.read_bytes() == (tmp_path / "report.html").read_bytes()
+    named.write_text("edited", "utf-8")
+    keep_page(chain.store, version.commit, named)
+    assert '<dd id="release">release-3</dd>' in named.read_text("utf-8")
 
 
 def test_a_report_on_the_bundled_sample_alone_can_be_repeated_without_any_file(inputs: ReportInputs) -> None:
