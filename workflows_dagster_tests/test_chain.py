@@ -1,6 +1,8 @@
 """The whole chain in one process, on the bundled sample, and the command line over it."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,21 @@ def _assert_describes_a_table(metadata: Mapping[str, dg.MetadataValue], table: s
     texts = pl.Series("text", [str(record.data.get("text", "")) for record in sample.records], pl.String)
     assert mask_texts(texts).equals(texts), "personal data"
     assert table in [record.data["name"] for record in files.records]
+
+
+@pytest.mark.slow
+def test_chain_job_of_the_ui_does_the_same_and_tells_why_it_cannot(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKFLOWS_DAGSTER_SOURCES", str(folder / "reviews" / SOURCES_FILE))
+    for file in (folder / "reviews").glob("*.*"):
+        if file.name != SOURCES_FILE:
+            file.unlink()
+    command = [sys.executable, "-m", "dagster", "job", "execute", "-m", "workflows_dagster.definitions", "-j"]
+    ended = subprocess.run([*command, "chain_job"], capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 1
+    # Said after the jobs were found and the configuration was checked.
+    assert "no batch of reviews could be read" in ended.stderr + ended.stdout
 
 
 def test_run_without_sources_says_what_to_name(folder: Path) -> None:

@@ -23,11 +23,11 @@ SAMPLE_CHARACTERS: Final = 200
 SAMPLED: Final = ("text", "label", "stars", "language", "split", "resolution", "votes", "agreeing", "review_id")
 """Columns of a sample, most telling first."""
 
-MOST_COLUMNS: Final = 5
+MOST_COLUMNS: Final = 4
 """Columns that the page has room for."""
 
-LONGEST_LINE: Final = 60
-"""Characters that the page has room for; a longer mapping is a table."""
+LONGEST_LINE: Final = 120
+"""Characters that two lines of the page have room for; a longer mapping is a table."""
 
 
 def report_metadata(report: Report) -> dict[str, dg.MetadataValue]:
@@ -150,7 +150,7 @@ def _metadata_value(value: object) -> dg.MetadataValue:
         case dict():
             return _mapping(value)  # pyright: ignore[reportUnknownArgumentType]
         case list() | tuple():
-            return dg.MetadataValue.text("; ".join(map(str, value)) or "none")  # pyright: ignore[reportUnknownArgumentType]
+            return dg.MetadataValue.text("; ".join(str(one).rstrip(".") for one in value) or "none")  # pyright: ignore[reportUnknownArgumentType]
         case _:
             raise TypeError(
                 f"metadata of type {type(value).__name__}: expected str, int, float, bool, dict, list, Markdown"

@@ -332,7 +332,7 @@ def test_table_metadata_are_rows_described_columns_and_a_masked_sample(run: Run)
     assert (columns["stars"].type, columns["stars"].constraints.nullable) == ("int8", True)
     assert columns["stars"].description == "Rating, 1 to 5"
     sample = [record.data for record in found["table/sample"].records]
-    rest = {"label": "positive", "stars": 5, "language": "en", "split": "train"}
+    rest = {"label": "positive", "stars": 5, "language": "en"}
     assert sample[:2] == [
         {"text": "Write to [EMAIL] or call [PHONE].", **rest},
         {"text": "x" * 199 + "…", **rest},
@@ -471,10 +471,10 @@ def test_metadata_value_by_type(value: object, expected: dg.MetadataValue) -> No
 
 
 def test_mapping_that_is_no_line_is_a_table() -> None:
-    long = {f"number {number}": number for number in range(7)}
+    long = {f"a long name of number {number}": number for number in range(7)}
     nested = {"train": {"rows": 3, "labels": {"negative": 1, "positive": 2}}, "test": {"rows": 1}}
     shown: dict[str, Any] = report_metadata(Found({"long": long, "nested": nested}))
-    assert [record.data for record in shown["long"].records][6] == {"name": "number 6", "value": 6}
+    assert [record.data for record in shown["long"].records][6] == {"name": "a long name of number 6", "value": 6}
     assert [column.name for column in shown["nested"].schema.columns] == ["name", "rows", "labels"]
     assert [record.data for record in shown["nested"].records] == [
         {"name": "train", "rows": 3, "labels": "negative 1, positive 2"},

@@ -113,12 +113,10 @@ class CorpusReport(Record):
         }
 
     def _markdown(self) -> str:
-        names = (*LABELS, UNLABELLED)
-        lines = [f"| source | split | {' | '.join(names)} | all |", f"|---|---|{'---:|' * (len(names) + 1)}"]
+        lines = [f"| source | split | {' | '.join(LABELS)} |", f"|---|---|{'---:|' * len(LABELS)}"]
         for source, splits in self.split_table.items():
-            for split in (split for split in SPLITS if split in splits):
-                counts = [splits[split].get(label, 0) for label in names]
-                cells = " | ".join(f"{count:,}" for count in [*counts, sum(counts)])
+            for split in (split for split in SPLITS[:-1] if split in splits):
+                cells = " | ".join(f"{splits[split].get(label, 0):,}" for label in LABELS)
                 lines.append(f"| {source} | {split} | {cells} |")
         return "\n".join(lines)
 
