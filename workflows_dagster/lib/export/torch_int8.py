@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from workflows_dagster.lib.errors import IntegrityError
 from workflows_dagster.lib.export.technique import Details, Technique
-from workflows_dagster.lib.model.torch_network import WEIGHTS_FILE, TorchNetwork, encoder_linears, load_classifier
+from workflows_dagster.lib.model.torch_network import (
+    WEIGHTS_FILE,
+    TorchNetwork,
+    classifier_architecture,
+    encoder_linears,
+    load_classifier,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -70,14 +76,14 @@ class TorchInt8(Technique):
         import torch
         from accelerate import init_empty_weights
         from safetensors.torch import load_file
-        from transformers import AutoConfig, AutoModelForSequenceClassification
+        from transformers import AutoConfig
 
         torch.set_num_threads(threads)
         tensors = load_file(folder / WEIGHTS_FILE)
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
         # Buffers that are not stored, such as positions and rotary frequencies, are computed as the model is built.
         with init_empty_weights(include_buffers=False):
-            model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+            model = classifier_architecture(config).from_config(config, dtype=torch.float32)
         for stem in [name.removesuffix(QUANTIZED) for name in tensors if name.endswith(QUANTIZED)]:
             bias = tensors.pop(f"{stem}.bias", None)
             linear = _dynamic_linear(tensors.pop(stem + QUANTIZED), tensors.pop(stem + SCALE), bias)

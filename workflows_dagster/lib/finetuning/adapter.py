@@ -1,7 +1,8 @@
 """The step that makes lora_adapter: rows in; adapter, predictions, quality and curve out."""
 
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,12 +38,13 @@ from workflows_dagster.lib.model.quality import (
 )
 from workflows_dagster.lib.model.text import TextEncoder, Truncation, load_tokenizer
 from workflows_dagster.lib.model.torch_network import TorchNetwork, silenced
+from workflows_dagster.lib.model.vocabulary import write_smaller_tokenizer
 from workflows_dagster.lib.process_guard import exclusive
 from workflows_dagster.lib.progress import Progress
 from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.schema import LABELS
 
-CODE_VERSION: Final = "3"
+CODE_VERSION: Final = "4"
 """Raised whenever training with the same rows and settings would give another adapter."""
 
 ADAPTER_FOLDER: Final = "adapter"
@@ -89,6 +91,9 @@ class AdapterRecord(Record):
     Attributes:
         base_model: What was adapted.
         recipe: The settings.
+        tokens: Tokens that the model knows.
+        parameters: Number of its weights, the adapter's included.
+        trained_parameters: Number of those that were trained.
         class_weights: Weight of each class in the loss.
         rows: Rows by split.
         truncation: What the longest input cut off, by split.
@@ -105,6 +110,9 @@ class AdapterRecord(Record):
 
     base_model: BaseModelReference
     recipe: FineTuningSettings
+    tokens: int
+    parameters: int
+    trained_parameters: int
     class_weights: dict[str, float]
     rows: dict[str, SplitRows]
     truncation: dict[str, Truncation]
@@ -147,6 +155,7 @@ class AdapterRecord(Record):
             "finetuning/validation_macro_f1": self.best_validation_macro_f1,
             "finetuning/base_model": self.base_model.reference,
             "finetuning/steps_count": self.steps,
+            "finetuning/trained_parameters_ratio": self.trained_parameters / self.parameters,
             "finetuning/rows": {
                 split: {"used": rows.used, "available": rows.available, "cut": self.truncation[split].rows_truncated}
                 for split, rows in self.rows.items()
@@ -210,7 +219,7 @@ def _train_and_judge(
     folder: Path,
 ) -> AdapterReport:
     splits = rows.splits()
-    tokenizer = load_tokenizer(source.folder)
+    tokenizer = _tokenizer(source, rows.train["text"].to_list(), settings.vocabulary)
     encoder = TextEncoder.of(tokenizer, settings.max_length)
     encoded: dict[str, Encoded] = {}
     truncation: dict[str, Truncation] = {}
@@ -224,10 +233,11 @@ def _train_and_judge(
 
         # The head and the adapter start from random weights.
         set_seed(settings.seed)
-        model = with_adapter(load_base(source, settings.max_length), settings).to(device_of(session.accelerator))
+        base = load_base(source, settings.max_length, tokenizer)
+        model = with_adapter(base, settings).to(device_of(session.accelerator))
         run = train(
             model,
-            tokenizer,
+            encoder,
             encoded["train"],
             encoded["validation"],
             weights,
@@ -273,6 +283,9 @@ def _train_and_judge(
     record = AdapterRecord(
         base_model=BaseModelReference(source.reference, source.sha256, source.origin),
         recipe=settings,
+        tokens=len(tokenizer),
+        parameters=sum(value.numel() for value in model.parameters()),
+        trained_parameters=sum(value.numel() for value in model.parameters() if value.requires_grad),
         class_weights=dict(zip(LABELS, weights, strict=True)),
         rows={
             split: SplitRows(
@@ -305,6 +318,14 @@ def _train_and_judge(
             **session.to_metadata(),
         },
     )
+
+
+def _tokenizer(source: ModelSource, texts: Sequence[str], vocabulary: int | None) -> Any:
+    """The tokenizer of the base model, with the vocabulary that the settings ask for."""
+    with tempfile.TemporaryDirectory() as scratch:
+        if vocabulary and write_smaller_tokenizer(source.folder, texts, vocabulary, Path(scratch)):
+            return load_tokenizer(Path(scratch))
+    return load_tokenizer(source.folder)
 
 
 def discard_checkpoints(

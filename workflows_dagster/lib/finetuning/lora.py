@@ -8,15 +8,21 @@ from workflows_dagster.lib.accelerator import Accelerator, device_of
 from workflows_dagster.lib.errors import ConfigurationError
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 from workflows_dagster.lib.model.pretrained import ModelSource
-from workflows_dagster.lib.model.text import save_tokenizer
+from workflows_dagster.lib.model.text import load_tokenizer, save_tokenizer
 from workflows_dagster.lib.model.torch_network import encoder_linears, load_classifier
+from workflows_dagster.lib.model.vocabulary import select_embedding
 from workflows_dagster.lib.schema import LABELS
 
 ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
 
 
-def load_base(source: ModelSource, max_length: int) -> Any:
+def load_base(source: ModelSource, max_length: int, tokenizer: Any) -> Any:
     """The full-precision base model with a head for LABELS; the head is new where the model has none that fits.
+
+    Args:
+        source: The base model.
+        max_length: Longest input in tokens.
+        tokenizer: Its transformers tokenizer, or one with fewer of its tokens: the model gets an embedding of these.
 
     Raises:
         ModelReferenceError: transformers knows no sequence classifier of its architecture.
@@ -31,6 +37,8 @@ def load_base(source: ModelSource, max_length: int) -> Any:
             expected=f"at most {positions} tokens for {source.reference}",
             remedy="lower max_length",
         )
+    if len(tokenizer) < model.config.vocab_size:
+        select_embedding(model, load_tokenizer(source.folder), tokenizer)
     return model
 
 

@@ -85,11 +85,12 @@ def build_merged(adapter: Artifact, session: Session, folder: Path) -> MergedRep
     source = _same_base(trained.base_model)
     max_length = trained.recipe.max_length
     with silenced():
-        base = load_base(source, max_length)
+        tokenizer = load_tokenizer(adapter.file(ADAPTER_FOLDER))
+        base = load_base(source, max_length, tokenizer)
         adapted = load_adapted(base, adapter.file(ADAPTER_FOLDER), session.accelerator)
         # safe_merge refuses weights that became NaN or infinite.
         merged = adapted.merge_and_unload(safe_merge=True).cpu()
-        pad_id = _save(merged, load_tokenizer(adapter.file(ADAPTER_FOLDER)), source, folder / MODEL_FOLDER)
+        pad_id = _save(merged, tokenizer, source, folder / MODEL_FOLDER)
     shutil.copyfile(adapter.file(GOLDEN_FILE), folder / GOLDEN_FILE)
     record = MergedModelRecord(
         model=ModelReference.to(folder, WEIGHTS_FILE, LABELS, max_length, pad_id),

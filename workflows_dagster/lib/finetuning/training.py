@@ -2,26 +2,35 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from workflows_dagster.lib.accelerator import Accelerator
 from workflows_dagster.lib.finetuning.checkpoints import damage_of, last_whole
+from workflows_dagster.lib.finetuning.head import start_head
 from workflows_dagster.lib.finetuning.lora import load_weights, trained_parameters
+from workflows_dagster.lib.finetuning.lower_layers import compute_states, lower_layers, upper_layers_alone
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 from workflows_dagster.lib.metrics import confusion, macro_f1_of
 from workflows_dagster.lib.progress import Progress
 from workflows_dagster.lib.record import Record
 from workflows_dagster.lib.schema import LABELS
 
+if TYPE_CHECKING:
+    from workflows_dagster.lib.model.text import TextEncoder
+
 EVALUATED_AT_ONCE: Final = 4
 """Rows that fit in memory without gradients for each row that fits with them."""
 
+_STATES_FILE: Final = "lower_layers.float16"
+# Few distinct shapes: oneDNN keeps a compiled kernel for each, which takes time to make and memory to keep.
 _SHAPE_TOKENS: Final = 8
 _logger = logging.getLogger(__name__)
 
@@ -75,7 +84,7 @@ class TrainingRun(Record):
 
 def train(
     model: Any,
-    tokenizer: Any,
+    encoder: "TextEncoder",
     train_rows: Encoded,
     validation_rows: Encoded,
     weights: Sequence[float],
@@ -88,7 +97,7 @@ def train(
 
     Args:
         model: The adapted model.
-        tokenizer: Pads the batches.
+        encoder: Pads the batches.
         train_rows: What is learned from.
         validation_rows: What decides when to stop and which weights are kept.
         weights: Weight of each class in the loss.
@@ -97,12 +106,37 @@ def train(
         folder: Holds the checkpoints; an interrupted training with the same folder goes on from the last whole one.
         rows_at_once: Most rows on the device at once, where memory is short; the rows of a step stay the same.
     """
-    from transformers import DataCollatorWithPadding, EarlyStoppingCallback, PrinterCallback, Trainer
-
     if (finished := finished_run(folder)) is not None:
         _logger.warning("training had ended before the interruption; its weights are taken from %s", finished.kept)
         load_weights(model, folder / finished.kept)
         return finished
+    rows = [*train_rows.tokens, *validation_rows.tokens]
+    base = model.get_base_model()
+    layers = lower_layers(base, settings.adapted_layers)
+    inputs = compute_states(base, rows, encoder, layers, folder / _STATES_FILE) if layers else rows
+    splits = len(train_rows.tokens)
+    data = {
+        "train": _Rows(inputs, range(splits), train_rows.classes),
+        "validation": _Rows(inputs, range(splits, len(rows)), validation_rows.classes),
+    }
+    with upper_layers_alone(base, layers) if layers else nullcontext():
+        return _train(model, encoder, data, train_rows, weights, settings, accelerator, folder, rows_at_once)
+
+
+def _train(
+    model: Any,
+    encoder: "TextEncoder",
+    data: "dict[str, _Rows]",
+    train_rows: Encoded,
+    weights: Sequence[float],
+    settings: FineTuningSettings,
+    accelerator: Accelerator,
+    folder: Path,
+    rows_at_once: int,
+) -> TrainingRun:
+    from transformers import EarlyStoppingCallback, PrinterCallback, Trainer
+
+    batch_of = partial(_batch, encoder=encoder)
 
     class LengthGroupedTrainer(Trainer):
         # The Trainer's own length groups draw from the global generator: resumed within an epoch, the order of its
@@ -113,10 +147,9 @@ def train(
     trainer = LengthGroupedTrainer(
         model=model,
         args=_arguments(settings, accelerator, folder, rows_at_once, len(train_rows.tokens)),
-        train_dataset=_dataset(train_rows),
-        eval_dataset=_dataset(validation_rows),
-        # Few distinct shapes: oneDNN keeps a compiled kernel for each, which takes time to make and memory to keep.
-        data_collator=DataCollatorWithPadding(tokenizer, pad_to_multiple_of=_SHAPE_TOKENS),
+        train_dataset=data["train"],
+        eval_dataset=data["validation"],
+        data_collator=batch_of,
         compute_loss_func=weighted_loss(weights, settings.label_smoothing),
         compute_metrics=_macro_f1,
         optimizers=(_optimizer(model, settings), None),
@@ -124,6 +157,8 @@ def train(
     )
     trainer.remove_callback(PrinterCallback)
     checkpoint = last_whole(folder)
+    if checkpoint is None and settings.head_start == "probe":
+        start_head(model, data["train"], batch_of, weights)
     if checkpoint is not None:
         _logger.warning("training goes on from %s, left by an interrupted run", checkpoint.name)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -263,6 +298,7 @@ def _arguments(
         use_cpu=accelerator.kind == "cpu",
         dataloader_pin_memory=accelerator.kind == "cuda",
         disable_tqdm=True,
+        remove_unused_columns=False,
         report_to="none",
         seed=settings.seed,
         label_names=["labels"],
@@ -286,10 +322,28 @@ def _optimizer(model: Any, settings: FineTuningSettings) -> Any:
     )
 
 
-def _dataset(rows: Encoded) -> Any:
-    from datasets import Dataset
+class _Rows:
+    """The rows of one split as the Trainer asks for them: token ids, or states of the lower layers, and the class."""
 
-    return Dataset.from_dict({"input_ids": rows.tokens, "labels": rows.classes})
+    def __init__(self, inputs: Any, places: range, classes: npt.NDArray[np.int64]) -> None:
+        self._inputs = inputs
+        self._places = places
+        self._classes = classes
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, row: int) -> tuple[Any, int]:
+        return self._inputs[self._places[row]], int(self._classes[row])
+
+
+def _batch(rows: Sequence[tuple[Any, int]], encoder: "TextEncoder") -> dict[str, Any]:
+    """The rows as tensors, padded to a multiple of _SHAPE_TOKENS."""
+    import torch
+
+    inputs = encoder.collate([row for row, _ in rows], multiple_of=_SHAPE_TOKENS)
+    tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
+    return {**tensors, "labels": torch.tensor([label for _, label in rows])}
 
 
 def _macro_f1(predictions: Any) -> dict[str, float]:

@@ -91,15 +91,25 @@ class TextEncoder:
         self._tokenizer.no_truncation()
         return [len(encoding) > self._max_length for encoding in self._tokenizer.encode_batch_fast(list(texts))]
 
-    def collate(self, rows: Sequence[Sequence[int]]) -> "Inputs":
-        """Token ids and attention mask of one batch, both of shape (rows, longest row)."""
-        shape = (len(rows), max(len(row) for row in rows))
-        ids = np.full(shape, self._pad_id, dtype=np.int64)
+    def collate(self, rows: Sequence[Any], multiple_of: int = 1) -> "Inputs":
+        """One batch: token ids, shape (rows, longest row), or their vectors, and the attention mask.
+
+        Args:
+            rows: Token ids of each row; or a vector for each of its tokens, which a model takes in their place.
+            multiple_of: The batch is padded to a multiple of so many tokens.
+        """
+        longest = max(len(row) for row in rows)
+        shape = (len(rows), -(-longest // multiple_of) * multiple_of)
         mask: npt.NDArray[np.int64] = np.zeros(shape, dtype=np.int64)
+        vectors = isinstance(rows[0], np.ndarray)
+        if vectors:
+            values: npt.NDArray[Any] = np.zeros((*shape, rows[0].shape[1]), dtype=np.float32)
+        else:
+            values = np.full(shape, self._pad_id, dtype=np.int64)
         for place, row in enumerate(rows):
-            ids[place, : len(row)] = row
+            values[place, : len(row)] = row
             mask[place, : len(row)] = 1
-        return {"input_ids": ids, "attention_mask": mask}
+        return {"inputs_embeds" if vectors else "input_ids": values, "attention_mask": mask}
 
 
 class TextClassifier(Classifier):

