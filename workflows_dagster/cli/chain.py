@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 DEMO: Final[dict[str, dict[str, Any]]] = {
     "review_corpus": {**HELD_OUT},
     "lora_adapter": {
-        "epochs": 4,
-        "learning_rate": 8e-4,
+        "vocabulary": 100_000,
+        "epochs": 2,
         "evaluations_per_epoch": 1,
+        "batch_size": 16,
         "max_validation_rows": 250,
     },
     "exported_models": {"parity_rows": 100},

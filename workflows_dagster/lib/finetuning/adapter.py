@@ -15,7 +15,7 @@ from workflows_dagster.lib.artifact import Artifact, Markdown, write_table
 from workflows_dagster.lib.finetuning import baseline, checkpoints
 from workflows_dagster.lib.finetuning.golden import write_golden
 from workflows_dagster.lib.finetuning.lora import load_base, save_adapter, with_adapter
-from workflows_dagster.lib.finetuning.sampling import Rows, choose_rows, class_weights
+from workflows_dagster.lib.finetuning.sampling import Rows, choose_rows, class_weights, sentence_rows
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 from workflows_dagster.lib.finetuning.training import (
     EVALUATED_AT_ONCE,
@@ -91,6 +91,7 @@ class AdapterRecord(Record):
     Attributes:
         base_model: What was adapted.
         recipe: The settings.
+        sentences: Sentences of training rows that were trained on too.
         tokens: Tokens that the model knows.
         parameters: Number of its weights, the adapter's included.
         trained_parameters: Number of those that were trained.
@@ -110,6 +111,7 @@ class AdapterRecord(Record):
 
     base_model: BaseModelReference
     recipe: FineTuningSettings
+    sentences: int
     tokens: int
     parameters: int
     trained_parameters: int
@@ -225,8 +227,10 @@ def _train_and_judge(
     truncation: dict[str, Truncation] = {}
     for split, table in splits.items():
         tokens, truncation[split] = encoder.encode_and_count(table["text"].to_list())
-        encoded[split] = Encoded(tokens, class_ids(table["label"]))
+        encoded[split] = Encoded(tokens, class_ids(table["label"]), np.ones(table.height, dtype=np.float32))
     weights = class_weights(np.bincount(encoded["train"].classes).tolist(), settings.class_weights)
+    sentences = sentence_rows(rows.train, settings.sentence_weight)
+    encoded["train"] = _training_rows(encoded["train"], sentences, weights, encoder)
 
     def attempt(rows_at_once: int) -> tuple[Any, TrainingRun]:
         from transformers import set_seed
@@ -240,7 +244,6 @@ def _train_and_judge(
             encoder,
             encoded["train"],
             encoded["validation"],
-            weights,
             settings,
             session.accelerator,
             checkpoint_folder,
@@ -283,6 +286,7 @@ def _train_and_judge(
     record = AdapterRecord(
         base_model=BaseModelReference(source.reference, source.sha256, source.origin),
         recipe=settings,
+        sentences=sentences.height,
         tokens=len(tokenizer),
         parameters=sum(value.numel() for value in model.parameters()),
         trained_parameters=sum(value.numel() for value in model.parameters() if value.requires_grad),
@@ -305,7 +309,7 @@ def _train_and_judge(
         macro_f1_gain=macro_f1_gain(predictions, linear_predictions),
     )
     record.write(folder)
-    rows_seen = min(run.steps * settings.batch_size, round(settings.epochs * rows.train.height))
+    rows_seen = min(run.steps * settings.batch_size, round(settings.epochs * len(encoded["train"].tokens)))
     return AdapterReport(
         record=record,
         accelerator=session.accelerator,
@@ -326,6 +330,16 @@ def _tokenizer(source: ModelSource, texts: Sequence[str], vocabulary: int | None
         if vocabulary and write_smaller_tokenizer(source.folder, texts, vocabulary, Path(scratch)):
             return load_tokenizer(Path(scratch))
     return load_tokenizer(source.folder)
+
+
+def _training_rows(
+    reviews: Encoded, sentences: pl.DataFrame, weights: Sequence[float], encoder: TextEncoder
+) -> Encoded:
+    """Reviews and sentences, each by the weight of its class times its own."""
+    classes = np.concatenate([reviews.classes, class_ids(sentences["label"])])
+    own = np.concatenate([reviews.weights, sentences["weight"].to_numpy()])
+    tokens = [*reviews.tokens, *encoder.encode(sentences["text"].to_list())]
+    return Encoded(tokens, classes, np.asarray(weights, dtype=np.float32)[classes] * own)
 
 
 def discard_checkpoints(

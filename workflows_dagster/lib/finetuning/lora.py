@@ -37,8 +37,8 @@ def load_base(source: ModelSource, max_length: int, tokenizer: Any) -> Any:
             expected=f"at most {positions} tokens for {source.reference}",
             remedy="lower max_length",
         )
-    if len(tokenizer) < model.config.vocab_size:
-        select_embedding(model, load_tokenizer(source.folder), tokenizer)
+    if len(tokenizer) < model.config.vocab_size and len(whole := load_tokenizer(source.folder)) > len(tokenizer):
+        select_embedding(model, whole, tokenizer)
     return model
 
 

@@ -38,7 +38,7 @@ class LayerStates:
 
 
 def lower_layers(model: Any, adapted: int | None) -> int:
-    """How many layers of a model can be computed once: those below the adapted ones, where its architecture is known."""
+    """How many layers can be computed once: those below the adapted ones, in an architecture that is known."""
     if adapted is None or model.config.model_type not in SKIPPABLE:
         return 0
     return max(0, len(model.base_model.encoder.layer) - adapted)

@@ -10,6 +10,9 @@ import polars as pl
 from workflows_dagster.lib.errors import NotEnoughDataError
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 from workflows_dagster.lib.schema import LABELS
+from workflows_dagster.lib.synthesis.sentences import split_sentences
+
+_NEUTRAL_SENTENCE: Final = 0.5
 
 COLUMNS: Final = ("review_id", "source", "language", "group_key", "label", "label_source", "text")
 
@@ -87,6 +90,25 @@ def _human_first(rows: pl.DataFrame, limit: int, seed: int) -> pl.DataFrame:
     by_people = pl.col("label_source") == "human"
     human = stratified(rows.filter(by_people), limit, seed)
     return pl.concat([human, stratified(rows.filter(~by_people), limit - human.height, seed)])
+
+
+def sentence_rows(train: pl.DataFrame, weight: float) -> pl.DataFrame:
+    """The sentences of the training rows that have several, with columns text, label and weight.
+
+    A classifier of whole reviews has seen few short texts. The sentences of a review do not all say what it says: they
+    count less than a review, and those of neutral reviews, which are often for and against in turn, half of that.
+
+    Args:
+        train: Training rows.
+        weight: Of one sentence, before it is divided by the root of their number in its review; 0 gives no rows.
+    """
+    rows: list[tuple[str, str, float]] = []
+    for text, label in train.select("text", "label").iter_rows() if weight else ():
+        sentences = [sentence for sentence in split_sentences(text) if len(sentence.split()) > 1]
+        if len(sentences) > 1:
+            each = weight / len(sentences) ** 0.5 * (_NEUTRAL_SENTENCE if label == "neutral" else 1)
+            rows.extend((sentence, label, each) for sentence in sentences)
+    return pl.DataFrame(rows, schema={"text": pl.String, "label": pl.String, "weight": pl.Float32}, orient="row")
 
 
 def class_weights(counts: Sequence[int], scheme: Literal["none", "sqrt", "balanced"]) -> list[float]:

@@ -20,8 +20,8 @@ class FineTuningSettings(BaseModel):
         default=None,
         ge=1_000,
         description="Tokens to keep where the tokenizer is a unigram model, as that of embedded:e5: those that the "
-        "training rows use, single characters, and the most probable others; other words are spelled out of them. "
-        "Unset: all.",
+        "training rows use, single characters, and the most probable others, those in the scripts of the training rows "
+        "first; other words are spelled out of them. Unset: all, so that no language is lost that the model knows.",
     )
     max_train_rows: int = Field(
         default=8_000,
@@ -57,7 +57,7 @@ class FineTuningSettings(BaseModel):
         default=0.0, ge=0, lt=1, description="Dropout before the adapter matrices; takes a third of the time on CPU."
     )
     adapted_layers: int | None = Field(
-        default=4,
+        default=6,
         ge=1,
         description="Adapt only this many layers nearest the output. What the layers below give is computed once. "
         "Null: all layers.",
@@ -69,6 +69,13 @@ class FineTuningSettings(BaseModel):
     class_weights: Literal["none", "sqrt", "balanced"] = Field(
         default="balanced",
         description="Weight of a class in the loss: equal, inverse root of its frequency, or inverse frequency.",
+    )
+    sentence_weight: float = Field(
+        default=0.3,
+        ge=0,
+        le=10,
+        description="Weight of the sentences of a review, which are training rows too with the label of the review: so "
+        "much, divided by the root of their number. 0: only whole reviews.",
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
     seed: int = Field(default=17, ge=0, description="Seed of row choice, initial weights, order and dropout.")

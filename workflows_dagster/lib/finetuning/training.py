@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from workflows_dagster.lib.accelerator import Accelerator
 from workflows_dagster.lib.finetuning.checkpoints import damage_of, last_whole
-from workflows_dagster.lib.finetuning.head import start_head
+from workflows_dagster.lib.finetuning.head import Row, start_head
 from workflows_dagster.lib.finetuning.lora import load_weights, trained_parameters
 from workflows_dagster.lib.finetuning.lower_layers import compute_states, lower_layers, upper_layers_alone
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
@@ -42,10 +42,12 @@ class Encoded:
     Attributes:
         tokens: Token ids of each row.
         classes: Class id of each row, shape (rows,).
+        weights: How much each row counts in the loss, shape (rows,).
     """
 
     tokens: Sequence[Sequence[int]]
     classes: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,6 @@ def train(
     encoder: "TextEncoder",
     train_rows: Encoded,
     validation_rows: Encoded,
-    weights: Sequence[float],
     settings: FineTuningSettings,
     accelerator: Accelerator,
     folder: Path,
@@ -100,7 +101,6 @@ def train(
         encoder: Pads the batches.
         train_rows: What is learned from.
         validation_rows: What decides when to stop and which weights are kept.
-        weights: Weight of each class in the loss.
         settings: The recipe.
         accelerator: Where to train.
         folder: Holds the checkpoints; an interrupted training with the same folder goes on from the last whole one.
@@ -116,11 +116,11 @@ def train(
     inputs = compute_states(base, rows, encoder, layers, folder / _STATES_FILE) if layers else rows
     splits = len(train_rows.tokens)
     data = {
-        "train": _Rows(inputs, range(splits), train_rows.classes),
-        "validation": _Rows(inputs, range(splits, len(rows)), validation_rows.classes),
+        "train": _Rows(inputs, range(splits), train_rows),
+        "validation": _Rows(inputs, range(splits, len(rows)), validation_rows),
     }
     with upper_layers_alone(base, layers) if layers else nullcontext():
-        return _train(model, encoder, data, train_rows, weights, settings, accelerator, folder, rows_at_once)
+        return _train(model, encoder, data, train_rows, settings, accelerator, folder, rows_at_once)
 
 
 def _train(
@@ -128,7 +128,6 @@ def _train(
     encoder: "TextEncoder",
     data: "dict[str, _Rows]",
     train_rows: Encoded,
-    weights: Sequence[float],
     settings: FineTuningSettings,
     accelerator: Accelerator,
     folder: Path,
@@ -150,7 +149,7 @@ def _train(
         train_dataset=data["train"],
         eval_dataset=data["validation"],
         data_collator=batch_of,
-        compute_loss_func=weighted_loss(weights, settings.label_smoothing),
+        compute_loss_func=weighted_loss(settings.label_smoothing),
         compute_metrics=_macro_f1,
         optimizers=(_optimizer(model, settings), None),
         callbacks=[progress_callback(), EarlyStoppingCallback(settings.patience)],
@@ -158,7 +157,7 @@ def _train(
     trainer.remove_callback(PrinterCallback)
     checkpoint = last_whole(folder)
     if checkpoint is None and settings.head_start == "probe":
-        start_head(model, data["train"], batch_of, weights)
+        start_head(model, data["train"], batch_of)
     if checkpoint is not None:
         _logger.warning("training goes on from %s, left by an interrupted run", checkpoint.name)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -248,20 +247,17 @@ def progress_callback() -> Any:
     return ProgressCallback()
 
 
-def weighted_loss(weights: Sequence[float], smoothing: float) -> Callable[..., Any]:
-    """Cross-entropy in which each row counts by the weight of its class, as a mean over the rows of a step."""
-    import torch
+def weighted_loss(smoothing: float) -> Callable[..., Any]:
+    """Cross-entropy in which each row counts by its weight, as a mean over the rows of a step."""
     from torch.nn.functional import cross_entropy
 
-    class_weights = torch.tensor(weights, dtype=torch.float32)
-
     def loss(outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
-        scores = outputs["logits"].float()
-        total = cross_entropy(
-            scores, labels, class_weights.to(scores.device), reduction="sum", label_smoothing=smoothing
-        )
-        # Divided by the rows of the whole step, so that smaller batches with accumulation give the same gradient.
-        return total / (num_items_in_batch if num_items_in_batch is not None else len(labels))
+        classes, weights = labels[:, 0].long(), labels[:, 1]
+        each = cross_entropy(outputs["logits"].float(), classes, reduction="none", label_smoothing=smoothing)
+        # Divided by the rows of the whole step, so that smaller batches with accumulation give the same gradient. The
+        # Trainer counts numbers, and a row has two.
+        rows = len(labels) if num_items_in_batch is None else num_items_in_batch / 2
+        return (each * weights).sum() / rows
 
     return loss
 
@@ -323,31 +319,32 @@ def _optimizer(model: Any, settings: FineTuningSettings) -> Any:
 
 
 class _Rows:
-    """The rows of one split as the Trainer asks for them: token ids, or states of the lower layers, and the class."""
+    """The rows of one split as the Trainer asks for them: tokens or their states, class and weight."""
 
-    def __init__(self, inputs: Any, places: range, classes: npt.NDArray[np.int64]) -> None:
+    def __init__(self, inputs: Any, places: range, rows: Encoded) -> None:
         self._inputs = inputs
         self._places = places
-        self._classes = classes
+        self._rows = rows
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, row: int) -> tuple[Any, int]:
-        return self._inputs[self._places[row]], int(self._classes[row])
+    def __getitem__(self, row: int) -> Row:
+        return self._inputs[self._places[row]], int(self._rows.classes[row]), float(self._rows.weights[row])
 
 
-def _batch(rows: Sequence[tuple[Any, int]], encoder: "TextEncoder") -> dict[str, Any]:
-    """The rows as tensors, padded to a multiple of _SHAPE_TOKENS."""
+def _batch(rows: Sequence[Row], encoder: "TextEncoder") -> dict[str, Any]:
+    """The rows as tensors, padded to a multiple of _SHAPE_TOKENS; labels are class and weight, shape (rows, 2)."""
     import torch
 
-    inputs = encoder.collate([row for row, _ in rows], multiple_of=_SHAPE_TOKENS)
+    inputs = encoder.collate([row for row, _, _ in rows], multiple_of=_SHAPE_TOKENS)
     tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
-    return {**tensors, "labels": torch.tensor([label for _, label in rows])}
+    return {**tensors, "labels": torch.tensor([(label, weight) for _, label, weight in rows])}
 
 
 def _macro_f1(predictions: Any) -> dict[str, float]:
-    matrix = confusion(predictions.label_ids, predictions.predictions.argmax(-1), len(LABELS))
+    classes = predictions.label_ids[:, 0].astype(np.int64)
+    matrix = confusion(classes, predictions.predictions.argmax(-1), len(LABELS))
     return {"macro_f1": float(macro_f1_of(matrix))}
 
 

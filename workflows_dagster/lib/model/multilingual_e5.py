@@ -65,6 +65,7 @@ def write_multilingual_e5(packed: Path, folder: Path) -> None:
         "layer_norm_eps": float(f"{epsilon:.6g}"),
         "hidden_act": "gelu",
         "classifier_pooling": "mean",
+        "classifier_layers": [-1, -3, -5, -7],
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
         "vocab_size": len(pieces),

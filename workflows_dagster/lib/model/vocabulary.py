@@ -5,6 +5,8 @@ text with a piece that was left out is spelled in shorter ones: nothing becomes 
 """
 
 import json
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +21,9 @@ _BOUNDARY: Final = "▁"
 def write_smaller_tokenizer(source: Path, texts: Sequence[str], size: int, folder: Path) -> bool:
     """Writes the tokenizer of a model's folder with fewer pieces; False where it is left as it is.
 
-    Kept are special tokens, single characters, the pieces that the texts use, and the most probable others up to
-    `size`; these come from every language that the model knows.
+    Kept are special tokens, single characters, the pieces that the texts use, and up to `size` the most probable ones in
+    the scripts of the texts, then of the others. So a corpus in Latin letters leaves the other languages in Latin letters
+    nearly as they were; of Cyrillic words, single letters may be left.
 
     Args:
         source: Folder with tokenizer.json and tokenizer_config.json.
@@ -36,7 +39,9 @@ def write_smaller_tokenizer(source: Path, texts: Sequence[str], size: int, folde
     pieces: list[tuple[str, float]] = [(piece, score) for piece, score in model["vocab"]]
     kept = _needed(tokenizer, pieces)
     kept |= {number for row in TextEncoder.open(source, 2**30, 0).encode(texts) for number in row}
-    for number in np.argsort([-score for _, score in pieces], kind="stable").tolist():
+    scripts = _scripts(texts)
+    foreign = [(script := _script(piece)) is not None and script not in scripts for piece, _ in pieces]
+    for number in np.lexsort(([-score for _, score in pieces], foreign)).tolist():
         if len(kept) >= size:
             break
         kept.add(number)
@@ -86,6 +91,21 @@ def _needed(tokenizer: dict[str, Any], pieces: Sequence[tuple[str, float]]) -> s
     needed = {number for number, (piece, _) in enumerate(pieces) if len(piece.removeprefix(_BOUNDARY)) <= 1}
     needed |= {token["id"] for token in tokenizer["added_tokens"]}
     return needed | {number for special in _specials(tokenizer) for number in special["ids"]}
+
+
+def _scripts(texts: Sequence[str]) -> set[str]:
+    """The scripts that have at least a hundredth of the letters of the texts."""
+    letters = Counter(character for text in texts for character in text if character.isalpha())
+    scripts: Counter[str] = Counter()
+    for letter, count in letters.items():
+        scripts[_script(letter) or ""] += count
+    return {script for script, count in scripts.items() if 100 * count >= letters.total()}
+
+
+def _script(piece: str) -> str | None:
+    """The script of the first letter, as its Unicode name begins: LATIN, CYRILLIC, CJK. None without a letter."""
+    letter = next((character for character in piece if character.isalpha()), None)
+    return None if letter is None else unicodedata.name(letter, "").partition(" ")[0]
 
 
 def _specials(tokenizer: dict[str, Any]) -> Sequence[dict[str, Any]]:

@@ -54,6 +54,15 @@ def test_most_probable_pieces_fill_the_rest(base: Path, tmp_path: Path) -> None:
     assert {"▁rare", "▁common", "▁good"} & vocabulary.keys() == {"▁common"}
 
 
+def test_scripts_of_the_texts_come_first(base: Path, tmp_path: Path) -> None:
+    tokenizer = json.loads((base / "tokenizer.json").read_text("utf-8"))
+    tokenizer["model"]["vocab"] += [["▁да", -2.0], ["▁dogs", -5.0]]
+    (base / "tokenizer.json").write_text(json.dumps(tokenizer), "utf-8")
+    assert write_smaller_tokenizer(base, ["dog"], NEEDED + 2, tmp_path)
+    vocabulary = Tokenizer.from_file(str(tmp_path / "tokenizer.json")).get_vocab()
+    assert {"▁да", "▁dogs", "▁good"} & vocabulary.keys() == {"▁dogs", "▁good"}
+
+
 def test_model_with_the_smaller_embedding_gives_the_same_states(base: Path, tmp_path: Path) -> None:
     write_smaller_tokenizer(base, ["dog"], NEEDED, tmp_path)
     whole, smaller = load_tokenizer(base), load_tokenizer(tmp_path)
