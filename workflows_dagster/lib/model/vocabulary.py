@@ -21,9 +21,9 @@ _BOUNDARY: Final = "▁"
 def write_smaller_tokenizer(source: Path, texts: Sequence[str], size: int, folder: Path) -> bool:
     """Writes the tokenizer of a model's folder with fewer pieces; False where it is left as it is.
 
-    Kept are special tokens, single characters, the pieces that the texts use, and up to `size` the most probable ones in
-    the scripts of the texts, then of the others. So a corpus in Latin letters leaves the other languages in Latin letters
-    nearly as they were; of Cyrillic words, single letters may be left.
+    Kept are special tokens, single characters, the pieces that the texts use, and up to `size` the most probable ones
+    in the scripts of the texts, then of the others. So a corpus in Latin letters leaves the other languages in Latin
+    letters nearly as they were; of Cyrillic words, single letters may be left.
 
     Args:
         source: Folder with tokenizer.json and tokenizer_config.json.
