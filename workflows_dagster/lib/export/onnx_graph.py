@@ -5,7 +5,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from workflows_dagster.lib.export.technique import Details, Technique, option
 from workflows_dagster.lib.model.torch_network import load_classifier
 
 if TYPE_CHECKING:
+    import onnx
     from onnxruntime import InferenceSession
 
     from workflows_dagster.lib.model.inference import Inputs, Values
@@ -102,12 +103,18 @@ class OnnxInt8(OnnxTechnique):
             plain = Path(scratch) / GRAPH_FILE
             trace(merged, plain, self.opset)
             quantize_dynamic(
-                plain, folder / GRAPH_FILE, per_channel=True, reduce_range=False, weight_type=QuantType.QInt8
+                plain,
+                folder / GRAPH_FILE,
+                per_channel=True,
+                reduce_range=False,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=_head_nodes(onnx.load(plain).graph.node),
             )
         nodes = onnx.load(folder / GRAPH_FILE).graph.node
         return {
             "weights": "int8 symmetric per channel",
             "activations": "uint8 per tensor, at run time",
+            "head": "float32",
             "quantized_layers": sum(node.op_type in {"MatMulInteger", "DynamicQuantizeMatMul"} for node in nodes),
             "opset": self.opset,
             "fused": False,
@@ -120,6 +127,13 @@ def without_telemetry() -> None:
     Since 1.29 its builds for Linux send, unless told not to, names and digests of the models that they load.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+def _head_nodes(nodes: "Sequence[onnx.NodeProto]") -> list[str]:
+    """Names of the nodes of the classification head, whose inputs differ too much in scale to share one for int8."""
+    head = [node.name for node in nodes if node.name.startswith(("/classifier", "/pre_classifier", "/score"))]
+    # Before it quantizes, onnxruntime writes each Gemm as a MatMul and an Add.
+    return [*head, *(f"{name}_MatMul" for name in head)]
 
 
 def trace(merged: Path, path: Path, opset: int) -> None:

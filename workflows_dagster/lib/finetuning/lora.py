@@ -46,7 +46,7 @@ def with_adapter(model: Any, settings: FineTuningSettings) -> Any:
     """The model with LoRA on the linear layers of its encoder and its head to be trained in full."""
     from peft import LoraConfig, TaskType, get_peft_model
 
-    return get_peft_model(
+    adapted = get_peft_model(
         model,
         LoraConfig(
             task_type=TaskType.SEQ_CLS,
@@ -57,6 +57,9 @@ def with_adapter(model: Any, settings: FineTuningSettings) -> Any:
             modules_to_save=head_modules(model),
         ),
     )
+    # Where the vocabulary is not the base model's, peft would write the whole embedding into every checkpoint.
+    adapted.peft_config["default"].base_model_name_or_path = ""
+    return adapted
 
 
 def adapted_modules(model: Any, layers: int | None) -> list[str]:

@@ -130,7 +130,7 @@ def classifier_architecture(config: Any) -> Any:
             **kwargs: Any,
         ) -> Any:
             hidden = self.bert(
-                input_ids, attention_mask, inputs_embeds=inputs_embeds, output_hidden_states=True
+                input_ids, attention_mask, inputs_embeds=inputs_embeds, output_hidden_states=True, return_dict=True
             ).hidden_states
             states = torch.cat([hidden[layer] for layer in self.layers], dim=-1)
             mask = attention_mask.unsqueeze(-1).to(states.dtype)

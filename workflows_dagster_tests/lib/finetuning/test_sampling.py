@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import NotEnoughDataError
-from workflows_dagster.lib.finetuning.sampling import choose_rows, class_weights, stratified
+from workflows_dagster.lib.finetuning.sampling import choose_rows, class_weights, sentence_rows, stratified
 from workflows_dagster.lib.finetuning.settings import FineTuningSettings
 
 
@@ -89,3 +89,28 @@ def test_missing_class_is_refused_with_its_name(tiny_reviews: Artifact, tiny_set
 def test_empty_split_is_refused_with_its_name(tiny_reviews: Artifact, tiny_settings: FineTuningSettings) -> None:
     with pytest.raises(NotEnoughDataError, match="no labelled rows in the test split"):
         choose_rows(tiny_reviews.scan().filter(pl.col("split") != "test"), tiny_settings)
+
+
+def test_sentences_count_less_the_more_there_are() -> None:
+    train = pl.DataFrame(
+        {
+            "text": ["Broke at once. I want my money back! Awful. Avoid it.", "It is fine.", "Nice box. Weak glue."],
+            "label": ["negative", "positive", "neutral"],
+        }
+    )
+    rows = sentence_rows(train, 0.6)
+    # "Awful." is one word; one sentence is the review itself. Three sentences: 0.6 / sqrt(3); two of a neutral one: half.
+    assert rows["text"].to_list() == [
+        "Broke at once.",
+        "I want my money back!",
+        "Avoid it.",
+        "Nice box.",
+        "Weak glue.",
+    ]
+    assert rows["label"].to_list() == ["negative"] * 3 + ["neutral"] * 2
+    assert rows["weight"].to_list() == pytest.approx([0.34641] * 3 + [0.212132] * 2, abs=1e-5)
+
+
+def test_no_weight_gives_no_sentences() -> None:
+    train = pl.DataFrame({"text": ["Broke at once. Avoid it."], "label": ["negative"]})
+    assert sentence_rows(train, 0.0).is_empty()
