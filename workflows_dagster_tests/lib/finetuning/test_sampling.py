@@ -99,7 +99,7 @@ def test_sentences_count_less_the_more_there_are() -> None:
         }
     )
     rows = sentence_rows(train, 0.6)
-    # "Awful." is one word, one sentence is the review itself. Three: 0.6 / sqrt(3); two of a neutral review: half of it.
+    # "Awful." is one word, and one sentence is the review itself. 0.6 / sqrt(3); of a neutral review 0.6 / sqrt(2) / 2.
     assert rows["text"].to_list() == [
         "Broke at once.",
         "I want my money back!",
