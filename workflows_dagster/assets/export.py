@@ -20,7 +20,7 @@ class ExportConfig(export_settings(dg.Config)):
 @published_asset(
     group_name="export",
     kinds={"onnx", "pytorch"},
-    code_version="2",
+    code_version="3",
     partitions_def=TECHNIQUES,
     # An export beside a benchmark would be measured with it.
     pool="benchmark",

@@ -46,7 +46,7 @@ def lora_adapter(
 @published_asset(
     group_name="finetuning",
     kinds={"huggingface", "pytorch"},
-    code_version="2",
+    code_version="3",
     pool="gpu",
     tags=ON_GPU,
     audits=MERGED_MODEL,
