@@ -176,9 +176,13 @@ def run_chain(
         context.log.warning("%s failed and was passed over: %s", what, why)
 
 
-@dg.job(executor_def=dg.in_process_executor)
+@dg.job(
+    executor_def=dg.in_process_executor,
+    description="Start here: everything, from new files to a release, without waiting for people. "
+    '"Materialize all" knows only the batches of earlier runs, and stops where people have not answered.',
+)
 def chain_job() -> None:
-    """Everything, from new files to a release: press this, not "Materialize all", which knows no new files."""
+    """The whole chain by one press in the UI."""
     run_chain()
 
 

@@ -133,11 +133,11 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
             raise RuntimeError("a transaction that ended well has a version")
         # Equal content of equal inputs makes no commit: the version is then that of an earlier run.
         is_new = transaction.version.metadata.get("run_id") == step.run_id
+        if after is not None:
+            metadata |= after(transaction.version)
         metadata |= self.version_metadata(transaction.version, inputs) | {
             "store/is_new_version": dg.MetadataValue.bool(is_new)
         }
-        if after is not None:
-            metadata |= after(transaction.version)
         data_version = dg.DataVersion(transaction.version.digest)
         yield dg.MaterializeResult(asset_key=context.asset_key, metadata=metadata, data_version=data_version)
         # Afterwards, because Dagster takes a result for one of the version that was materialized last.
