@@ -55,6 +55,13 @@ def open_classifier(
         ConfigurationError: This version of the code does not know the technique.
     """
     reference.verify(folder)
+    return open_verified(name, folder, reference, threads=threads, batch_tokens=batch_tokens)
+
+
+def open_verified(
+    name: str, folder: Path, reference: ModelReference, *, threads: int = 2, batch_tokens: int = BATCH_TOKENS
+) -> TextClassifier:
+    """As `open_classifier`, where the caller has just checked every file: a large model takes long to digest."""
     model = folder / MODEL_FOLDER
     encoder = TextEncoder.open(model, reference.max_length, reference.pad_id)
     return TextClassifier(technique(name).open(model, threads), encoder, reference.labels, batch_tokens)

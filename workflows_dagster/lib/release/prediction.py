@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from workflows_dagster.lib.errors import ConfigurationError, IntegrityError, MissingExtraError
 from workflows_dagster.lib.export.exported_model import ExportRecord
-from workflows_dagster.lib.export.registry import open_classifier
+from workflows_dagster.lib.export.registry import open_verified
+from workflows_dagster.lib.model.reference import MODEL_FOLDER
 from workflows_dagster.lib.model.text import TextClassifier
 from workflows_dagster.lib.release.releases import Release
 from workflows_dagster.lib.release.row_files import Columns
@@ -73,17 +74,20 @@ class ReleasedModel:
             IntegrityError: A file of the model is not the one that was released.
             MissingExtraError: What runs the model is not installed.
         """
-        folder = store.folder(release.pick.path, release.pick.commit)
+        version = store.version(release.pick.path, release.pick.commit)
+        # The store checks every file that it hands out against the digests of the version.
+        folder = store.copy(version)
         record = ExportRecord.read(folder)
-        if record.model.sha256 != release.pick.sha256:
+        published = {name: stat.sha256 for name, stat in version.files.items() if name.startswith(f"{MODEL_FOLDER}/")}
+        if (record.model.sha256, record.model.files) != (release.pick.sha256, published):
             raise IntegrityError(
                 f"the model of {release.tag} is not the one that was released",
-                given=record.model.sha256,
-                expected=release.pick.sha256,
+                given=record.model.files,
+                expected=f"weights of sha256 {release.pick.sha256}, in files as published: {published}",
                 remedy="roll back to a release whose model is whole, and make this one again",
             )
         try:
-            classifier = open_classifier(record.technique, folder, record.model, threads=threads)
+            classifier = open_verified(record.technique, folder, record.model, threads=threads)
         except ImportError as error:
             raise _not_installed(record, error) from error
         return cls(release, record, classifier)
