@@ -25,9 +25,11 @@ DEMO: Final[dict[str, dict[str, Any]]] = {
     "review_corpus": {**HELD_OUT},
     "lora_adapter": {
         "vocabulary": 100_000,
-        "epochs": 2,
+        "epochs": 1,
         "evaluations_per_epoch": 1,
         "batch_size": 16,
+        "learning_rate": 1.5e-4,
+        "head_learning_rate": 5e-4,
         "max_validation_rows": 250,
     },
     "exported_models": {"parity_rows": 100},

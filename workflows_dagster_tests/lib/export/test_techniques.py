@@ -73,8 +73,8 @@ def test_int8_quantizes_the_layers_of_the_encoder(
     tiny_merged: Artifact, tmp_path: Path, small: str, large: str
 ) -> None:
     records = {name: write(tiny_merged, name, tmp_path / name) for name in (small, large)}
-    # Two layers of six products each; ONNX also quantizes the pooler and the head, not torch.
-    assert records[small].details["quantized_layers"] == {"torch-int8": 12, "onnx-int8": 14}[small]
+    # Two layers of six products each; ONNX also quantizes the pooler, not torch. The head stays float32.
+    assert records[small].details["quantized_layers"] == {"torch-int8": 12, "onnx-int8": 13}[small]
     if small == "torch-int8":
         assert records[small].model.size_bytes < records[large].model.size_bytes
 
