@@ -114,10 +114,11 @@ def train(
     base = model.get_base_model()
     layers = lower_layers(base, settings.adapted_layers)
     inputs = compute_states(base, rows, encoder, layers, folder / _STATES_FILE) if layers else rows
-    splits = len(train_rows.tokens)
-    data = {
-        "train": _Rows(inputs, range(splits), train_rows),
-        "validation": _Rows(inputs, range(splits, len(rows)), validation_rows),
+    first = len(train_rows.tokens)
+    # The Trainer takes whatever has a length and items for a dataset, and says otherwise in its types.
+    data: dict[str, Any] = {
+        "train": _Rows(inputs, range(first), train_rows),
+        "validation": _Rows(inputs, range(first, len(rows)), validation_rows),
     }
     with upper_layers_alone(base, layers) if layers else nullcontext():
         return _train(model, encoder, data, train_rows, settings, accelerator, folder, rows_at_once)
@@ -126,7 +127,7 @@ def train(
 def _train(
     model: Any,
     encoder: "TextEncoder",
-    data: "dict[str, _Rows]",
+    data: dict[str, Any],
     train_rows: Encoded,
     settings: FineTuningSettings,
     accelerator: Accelerator,
