@@ -99,7 +99,7 @@ class PilotSettings(BaseModel):
     )
     embedding: str = Field(
         default="words",
-        description="Vectors for variety and similarity search: counted words (words), or an encoder: embedded:minilm, "
+        description="Vectors for variety and similarity search: counted words (words), or an encoder: embedded:e5, embedded:minilm, "
         "a local folder, or org/name@revision.",
     )
     diversity: float = Field(
