@@ -165,7 +165,7 @@ def test_released_model_of_the_demo_answers_the_obvious(folder: Path) -> None:
     )
     shares = dict(right.group_by("kind").agg(pl.col("right").mean()).iter_rows())
     assert shares["neutral"] >= 0.7, right.filter(~pl.col("right"))
-    assert shares["for or against"] >= 0.95, right.filter(~pl.col("right"))
+    assert shares["for or against"] >= 0.9, right.filter(~pl.col("right"))
 
 
 def test_run_without_sources_says_what_to_name(folder: Path) -> None:

@@ -99,8 +99,8 @@ class PilotSettings(BaseModel):
     )
     embedding: str = Field(
         default="words",
-        description="Vectors for variety and similarity search: counted words (words), or an encoder: embedded:e5, embedded:minilm, "
-        "a local folder, or org/name@revision.",
+        description="Vectors for variety and similarity search: counted words (words), or an encoder: embedded:e5, "
+        "embedded:minilm, a local folder, or org/name@revision.",
     )
     diversity: float = Field(
         default=0.3,
