@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from workflows_dagster.rerun import Remade
 
 COMMIT_CHARACTERS: Final = 12
+_WRAPPED: Final = ("figure", "macro-F1", "gain over baseline", "test rows", "path", "why")
+"""Columns that take several lines in a narrow terminal, rather than lose their end."""
+
 _CHANGES: Final = ("added", "removed", "changed")
 _ROW_COLUMNS: Final = {"label": "label", "source": "source", "origin of the label": "label_source", "split": "split"}
 
@@ -62,6 +65,8 @@ def overview(release: "Release", deployment: "Deployment | None") -> Table:
     is_deployed = deployment is not None and deployment.tag == release.tag
     gates = sum(len(record.gates.get(member.asset, ())) for member in record.chain)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     rows: list[tuple[str, str]] = [
         ("release", f"{release.tag}, {'deployed' if is_deployed else 'not deployed'}"),
         *([("gate", record.shortfall)] if record.shortfall else []),
@@ -162,5 +167,6 @@ def _estimate(estimate: "Estimate | None") -> str:
 def _table(title: str, columns: Sequence[str], right: Sequence[str] = ()) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in columns:
-        table.add_column(name, justify="right" if name in right else "left", no_wrap=name != "figure")
+        justify = "right" if name in right else "left"
+        table.add_column(name, justify=justify, no_wrap=name not in _WRAPPED, overflow="fold")
     return table
