@@ -5,7 +5,7 @@ from typing import Final
 from workflows_dagster.lib.release.deployment import DEPLOYMENT_PATH
 from workflows_dagster.lib.release.record import RELEASE_PATH
 from workflows_dagster.lib.release.releases import ANY_RELEASE
-from workflows_dagster.lib.store.git.prune import Pruned
+from workflows_dagster.lib.store.git.lfs import Pruned
 from workflows_dagster.lib.store.git.repository import GitRepository
 from workflows_dagster.lib.store.lineage import chain_of
 from workflows_dagster.lib.store.naming import BRANCH_PREFIX

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -61,7 +61,8 @@ class Version:
 
     def to_record(self) -> bytes:
         """The record that is stored with the files: everything but the commit id, which depends on the record."""
-        fields = {name: value for name, value in asdict(self).items() if name != "commit"}
+        fields = {**vars(self), "files": {name: vars(stat) for name, stat in self.files.items()}}
+        del fields["commit"]
         return (json.dumps(fields, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
     @classmethod
@@ -97,7 +98,7 @@ def stat_folder(folder: Path) -> dict[str, FileStat]:
         digests = dict(zip(large, pool.map(lambda name: digest_file(folder / name), large), strict=True))
     # For small files the threads would cost more than they save, and so would a buffer of their own.
     for name in sizes.keys() - digests.keys():
-        with (folder / name).open("rb", buffering=0) as file:
+        with open(f"{folder}/{name}", "rb", buffering=0) as file:  # noqa: PTH123  # a path takes as long as the file
             digests[name] = hashlib.sha256(file.read()).hexdigest()
     return {name: FileStat(digests[name], size) for name, size in sizes.items()}
 

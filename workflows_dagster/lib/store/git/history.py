@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from workflows_dagster.lib.store.git.errors import not_held
+from workflows_dagster.lib.errors import NotPublishedError
 from workflows_dagster.lib.store.git.objects import FILE, FOLDER, Entry, GitObjects
 from workflows_dagster.lib.store.version import VERSION_FILE, Version
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 VERSIONS_FOLDER: Final = ".versions"
 _COMMIT_FILE: Final = ".commit"
 _AUTHOR: Final = b"workflows_dagster <workflows_dagster@localhost>"
-_MAX_VALUE_CHARACTERS: Final = 200
+_MOST_CHARACTERS: Final = 200
 
 
 def last_change(objects: GitObjects, commit: "ObjectID", name: str) -> "ObjectID | None":
@@ -28,37 +28,44 @@ def last_change(objects: GitObjects, commit: "ObjectID", name: str) -> "ObjectID
     Where no publication that the commit names explains the content, it is the commit itself: one that is not merged
     yet, or that somebody else made.
     """
+    from dulwich.objects import ObjectID
+
     root = objects.commit(commit).tree
     content = objects.find(root, name)
     if content is None:
         return None
     parts = name.split("/")
     for count in range(len(parts), 0, -1):
-        version = _version_commit(objects, root, "/".join(parts[:count]))
-        if version is not None and objects.find(objects.commit(version).tree, name) == content:
-            return version
+        named = _commit_file("/".join(parts[:count]))
+        if (entry := objects.find(root, named)) is not None:
+            version = ObjectID(objects.blob(entry[1], named).strip())
+            if objects.find(objects.commit(version).tree, name) == content:
+                return version
     return commit
 
 
 def with_version(objects: GitObjects, root: "ObjectID", path: str, content: Entry, version: "ObjectID") -> "ObjectID":
     """Writes the trees that hold a published path, and which commit published it; returns the id of the top one."""
     named = objects.add_blob(version + b"\n")
-    entries: dict[str, Entry] = {path: content, f"{VERSIONS_FOLDER}/{path}/{_COMMIT_FILE}": (FILE, named)}
-    return objects.add_changed(root, entries)
+    return objects.add_changed(root, {path: content, _commit_file(path): (FILE, named)})
 
 
-def record_at(objects: GitObjects, commit: "ObjectID", path: str) -> Version:
-    """The record of the version that a commit holds of a path.
+def file_at(objects: GitObjects, commit: "ObjectID", name: str) -> bytes:
+    """What stands in the tree of a commit for a file: the file, or a pointer to its content.
 
     Raises:
-        NotPublishedError: It holds none.
-        IntegrityError: The record is damaged.
+        NotPublishedError: There is none.
+        IntegrityError: It is damaged.
     """
-    name = f"{path}/{VERSION_FILE}"
     entry = objects.find(objects.commit(commit).tree, name)
     if entry is None or entry[0] == FOLDER:
         raise not_held(name, commit.decode("ascii"))
-    return Version.from_record(commit.decode("ascii"), path, objects.blob(entry[1], name))
+    return objects.blob(entry[1], name)
+
+
+def record_at(objects: GitObjects, commit: "ObjectID", path: str) -> Version:
+    """The record of the version that a commit holds of a path; errors as `file_at`."""
+    return Version.from_record(commit.decode("ascii"), path, file_at(objects, commit, f"{path}/{VERSION_FILE}"))
 
 
 def versions(objects: GitObjects, head: "ObjectID", path: str) -> Iterator[Version]:
@@ -90,22 +97,26 @@ def version_message(message: str, metadata: Mapping[str, str], path: str) -> str
     Long values are shortened: the whole metadata is in the record of the version, this is for people.
     """
     trailers = {re.sub("[^A-Za-z0-9]+", "-", key).strip("-") or "Metadata": value for key, value in metadata.items()}
-    lines = [f"{key}: {_line(value)}" for key, value in {**trailers, "Path": path}.items()]
-    return "\n".join([_on_one_line(message) or f"Publish {path}", "", *lines, ""])
+    lines = [_on_one_line(message) or f"Publish {path}", ""]
+    for key, value in {**trailers, "Path": path}.items():
+        line = _on_one_line(value)
+        lines.append(f"{key}: {line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 1] + '…'}")
+    return "\n".join([*lines, ""])
 
 
-def _version_commit(objects: GitObjects, root: "ObjectID", path: str) -> "ObjectID | None":
-    from dulwich.objects import ObjectID
+def not_held(name: str, commit: str) -> NotPublishedError:
+    """The error that says that a commit has no such file or folder."""
+    return NotPublishedError(
+        f"{commit} does not hold {name}",
+        given=name,
+        expected="a file or folder of that commit",
+        remedy="list what it holds with `git ls-tree -r`, or materialize it again",
+    )
 
-    name = f"{VERSIONS_FOLDER}/{path}/{_COMMIT_FILE}"
-    entry = objects.find(root, name)
-    return ObjectID(objects.blob(entry[1], name).strip()) if entry else None
+
+def _commit_file(path: str) -> str:
+    return f"{VERSIONS_FOLDER}/{path}/{_COMMIT_FILE}"
 
 
 def _on_one_line(text: str) -> str:
     return " ".join(re.sub(r"[\x00-\x1f\x7f]", " ", text).split())
-
-
-def _line(value: str) -> str:
-    line = _on_one_line(value)
-    return line if len(line) <= _MAX_VALUE_CHARACTERS else f"{line[: _MAX_VALUE_CHARACTERS - 1]}…"

@@ -6,31 +6,27 @@ objects it can be forgotten again, so whatever may have to be forgotten one day 
 
 Specification: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
 """
+# Names are text, not paths: of 2,000 files the making of paths would take as long as the links.
+# ruff: noqa: PTH101, PTH110, PTH121
 
 import errno
-import fcntl
 import os
 import re
 import shutil
-import time
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
-from uuid import uuid4
 
 from workflows_dagster.lib.hashing import digest_file
-from workflows_dagster.lib.store.durable import rename_into, sync_file_system
+from workflows_dagster.lib.store.durable import replacing, sync_file_system
+from workflows_dagster.lib.store.git.objects import damaged
+from workflows_dagster.lib.store.repository import content_pruned
 from workflows_dagster.lib.store.version import FileStat
 
 ATTRIBUTES_FILE: Final = ".gitattributes"
-
-_THREADS: Final = 4
-_BEGINNING_S: Final = 60.0
-"""How long a folder may belong to a writer that is about to lock it."""
 
 _MOST_BYTES: Final = 64 * 1024
 _ORDINARY_SUFFIXES: Final = (".json", ".md", ".txt")
@@ -75,8 +71,21 @@ def pointed_at(blob: bytes) -> str | None:
     return found.oid if found else None
 
 
+@dataclass(frozen=True)
+class Pruned:
+    """What a prune removed.
+
+    Attributes:
+        contents: Files of old versions.
+        freed_bytes: Their size.
+    """
+
+    contents: int
+    freed_bytes: int
+
+
 class LfsObjects:
-    """Contents by their SHA-256.
+    """Contents by their SHA-256. Whoever adds or removes some holds the lock of the repository.
 
     Args:
         folder: The folder `lfs` of a repository.
@@ -84,143 +93,91 @@ class LfsObjects:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._removals = folder / "pruned"
+        self._read_removals: dict[str, frozenset[str]] = {}
         self.aside = folder / "tmp"
         """Where files are written that are renamed once they are whole."""
-        self._read_logs: dict[str, frozenset[str]] = {}
 
-    def place(self, digest: str) -> Path:
+    def place(self, digest: str) -> str:
         """Where a content is kept."""
-        return Path(self._place(digest))
+        return f"{self._folder}/objects/{digest[:2]}/{digest[2:4]}/{digest}"
 
-    def link(self, digest: str, target: str) -> None:
-        """Shows a content under another name: by a hard link, or a copy where that is impossible.
+    def is_sound(self, digest: str) -> bool:
+        """Whether a content is there and is what its name says."""
+        place = self.place(digest)
+        return os.path.exists(place) and digest_file(Path(place)) == digest
 
-        Raises:
-            FileNotFoundError: There is no such content.
-        """
-        _link(self._place(digest), target)
+    def add(self, files: Mapping[str, str], sound: Collection[str]) -> None:
+        """Keeps files as contents: where it can by a link, read-only, else by a copy. The caller syncs at the end.
 
-    @contextmanager
-    def incoming(self, files: Mapping[Path, str]) -> Generator[Callable[[], None]]:
-        """Brings contents to the disk of the repository; what it yields puts them in place.
-
-        Others need not wait meanwhile: the caller takes the lock of the repository afterwards, and syncs at the end.
-        Where it can, it links files instead of copying them, and makes them read-only. A content that is there already
-        stays, unless it is damaged; a file with the same content becomes a link to it.
+        A file whose content is kept already becomes a link to it.
 
         Args:
             files: Digest of each file.
+            sound: Digests that were seen to be sound; a content that is there and damaged is replaced.
         """
-        folder = self.aside / uuid4().hex
-        folder.mkdir()
-        # Tells prune that this is no leftover, whatever its age.
-        held = os.open(folder, os.O_RDONLY)
-        fcntl.flock(held, fcntl.LOCK_SH)
-        contents = {digest: file for file, digest in files.items()}
-        sound = {
-            digest for digest in contents if (place := self.place(digest)).exists() and digest_file(place) == digest
-        }
-        try:
-            for digest, file in contents.items():
-                target = folder / digest
-                _link(file, target)
-                target.chmod(0o444)
-                # The time of this publication, not of the step's last write: prune spares what is young.
-                os.utime(target)
-            sync_file_system(folder)
-            yield partial(self._settle, folder, files, sound)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(held)
-
-    def _settle(self, folder: Path, files: Mapping[Path, str], sound: Collection[str]) -> None:
-        def put(digest: str) -> None:
-            place = self.place(digest)
-            if digest in sound and place.exists():
-                os.utime(place)
-            else:
-                rename_into(folder / digest, place)
-
-        with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(put, set(files.values())))
+        kept = {digest for digest in sound if os.path.exists(self.place(digest))}
         for file, digest in files.items():
-            if not os.path.samestat(file.stat(), self.place(digest).stat()):
-                again = folder / uuid4().hex
+            place = self.place(digest)
+            if digest not in kept:
+                with replacing(place, self.aside) as unfinished:
+                    link_or_copy(file, unfinished)
+                    os.chmod(unfinished, 0o444)
+                kept.add(digest)
+            elif not os.path.samefile(file, place):
                 # On another file system the file stays a copy.
-                with suppress(OSError):
-                    os.link(self.place(digest), again)
-                    again.replace(file)
+                with suppress(OSError), replacing(file, self.aside) as unfinished:
+                    os.link(place, unfinished)
+            # The time of this publication, not of the step's last write: prune spares what is young.
+            os.utime(place)
 
-    def remove(self, keep: Collection[str], limit: float) -> tuple[int, int]:
+    def read(self, digest: str, name: str) -> bytes:
+        """A content.
+
+        Raises:
+            NotPublishedError: It was removed; the message has the name.
+            IntegrityError: It is lost or damaged.
+        """
+        place = self.place(digest)
+        if not self.is_sound(digest):
+            if at := self.removed_at([digest]):
+                raise content_pruned(name, at)
+            raise damaged(name, place, "content of another digest" if os.path.exists(place) else None)
+        return Path(place).read_bytes()
+
+    def remove(self, keep: Collection[str], limit: float) -> Pruned:
         """Removes the contents that are not kept and were written before a moment (seconds since 1970).
 
-        What goes is logged first, so that whoever asks for it later can be told. The caller holds the lock.
-
-        Returns:
-            How many went, and their bytes.
+        What goes is logged first, so that whoever asks for it later can be told.
         """
-        old = {place: place.stat().st_size for place in self._all() if _is_old(place, limit) and place.name not in keep}
+        stats = {place: place.stat() for place in (self._folder / "objects").glob("??/??/*") if place.name not in keep}
+        old = {place: stat.st_size for place, stat in stats.items() if stat.st_mtime < limit}
         if old:
-            self._log(sorted(place.name for place in old))
+            log = self._removals / datetime.now(UTC).isoformat(timespec="milliseconds")
+            with replacing(str(log), self.aside) as unfinished:
+                Path(unfinished).write_text("".join(f"{place.name}\n" for place in sorted(old)))
+                sync_file_system(self._folder)
+            sync_file_system(self._folder)
         for place in old:
             place.unlink()
-        for left in self.aside.glob("*"):
-            # A writer that ends meanwhile removes its folder itself.
-            with suppress(FileNotFoundError):
-                if left.is_file():
-                    # Half an object: who writes objects holds the lock that the caller holds now.
-                    left.unlink()
-                elif _is_abandoned(left):
-                    shutil.rmtree(left, ignore_errors=True)
-        return len(old), sum(old.values())
+        # Who writes there holds the lock that the caller holds now: these are of the killed.
+        for left in self.aside.iterdir():
+            left.unlink()
+        return Pruned(len(old), sum(old.values()))
 
     def removed_at(self, digests: Iterable[str]) -> str | None:
         """When any of these contents was removed, ISO 8601; None if all are there or were never here."""
         asked = frozenset(digests)
-        for log in sorted(self._logs.glob("*"), reverse=True):
-            if log.name not in self._read_logs:
-                self._read_logs[log.name] = frozenset(log.read_text().split())
-            if any(not self.place(digest).exists() for digest in asked & self._read_logs[log.name]):
+        for log in sorted(self._removals.glob("*"), reverse=True):
+            if log.name not in self._read_removals:
+                self._read_removals[log.name] = frozenset(log.read_text().split())
+            if any(not os.path.exists(self.place(digest)) for digest in asked & self._read_removals[log.name]):
                 return log.name
         return None
 
-    def _place(self, digest: str) -> str:
-        # Text: of 2,000 files the making of paths would take as long as the links.
-        return f"{self._folder}/objects/{digest[:2]}/{digest[2:4]}/{digest}"
 
-    @property
-    def _logs(self) -> Path:
-        return self._folder / "pruned"
-
-    def _log(self, digests: list[str]) -> None:
-        self._logs.mkdir(exist_ok=True)
-        unfinished = self.aside / uuid4().hex
-        unfinished.write_text("".join(f"{digest}\n" for digest in digests))
-        sync_file_system(self._folder)
-        unfinished.rename(self._logs / datetime.now(UTC).isoformat(timespec="milliseconds"))
-        sync_file_system(self._folder)
-
-    def _all(self) -> Iterator[Path]:
-        return (self._folder / "objects").glob("??/??/*")
-
-
-def _is_abandoned(folder: Path) -> bool:
-    """Whether the writer of a folder of `incoming` was killed."""
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(held)
-    return _is_old(folder, time.time() - _BEGINNING_S)
-
-
-def _is_old(path: Path, limit: float) -> bool:
-    return path.stat().st_mtime < limit
-
-
-def _link(source: Path | str, target: Path | str) -> None:
+def link_or_copy(source: str, target: str) -> None:
+    """Gives a file another name: by a hard link, or a copy where that is impossible."""
     try:
         os.link(source, target)
     except OSError as error:

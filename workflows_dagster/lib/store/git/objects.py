@@ -4,30 +4,31 @@ Dulwich reads packs and makes the bytes of an object. Only the last step of writ
 not replace a damaged object, and leaves a `.lock` among the objects when it is killed: `git fsck` takes it for damage.
 """
 
+import os
 import threading
 import weakref
 import zlib
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from workflows_dagster.lib.errors import IntegrityError
-from workflows_dagster.lib.store.durable import rename_into
-from workflows_dagster.lib.store.git.errors import damaged
+from workflows_dagster.lib.store.durable import replacing
 from workflows_dagster.lib.store.repository import Change
 
 if TYPE_CHECKING:
     from dulwich.object_store import DiskObjectStore
-    from dulwich.objects import Commit, ObjectID, ShaFile, Tree
+    from dulwich.objects import Commit, ObjectID, RawObjectID, ShaFile
 
 FOLDER: Final = 0o040000
 FILE: Final = 0o100644
 
-_Kind = TypeVar("_Kind", bound="ShaFile")
-
 Entry = tuple[int, "ObjectID"]
 """Mode and id of what a name stands for in a tree."""
+
+_LEVEL: Final = 1
+"""Of zlib: most objects are pointers, which no level makes smaller on disk."""
 
 
 class GitObjects:
@@ -43,75 +44,43 @@ class GitObjects:
         self._aside = aside
         # What dulwich keeps open of packs is not made for several threads.
         self._lock = threading.Lock()
+        self._like_dulwich: Any = self
+        """These objects for dulwich's functions, which ask no more of a store than `[]`, `in` and `add_object`."""
 
     def __contains__(self, oid: "ObjectID") -> bool:
-        if self.place(oid).exists():
+        if Path(self._place(oid)).exists():
             return True
         with self._lock:
             return self._store.contains_packed(oid)
 
-    def __getitem__(self, oid: "ObjectID") -> "ShaFile":
-        """An object, as dulwich's own functions ask for it; errors as `load`."""
-        from dulwich.objects import ShaFile
-
-        return self.load(oid, ShaFile, "a git object")
-
-    def load(self, oid: "ObjectID", kind: "type[_Kind]", name: str) -> "_Kind":
-        """An object of a kind.
-
-        Raises:
-            IntegrityError: It is lost or damaged; the message has the name.
-        """
-        from dulwich.errors import ChecksumMismatch, FileFormatException
-        from dulwich.objects import ShaFile
-
-        place = self.place(oid)
-        try:
-            with self._lock:
-                found = ShaFile.from_raw_string(*self._store.get_raw(oid))
-            found.check()
-        except KeyError as error:
-            raise damaged(name, place, None) from error
-        except (zlib.error, FileFormatException, ChecksumMismatch, ValueError, AssertionError) as error:
-            raise damaged(name, place, f"{type(error).__name__}: {error}") from error
-        if found.id != oid or not isinstance(found, kind):
-            raise damaged(name, place, f"a {found.type_name.decode()} of id {found.id.decode('ascii')}")
-        return found
+    def __getitem__(self, oid: "ObjectID | RawObjectID") -> "ShaFile":
+        return self._sound(cast("ObjectID", oid), "a git object")
 
     def commit(self, oid: "ObjectID") -> "Commit":
-        """A commit; errors as `load`."""
-        from dulwich.objects import Commit
+        """A commit.
 
-        return self.load(oid, Commit, "a commit")
-
-    def tree(self, oid: "ObjectID") -> "Tree":
-        """A tree; errors as `load`."""
-        from dulwich.objects import Tree
-
-        return self.load(oid, Tree, "a tree")
+        Raises:
+            IntegrityError: It is lost or damaged.
+        """
+        return cast("Commit", self._sound(oid, "a commit"))
 
     def blob(self, oid: "ObjectID", name: str) -> bytes:
-        """The content of a small file; errors as `load`."""
-        from dulwich.objects import Blob
-
-        return self.load(oid, Blob, name).data
+        """The content of a small file; errors as `commit`, with its name."""
+        return self._sound(oid, name).as_raw_string()
 
     def add(self, made: "ShaFile") -> "ObjectID":
-        """Writes an object; returns its id. The caller syncs at the end.
+        """Writes an object; returns its id. The caller holds the lock of the repository, and syncs at the end.
 
         An object that is there already stays, unless it is damaged.
         """
-        place = self.place(made.id)
-        if place.exists() and self._is_sound(made):
-            return made.id
-        unfinished = self._aside / uuid4().hex
-        try:
-            unfinished.write_bytes(made.as_legacy_object())
-            unfinished.chmod(0o444)
-            rename_into(unfinished, place)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
-            raise
+        place = self._place(made.id)
+        if os.access(place, os.F_OK):
+            with suppress(IntegrityError):
+                return self[made.id].id
+        with replacing(place, self._aside) as unfinished:
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(made.as_legacy_object(_LEVEL))
         return made.id
 
     add_object = add
@@ -133,31 +102,25 @@ class GitObjects:
         """Writes the trees that hold these entries at their paths and all else as a tree does; returns the new id."""
         from dulwich.object_store import commit_tree_changes
 
-        return commit_tree_changes(
-            self._like_dulwich, tree, [(path.encode(), mode, oid) for path, (mode, oid) in entries.items()]
-        )
+        changes = [(path.encode(), mode, oid) for path, (mode, oid) in entries.items()]
+        return commit_tree_changes(self._like_dulwich, tree, changes)
 
     def find(self, tree: "ObjectID", name: str) -> Entry | None:
         """What a path stands for below a tree, or None."""
-        entry: Entry = (FOLDER, tree)
-        for part in name.encode("utf-8", "surrogateescape").split(b"/"):
-            if entry[0] != FOLDER:
-                return None
-            below = self.tree(entry[1])
-            if part not in below:
-                return None
-            entry = below[part]
-        return entry
+        from dulwich.errors import NotTreeError
+        from dulwich.object_store import tree_lookup_path
+
+        try:
+            return tree_lookup_path(self.__getitem__, tree, name.encode("utf-8", "surrogateescape"))
+        except (KeyError, NotTreeError):
+            return None
 
     def folders_with(self, tree: "ObjectID", base: str) -> list[str]:
         """The paths of the folders below a tree that hold a file of this name, sorted."""
         from dulwich.object_store import iter_tree_contents
 
-        paths = (
-            entry.path.decode("utf-8", "surrogateescape") for entry in iter_tree_contents(self._like_dulwich, tree)
-        )
-        found = (path.rpartition("/") for path in paths)
-        return sorted(folder for folder, _, name in found if name == base and folder)
+        paths = (_text(entry.path).rpartition("/") for entry in iter_tree_contents(self._like_dulwich, tree))
+        return sorted(folder for folder, _, name in paths if name == base and folder)
 
     def changes(self, before: "ObjectID", after: "ObjectID") -> list[Change]:
         """The files that differ between two trees, sorted by path."""
@@ -165,22 +128,29 @@ class GitObjects:
 
         found: list[Change] = []
         for change in tree_changes(self._like_dulwich, before, after, change_type_same=True):
-            side = change.new or change.old
-            if side is not None:
-                kind = "added" if change.old is None else "removed" if change.new is None else "changed"
-                found.append(Change(side.path.decode("utf-8", "surrogateescape"), kind))
+            if change.new is not None:
+                found.append(Change(_text(change.new.path), "changed" if change.old else "added"))
+            elif change.old is not None:
+                found.append(Change(_text(change.old.path), "removed"))
         return sorted(found, key=lambda change: change.name)
 
-    def place(self, oid: "ObjectID") -> Path:
+    def _sound(self, oid: "ObjectID", name: str) -> "ShaFile":
+        from dulwich.errors import ChecksumMismatch, FileFormatException
+        from dulwich.objects import ShaFile
+
+        try:
+            with self._lock:
+                kind, content = self._store.get_raw(oid)
+            return ShaFile.from_raw_string(kind, content, verify_sha=oid)
+        except KeyError as error:
+            raise damaged(name, self._place(oid), None) from error
+        except (zlib.error, FileFormatException, ChecksumMismatch, ValueError, AssertionError) as error:
+            raise damaged(name, self._place(oid), f"{type(error).__name__}: {error}") from error
+
+    def _place(self, oid: "ObjectID") -> str:
         """Where an object is kept while it is not in a pack."""
         name = oid.decode("ascii")
-        return Path(f"{self._folder}/{name[:2]}/{name[2:]}")
-
-    def _is_sound(self, made: "ShaFile") -> bool:
-        try:
-            return self[made.id].as_raw_string() == made.as_raw_string()
-        except IntegrityError:
-            return False
+        return f"{self._folder}/{name[:2]}/{name[2:]}"
 
     @cached_property
     def _store(self) -> "DiskObjectStore":
@@ -190,7 +160,16 @@ class GitObjects:
         weakref.finalize(self, store.close)
         return store
 
-    @property
-    def _like_dulwich(self) -> Any:
-        """These objects for dulwich's functions, which ask no more of a store than `[]`, `in` and `add_object`."""
-        return self
+
+def damaged(name: str, place: str, found: str | None) -> IntegrityError:
+    """The error that says that an object is not what its name says, or is not there (None)."""
+    return IntegrityError(
+        f"{name} is {'damaged in' if found else 'lost from'} the repository: object {place}",
+        given=found or "no such file",
+        expected="the object as it was written",
+        remedy="materialize it again, which replaces the object, and check the disk",
+    )
+
+
+def _text(path: bytes) -> str:
+    return path.decode("utf-8", "surrogateescape")

@@ -12,48 +12,48 @@ One lock keeps writers and prune apart while they change the repository; readers
 """
 
 import re
+import time
 from collections.abc import Collection, Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from workflows_dagster.lib.hashing import digest_file
+from workflows_dagster.lib.errors import ConfigurationError, ConflictError, NotPublishedError
 from workflows_dagster.lib.store.disk import disk_errors
 from workflows_dagster.lib.store.durable import sync_file_system
-from workflows_dagster.lib.store.git.errors import damaged, name_taken, not_held, superseded, unknown_ref
 from workflows_dagster.lib.store.git.history import (
     VERSIONS_FOLDER,
+    file_at,
     last_change,
     new_commit,
+    not_held,
     record_at,
     version_message,
+    versions,
     with_version,
 )
 from workflows_dagster.lib.store.git.lfs import (
     ATTRIBUTES_FILE,
     LfsObjects,
+    Pruned,
     attributes,
     is_ordinary,
+    link_or_copy,
     pointed_at,
     pointer,
 )
-from workflows_dagster.lib.store.git.lock import locked
 from workflows_dagster.lib.store.git.objects import FOLDER, GitObjects
-from workflows_dagster.lib.store.git.prune import Pruned, prune
 from workflows_dagster.lib.store.git.refs import BRANCHES, TAGS, GitRefs
-from workflows_dagster.lib.store.git.setup import MAIN, is_repository, make_repository, require_format
-from workflows_dagster.lib.store.repository import Change, content_pruned
+from workflows_dagster.lib.store.git.setup import MAIN, is_repository, locked, make_repository, require_format
+from workflows_dagster.lib.store.naming import BRANCH_PREFIX
+from workflows_dagster.lib.store.repository import Change
 from workflows_dagster.lib.store.version import VERSION_FILE, FileStat, Version
 from workflows_dagster.lib.store.views import Views
 
 if TYPE_CHECKING:
     from dulwich.objects import ObjectID
-
-_LOCK_FILE: Final = "store.flock"
-_TIMEOUT_S: Final = 600.0
-_THREADS: Final = 4
 
 
 class GitRepository:
@@ -84,10 +84,13 @@ class GitRepository:
     def prepare(self, base: str) -> str:
         """The newest commit of a base branch; a new one begins where `main` is, or empty."""
         with disk_errors(self.root):
-            make_repository(self.root)
+            if not is_repository(self.root):
+                make_repository(self.root)
         with self._open(base):
-            head = self._refs.get(_branch(base))
-        return (head or self._begin(base)).decode("ascii")
+            if self._refs.get(BRANCHES + base) is None:
+                with locked(self.root):
+                    self._refs.swap(BRANCHES + base, None, self._resolved(MAIN))
+            return self._resolved(base).decode("ascii")
 
     def stage(
         self,
@@ -108,25 +111,26 @@ class GitRepository:
         files = Version.from_record("", path, (folder / VERSION_FILE).read_bytes()).files
         ordinary = [VERSION_FILE, *(name for name, stat in files.items() if is_ordinary(name, stat.size_bytes))]
         large = {name: files[name] for name in sorted(files.keys() - set(ordinary))}
-        contents = {folder / name: stat.sha256 for name, stat in large.items() if stat.size_bytes}
-        with self._open(start), self._lfs.incoming(contents) as settle_contents, self._locked():
-            begun = self._resolved(start)
-            settle_contents()
-            with ThreadPoolExecutor(_THREADS) as pool:
-                blobs = dict(zip(large, pool.map(self._objects.add_blob, map(pointer, large.values())), strict=True))
-            blobs |= {name: self._objects.add_blob((folder / name).read_bytes()) for name in ordinary}
-            blobs[ATTRIBUTES_FILE] = self._objects.add_blob(attributes(ordinary))
-            root = self._objects.commit(begun).tree
-            tree = self._objects.add_changed(root, {path: (FOLDER, self._objects.add_tree(blobs))})
-            commit = self._objects.add(new_commit(tree, [begun], version_message(message, metadata, path)))
-            sync_file_system(self.root)
-            if not self._refs.swap(_branch(branch), None, commit):
-                raise name_taken("branch", branch)
+        contents = {f"{folder}/{name}": stat.sha256 for name, stat in large.items() if stat.size_bytes}
+        with self._open(start):
+            # What takes long is done before others have to wait.
+            sound = {digest for digest in contents.values() if self._lfs.is_sound(digest)}
+            sync_file_system(folder)
+            with locked(self.root):
+                begun = self._resolved(start)
+                self._lfs.add(contents, sound)
+                blobs = {name: self._objects.add_blob(pointer(stat)) for name, stat in large.items()}
+                blobs |= {name: self._objects.add_blob((folder / name).read_bytes()) for name in ordinary}
+                blobs[ATTRIBUTES_FILE] = self._objects.add_blob(attributes(ordinary))
+                root = self._objects.commit(begun).tree
+                tree = self._objects.add_changed(root, {path: (FOLDER, self._objects.add_tree(blobs))})
+                commit = self._objects.add(new_commit(tree, [begun], version_message(message, metadata, path)))
+                self._point(BRANCHES + branch, None, commit)
         return commit.decode("ascii")
 
     def merge(self, branch: str, path: str, into: str) -> None:
         """Brings the version on a branch into a base branch; doing so again changes nothing."""
-        with self._open(branch), self._locked():
+        with self._open(branch), locked(self.root):
             version = self._resolved(branch)
             staged = self._objects.commit(version)
             content = self._objects.find(staged.tree, path)
@@ -138,26 +142,29 @@ class GitRepository:
             if found == content:
                 return
             if found != self._objects.find(self._objects.commit(staged.parents[0]).tree, path):
-                raise superseded(path, into)
+                raise ConflictError(
+                    f"{path} was published on {into} by another writer in the meantime",
+                    given=path,
+                    expected="the version that this one was made to replace",
+                    remedy="run the asset again: it will start from what is published now",
+                )
             tree = with_version(self._objects, root, path, content, version)
             title = staged.message.partition(b"\n")[0].decode("utf-8", "replace")
             commit = self._objects.add(new_commit(tree, [head, version], f"{path}: {title}\n"))
-            sync_file_system(self.root)
-            if not self._refs.swap(_branch(into), head, commit):
-                raise superseded(path, into)
+            self._point(BRANCHES + into, head, commit)
 
     def drop_branch(self, branch: str) -> None:
         """Removes a branch; a branch that is not there is no error."""
         if is_repository(self.root):
-            with self._open(branch), self._locked():
-                self._refs.remove(_branch(branch))
+            with self._open(branch), locked(self.root):
+                self._refs.remove(BRANCHES + branch)
 
     def tag(self, name: str, commit: str) -> None:
         """Names a commit for good."""
-        with self._open(commit), self._locked():
+        with self._open(commit), locked(self.root):
             target = self._resolved(commit)
-            if not self._refs.swap(TAGS + name.encode(), None, target) and self.tags().get(name) != target.decode():
-                raise name_taken("tag", name)
+            if self.tags().get(name) != target.decode("ascii"):
+                self._point(TAGS + name, None, target)
 
     def prune(
         self,
@@ -167,17 +174,40 @@ class GitRepository:
         older_than_s: float,
         timeout_s: float = 60.0,
     ) -> Pruned:
-        """Forgets the content of old versions: see `prune.prune`, also for the arguments.
+        """Forgets the content of old versions, so that disk stays in hand: mark and sweep over the contents under LFS.
+
+        Commits, trees and small files stay, so the history of every path stays readable with git. Needed are the
+        contents of: all that a branch or a tag holds; the last `keep` versions of each path of each base branch; the
+        versions of `hold`. What was written within `older_than_s` stays, too.
+
+        Args:
+            keep: How many versions of each path, at least 1.
+            hold: Path and commit of each version to keep besides.
+            older_than_s: How old a content must be to go.
+            timeout_s: How long to wait for writers.
 
         Raises:
             ConfigurationError: `keep` is less than 1.
             StoreUnavailableError: Writers were at work for all of `timeout_s`.
+            IntegrityError: A record is damaged: what it needs is not known, and nothing was removed.
         """
+        if keep < 1:
+            raise ConfigurationError(
+                "prune must keep the versions that are published now",
+                given=keep,
+                expected="keep >= 1",
+                remedy="name how many versions of each path to keep",
+            )
         if not is_repository(self.root):
             return Pruned(0, 0)
-        with self._open(MAIN), self._locked(timeout_s):
-            views = Views(self.root / "views")
-            return prune(self._objects, self._refs, self._lfs, views, keep=keep, hold=hold, older_than_s=older_than_s)
+        with self._open(MAIN), locked(self.root, timeout_s):
+            needed: set[str] = set()
+            for version in self._needed(keep, hold):
+                needed.update([version.digest, *(stat.sha256 for stat in version.files.values())])
+            removed = self._lfs.remove(needed, time.time() - older_than_s)
+            # A view holds the inodes of what it shows: without this no space would be free.
+            Views(self.root / "views").evict(older_than_s, keep=needed)
+        return removed
 
     def resolve(self, ref: str) -> str:
         """Id of the commit that a ref stands for."""
@@ -207,9 +237,9 @@ class GitRepository:
     def read(self, commit: str, name: str) -> bytes:
         """The content of one small file at a commit."""
         with self._open(commit):
-            blob = self._blob(commit, name)
+            blob = file_at(self._objects, self._resolved(commit), name)
             digest = pointed_at(blob)
-            return blob if digest is None else self._content(digest, name)
+            return self._lfs.read(digest, name) if digest else blob
 
     def fetch(self, commit: str, path: str, names: Collection[str], folder: Path) -> None:
         """Shows files of a path in a local folder: links to contents, copies of small files."""
@@ -222,7 +252,7 @@ class GitRepository:
                 (folder / parent).mkdir(parents=True, exist_ok=True)
             for name in names:
                 try:
-                    self._lfs.link(files[name].sha256, f"{folder}/{name}")
+                    link_or_copy(self._lfs.place(files[name].sha256), f"{folder}/{name}")
                 except FileNotFoundError:
                     (folder / name).write_bytes(self.read(commit, f"{path}/{name}"))
 
@@ -256,58 +286,51 @@ class GitRepository:
         """The repository, seen to be one of our format."""
         with disk_errors(self.root):
             if not is_repository(self.root):
-                raise unknown_ref(self.root, asked)
+                raise self._unknown(asked)
             if not self._is_ours:
                 require_format(self.root)
                 self._is_ours = True
             yield
 
-    @contextmanager
-    def _locked(self, timeout_s: float = _TIMEOUT_S) -> Generator[None]:
-        with locked(self.root / _LOCK_FILE, timeout_s):
-            yield
+    def _point(self, ref: str, old: "ObjectID | None", commit: "ObjectID") -> None:
+        """Points a ref at a commit, once all that the commit holds is on disk."""
+        sync_file_system(self.root)
+        if not self._refs.swap(ref, old, commit):
+            raise ConflictError(
+                f"{ref} points at another commit already",
+                given=ref,
+                expected=f"one that points at {old.decode('ascii')}" if old else "a name that is not taken",
+                remedy="run it again; for a branch or tag of your own, choose another name",
+            )
 
-    def _begin(self, base: str) -> "ObjectID":
-        with self._open(base), self._locked():
-            start = self._refs.get(_branch(MAIN))
-            if start is None:
-                top = self._objects.add_blob(attributes([f"{VERSIONS_FOLDER}/**"], top=True))
-                start = self._objects.add(new_commit(self._objects.add_tree({ATTRIBUTES_FILE: top}), [], "Begin\n"))
-                sync_file_system(self.root)
-            # `main` as well, on its own if need be: it is what `git clone` looks for.
-            self._refs.swap(_branch(MAIN), None, start)
-            self._refs.swap(_branch(base), None, start)
-            return self._resolved(base)
+    def _needed(self, keep: int, hold: Collection[tuple[str, str]]) -> Iterator[Version]:
+        heads = [(head, 1) for head in self._refs.below(TAGS).values()]
+        heads += [
+            (oid, 1 if name.startswith(BRANCH_PREFIX) else keep) for name, oid in self._refs.below(BRANCHES).items()
+        ]
+        for head, count in heads:
+            for path in self._objects.folders_with(self._objects.commit(head).tree, VERSION_FILE):
+                yield from islice(versions(self._objects, head, path), count)
+        for path, commit in hold:
+            yield record_at(self._objects, self._resolved(commit), path)
 
     def _resolved(self, ref: str) -> "ObjectID":
         from dulwich.objects import ObjectID
 
         if re.fullmatch("[0-9a-f]{40}", ref) and (oid := ObjectID(ref.encode("ascii"))) in self._objects:
             return oid
-        found = self._refs.get(_branch(ref)) or self._refs.get(TAGS + ref.encode())
+        found = self._refs.get(BRANCHES + ref) or self._refs.get(TAGS + ref)
         if found is None:
-            raise unknown_ref(self.root, ref)
+            raise self._unknown(ref)
         return found
 
     def _root_tree(self, ref: str) -> "ObjectID":
         return self._objects.commit(self._resolved(ref)).tree
 
-    def _blob(self, commit: str, name: str) -> bytes:
-        entry = self._objects.find(self._root_tree(commit), name)
-        if entry is None or entry[0] == FOLDER:
-            raise not_held(name, commit)
-        return self._objects.blob(entry[1], name)
-
-    def _content(self, digest: str, name: str) -> bytes:
-        place = self._lfs.place(digest)
-        if not place.exists():
-            at = self._lfs.removed_at([digest])
-            raise content_pruned(name, at) if at else damaged(name, place, None)
-        found = digest_file(place)
-        if found != digest:
-            raise damaged(name, place, f"content of digest {found}")
-        return place.read_bytes()
-
-
-def _branch(name: str) -> bytes:
-    return BRANCHES + name.encode()
+    def _unknown(self, ref: str) -> NotPublishedError:
+        return NotPublishedError(
+            f"{ref} is not in the repository {self.root}",
+            given=ref,
+            expected="a branch, a tag, or the whole id of a commit",
+            remedy="check the store setting, or materialize it first",
+        )

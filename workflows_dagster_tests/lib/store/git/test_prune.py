@@ -1,17 +1,17 @@
 """The content of old versions goes, their history stays, and git finds the repository whole."""
 
-import hashlib
+import errno
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from workflows_dagster.lib.errors import ConfigurationError, IntegrityError, NotPublishedError, StoreUnavailableError
-from workflows_dagster.lib.store.git.lfs import LfsObjects
-from workflows_dagster.lib.store.git.lock import locked
-from workflows_dagster.lib.store.git.prune import Pruned
+from workflows_dagster.lib.store.git.lfs import Pruned
 from workflows_dagster.lib.store.git.repository import GitRepository
+from workflows_dagster.lib.store.git.setup import locked
 from workflows_dagster.lib.store.versioned import VersionedStore
 from workflows_dagster_tests.lib.store import backends
 from workflows_dagster_tests.lib.store.git.local import assert_sound, git, needs_git, publish, stage
@@ -143,32 +143,36 @@ def test_views_that_were_used_lately_stay_for_their_readers(tmp_path: Path) -> N
 def test_what_killed_writers_left_goes(repository: GitRepository) -> None:
     made(repository, "a", "a0")
     left = repository.root / "lfs" / "tmp" / "killed"
-    left.mkdir()
-    (left.with_name("file")).write_text("half an object")
-    (left / "x").write_text("1")
+    left.write_text("half an object")
     partial = repository.root / "views" / ".partial-killed"
     partial.mkdir(parents=True)
-    repository.prune(keep=1, older_than_s=-1)
-    assert (left.exists(), partial.exists()) == (True, True)
-    for each in (left, partial):
-        os.utime(each, (0, 0))
     repository.prune(keep=1, older_than_s=3600)
-    assert not left.exists()
-    assert list((repository.root / "lfs" / "tmp").iterdir()) == []
+    # A writer holds the lock that prune holds; a reader, who may be building that view, does not.
+    assert (left.exists(), partial.exists()) == (False, True)
+    os.utime(partial, (0, 0))
+    repository.prune(keep=1, older_than_s=3600)
     assert list((repository.root / "views").iterdir()) == []
 
 
-def test_what_a_writer_is_bringing_in_stays_however_old(repository: GitRepository, tmp_path: Path) -> None:
-    made(repository, "a", "a0")
-    (tmp_path / "x").write_text("1")
-    digest = hashlib.sha256(b"1").hexdigest()
-    lfs = LfsObjects(repository.root / "lfs")
-    with lfs.incoming({tmp_path / "x": digest}) as settle:
-        for left in lfs.aside.iterdir():
-            os.utime(left, (0, 0))
-        repository.prune(keep=1, older_than_s=-1)
-        settle()
-    assert lfs.place(digest).read_text() == "1"
+def test_prune_waits_for_a_writer_that_copies_from_another_disk(
+    repository: GitRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    def copy_beside_prune(source: str, target: str) -> None:
+        copied.append(target)
+        with pytest.raises(StoreUnavailableError, match="held by another process"):
+            GitRepository(repository.root).prune(keep=1, older_than_s=-1, timeout_s=0.05)
+        Path(target).write_bytes(Path(source).read_bytes())
+
+    copied: list[str] = []
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(shutil, "copyfile", copy_beside_prune)
+    version = made(repository, "a", "a0")
+    assert len(copied) == 1
+    assert is_there(repository, version, "a", "a0")
+    assert list((repository.root / "lfs" / "tmp").iterdir()) == []
 
 
 def test_prune_of_a_repository_with_a_damaged_record_removes_nothing(tmp_path: Path) -> None:
@@ -186,7 +190,7 @@ def test_prune_of_a_repository_with_a_damaged_record_removes_nothing(tmp_path: P
 def test_prune_waits_for_writers_and_says_so(repository: GitRepository) -> None:
     made(repository, "a", "a0")
     with (
-        locked(repository.root / "store.flock", timeout_s=600),
+        locked(repository.root),
         pytest.raises(StoreUnavailableError, match="held by another process"),
     ):
         repository.prune(keep=1, older_than_s=-1, timeout_s=0.05)

@@ -400,6 +400,47 @@ def test_repository_agrees_with_a_dictionary_and_with_git(
     assert_sound(repository)
 
 
+READING: Final = """
+import os, sys
+from pathlib import Path
+from workflows_dagster.lib.store.git.repository import GitRepository
+from workflows_dagster.lib.store.versioned import VersionedStore
+
+root, version, out = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+CHANGES = {f"os.{name}" for name in "chmod link mkdir remove rename rmdir symlink truncate utime".split()}
+
+
+def refuse(event, arguments):
+    changing = event in CHANGES or event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if changing and not str(arguments[1] if event == "os.link" else arguments[0]).startswith(str(out)):
+        raise AssertionError((event, arguments))
+
+
+sys.addaudithook(refuse)
+repository = GitRepository(root)
+repository.fetch(version, "a", ["x.json", "x.bin"], out)
+print((out / "x.bin").read_text(), repository.read("v1", "a/x.json"), repository.read("main", "a/x.bin"))
+print(repository.resolve("main"), repository.branches(""), repository.tags(), repository.paths("main", "x.bin"))
+print(repository.last_change("main", "a"), list(repository.diff("v1", "main")))
+store = VersionedStore(repository, out / "work")
+print([version.commit for version in store.log("a")], store.version("a", "v1").digest)
+"""
+"""Every way to read, in a process that fails where anything outside of one folder would be changed."""
+
+
+def test_reading_changes_nothing_in_the_repository(repository: GitRepository, tmp_path: Path) -> None:
+    """So a repository on a disk that may only be read can be read."""
+    version = publish(repository, "a", {"x.json": "small", "x.bin": "large"})
+    repository.tag("v1", version)
+    publish(repository, "a", {"x.json": "small", "x.bin": "larger"})
+    repository.prune(keep=1, older_than_s=-1)
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, "-c", READING, str(repository.root), version, str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("large b'small' b'larger'\n")
+
+
 PEAK: Final = """
 import resource, sys
 from pathlib import Path
