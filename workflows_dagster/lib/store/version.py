@@ -134,10 +134,8 @@ def regular_files(folder: Path, below: str = "") -> Iterator[tuple[str, os.stat_
 
 def _is_portable(name: str) -> bool:
     """Whether a name can be used in git and in lakeFS, and has no special meaning there."""
-    if name.lower() in _RESERVED or re.search(r"[\x00-\x1f\x7f]", name):
-        return False
     # Python shows the bytes of a name that is not UTF-8 as lone surrogates.
-    return not re.search(r"[\ud800-\udfff]", name)
+    return name.lower() not in _RESERVED and not re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", name)
 
 
 def _is_sound(name: str, stat: FileStat) -> bool:

@@ -141,11 +141,14 @@ class GitObjects:
         try:
             with self._lock:
                 kind, content = self._store.get_raw(oid)
-            return ShaFile.from_raw_string(kind, content, verify_sha=oid)
+            found = ShaFile.from_raw_string(kind, content)
         except KeyError as error:
             raise damaged(name, self._place(oid), None) from error
         except (zlib.error, FileFormatException, ChecksumMismatch, ValueError, AssertionError) as error:
             raise damaged(name, self._place(oid), f"{type(error).__name__}: {error}") from error
+        if found.id != oid:
+            raise damaged(name, self._place(oid), f"an object of id {found.id.decode('ascii')}")
+        return found
 
     def _place(self, oid: "ObjectID") -> str:
         """Where an object is kept while it is not in a pack."""

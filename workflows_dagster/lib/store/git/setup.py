@@ -63,8 +63,10 @@ def make_repository(root: Path) -> None:
 
     root.parent.mkdir(parents=True, exist_ok=True)
     for left in root.parent.glob(f".{root.name}.new-*"):
-        if left.stat().st_mtime < time.time() - _ABANDONED_S:
-            shutil.rmtree(left, ignore_errors=True)
+        # Its maker may be done with it by now.
+        with suppress(FileNotFoundError):
+            if left.stat().st_mtime < time.time() - _ABANDONED_S:
+                shutil.rmtree(left, ignore_errors=True)
     made = root.with_name(f".{root.name}.new-{uuid4().hex}")
     try:
         made.mkdir()
