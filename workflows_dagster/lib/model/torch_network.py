@@ -40,7 +40,8 @@ class MeanPooledNetwork:
         import torch
         from transformers import AutoModel
 
-        self._model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32).eval()
+        with silenced():
+            self._model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=torch.float32).eval()
         self.outputs = int(self._model.config.hidden_size)
 
     def __call__(self, inputs: "Inputs") -> "Values":
