@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from workflows_dagster.lib.errors import ConfigurationError, ConflictError, NotPublishedError
 from workflows_dagster.lib.store.disk import disk_errors
-from workflows_dagster.lib.store.durable import sync_file_system
+from workflows_dagster.lib.store.durable import sync, sync_file_system
 from workflows_dagster.lib.store.git.history import (
     VERSIONS_FOLDER,
     file_at,
@@ -54,6 +54,8 @@ from workflows_dagster.lib.store.views import Views
 
 if TYPE_CHECKING:
     from dulwich.objects import ObjectID
+
+_LARGE_BYTES: Final = 2**20
 
 
 class GitRepository:
@@ -113,9 +115,11 @@ class GitRepository:
         large = {name: files[name] for name in sorted(files.keys() - set(ordinary))}
         contents = {f"{folder}/{name}": stat.sha256 for name, stat in large.items() if stat.size_bytes}
         with self._open(start):
-            # What takes long is done before others have to wait.
+            # What takes long is done before others have to wait; small files wait for the one sync at the end.
             sound = {digest for digest in contents.values() if self._lfs.is_sound(digest)}
-            sync_file_system(folder)
+            for name, stat in large.items():
+                if stat.size_bytes >= _LARGE_BYTES:
+                    sync(folder / name)
             with locked(self.root):
                 begun = self._resolved(start)
                 self._lfs.add(contents, sound)
