@@ -179,7 +179,7 @@ def run_chain(
 @dg.job(
     executor_def=dg.in_process_executor,
     description="Start here: everything, from new files to a release, without waiting for people. "
-    '"Materialize all" knows only the batches of earlier runs, and stops where people have not answered.',
+    '"Materialize all" is no substitute: it finds no new files, and its report does not wait for the exports.',
 )
 def chain_job() -> None:
     """The whole chain by one press in the UI."""

@@ -200,9 +200,10 @@ class PilotLabels(Record):
             "annotation/rows_by_resolution": dict(self.resolutions),
             "annotation/rejected_by_reason": dict(self.reasons),
             "annotation/next_round_by_reason": dict(self.next_round),
-            "annotation/agreement": Markdown(_agreement_table(self.agreement)),
-            "annotation/annotators": Markdown(_annotator_table(self.annotators)),
         }
+        if self.answers:
+            metadata["annotation/agreement"] = Markdown(_agreement_table(self.agreement))
+            metadata["annotation/annotators"] = Markdown(_annotator_table(self.annotators))
         if self.agreement.raw:
             metadata["annotation/agreement_ratio"] = self.agreement.raw.value
         if alpha := self.gate.alpha:

@@ -143,7 +143,6 @@ class ReleaseRecord(Record):
                 for name, estimate in self.metrics.items()
             },
             "release/versions": len(self.chain),
-            "release/chain": {member.path: member.commit[:12] for member in self.chain},
         }
 
     @property
