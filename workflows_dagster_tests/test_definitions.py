@@ -157,7 +157,7 @@ def test_jobs_together_make_every_asset() -> None:
 
 
 def test_names_of_jobs_schedules_and_sensors(definitions: dg.Definitions) -> None:
-    assert {job.name for job in definitions.jobs or []} == {*JOBS, "maintenance_job"}
+    assert {job.name for job in definitions.jobs or []} == {"chain_job", *JOBS, "maintenance_job"}
     targets = {schedule.name: schedule.job_name for schedule in schedules(definitions)}
     assert targets == {
         "corpus_nightly": "corpus_job",
