@@ -96,6 +96,10 @@ def made_up_adapter(model: Quality, baseline: Quality, text: str = "made up") ->
     return AdapterRecord(
         base_model=BaseModelReference("tiny", "0" * 64, "made up"),
         recipe=FineTuningSettings(model=text),
+        sentences=20,
+        tokens=100,
+        parameters=1_000,
+        trained_parameters=10,
         class_weights={"negative": 1},
         rows={"train": SplitRows(9, 9, {}, {})},
         truncation={"test": Truncation(10, 1, 0.1, 100, 5)},
