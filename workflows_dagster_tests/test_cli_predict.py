@@ -247,7 +247,10 @@ def test_file_is_scored_a_part_at_a_time(tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("text\n" + "good\n" * rows)
     model, sizes = Recording(), list[int]()
     tally = score_file(
-        review_file(str(tmp_path / "r.csv"), "text"), model, lambda part: sizes.append(len(part)), lambda _: None
+        review_file(str(tmp_path / "r.csv"), "text"),
+        model.predict,
+        lambda part: sizes.append(len(part)),
+        lambda _: None,
     )
     assert model.sizes == sizes == [ROWS_AT_ONCE, ROWS_AT_ONCE, 300]
     assert (tally.rows_in, tally.rows_scored, tally.labels) == (rows, rows, {"neutral": rows})

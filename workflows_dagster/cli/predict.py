@@ -116,7 +116,7 @@ def _score_file(file: "ReviewFile", output: Path | None, rejects: Path | None, a
             if aside is not None:
                 aside(rows)
 
-        tally = score_file(file, model, write, reject, advance)
+        tally = score_file(file, model.predict, write, reject, advance)
     _say_what_became_of(file, tally, shown, rejects)
     _say_truncated(tally.rows_truncated, model)
 

@@ -17,7 +17,7 @@ from workflows_dagster.lib.ingest.raw_reviews import read_file
 from workflows_dagster.lib.ingest.rows import Row
 from workflows_dagster.lib.ingest.source import Columns, Source
 from workflows_dagster.lib.release import row_files
-from workflows_dagster.lib.release.prediction import ReleasedModel
+from workflows_dagster.lib.release.prediction import Prediction
 
 ROWS_AT_ONCE: Final = 1_000
 REJECT_COLUMNS: Final[row_files.Columns] = {"row": int, "line": int, "reason": str, "detail": str, "excerpt": str}
@@ -127,7 +127,7 @@ def review_file(
 
 def score_file(
     file: ReviewFile,
-    model: ReleasedModel,
+    predict: Callable[[list[str]], list[Prediction]],
     write: row_files.Write,
     reject: row_files.Write,
     advance: Callable[[int], object] = lambda _: None,
@@ -136,7 +136,7 @@ def score_file(
 
     Args:
         file: The file.
-        model: What scores it.
+        predict: What scores it, such as that of a ReleasedModel.
         write: Takes the scored rows: `row`, the kept columns, then those of `Prediction.to_row`.
         reject: Takes the rejected rows, with the columns of REJECT_COLUMNS.
         advance: Called with a number of rows when they are done.
@@ -152,7 +152,7 @@ def score_file(
         mapped = map_rows(chunk, file.source, "", file.name)
         cells = {row.row: row.cells for row in chunk if isinstance(row, Row)}
         numbers: list[int] = mapped.reviews["row"].to_list()
-        found = model.predict(mapped.reviews["text"].to_list())
+        found = predict(mapped.reviews["text"].to_list())
         write(
             [
                 {"row": number, **{name: cells[number][place] for name, place in places.items()}, **one.to_row()}
