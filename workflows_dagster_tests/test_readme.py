@@ -222,7 +222,7 @@ def test_command_line_is_what_the_readme_says() -> None:
         context = group.commands[words[0]].make_context(words[0], words[1:])
         assert context.command.name == words[0]
     named = {option for line in lines for option in re.findall(r"^--[a-z]+$", line)}
-    everything = [*group.commands.values(), *group.commands["releases"].commands.values()]
+    everything = [group, *group.commands.values(), *group.commands["releases"].commands.values()]
     options = {option for command in everything for one in command.params for option in one.opts}
     assert named <= options
 
