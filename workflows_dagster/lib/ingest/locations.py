@@ -1,17 +1,16 @@
-"""The files of a source, wherever fsspec reaches: listed, watched for changes, opened and decompressed."""
+"""The files of a source, wherever fsspec reaches: listed and watched for changes."""
 
-import gzip
-import io
-import shutil
+import lzma
 import sys
-import tempfile
+import zipfile
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from glob import has_magic
-from pathlib import PurePosixPath
+from itertools import takewhile
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, BinaryIO, Final, cast
 
 import pyarrow as pa
@@ -19,6 +18,7 @@ from fsspec.core import url_to_fs
 from pydantic import Field
 
 from workflows_dagster.lib.errors import ConfigurationError, MissingExtraError, SourceUnreadableError
+from workflows_dagster.lib.ingest import local_files
 from workflows_dagster.lib.ingest.lakefs_locations import at_commit, is_in_lakefs, newest_commit, without_ref
 from workflows_dagster.lib.ingest.source import Source
 
@@ -32,10 +32,9 @@ _CLIENT_ERRORS: Final = (
     ("lakefs.exceptions", "LakeFSException"),
     ("lakefs_sdk.exceptions", "OpenApiException"),
     ("urllib3.exceptions", "HTTPError"),
+    ("backports.zstd", "ZstdError"),
 )
 _TIME_KEYS: Final = ("mtime", "LastModified", "last_modified", "updated", "created")
-_MAGIC: Final = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
-_SUFFIXES: Final = {"gzip": (".gz", ".gzip"), "zstd": (".zst", ".zstd")}
 
 Identity = tuple[str, int, str]
 """URI, size and version. Where any of it changes, it is another file. In lakeFS the URI is without ref."""
@@ -64,29 +63,85 @@ class FileVersion:
         return without_ref(self.uri), self.size, self.version
 
 
-def list_files(source: Source) -> list[FileVersion]:
-    """The files that a source's location names now, sorted by URI.
+@dataclass(frozen=True)
+class Listing:
+    """What a location names now.
 
-    A folder stands for the files directly in it; names that begin with a dot or an underscore are passed over.
+    Attributes:
+        files: The files that can be read, sorted by URI.
+        failures: Why the others cannot be read, by name.
+        passed_over: Names of files that lie beside those files and do not fit the pattern.
+    """
+
+    files: list[FileVersion]
+    failures: dict[str, SourceUnreadableError] = field(default_factory=dict[str, SourceUnreadableError])
+    passed_over: tuple[str, ...] = ()
+
+
+def list_files(source: Source) -> list[FileVersion]:
+    """The files of a source that can be read; see `look`."""
+    return look(source).files
+
+
+def look(source: Source) -> Listing:
+    """What a source's location names now.
+
+    A folder stands for the files directly in it. Names that begin with a dot or an underscore are passed over. A part
+    of the location that is there under exactly that name is no pattern.
 
     Raises:
         SourceUnreadableError: The location cannot be listed, or names one file that is not there.
     """
-    with reaching(source, source.location, TypeError):
-        fs, path = _filesystem(source, source.location)
+    with reaching(source, source.location, TypeError, ValueError):
+        if (path := local_files.path_of(source.location)) is not None:
+            return _look_locally(source, path)
+        fs, path = _filesystem(source)
         fs.invalidate_cache()  # file systems are kept for the life of the process, and with them old listings
         if is_in_lakefs(source.location):
             path = at_commit(fs, path)
-        if has_magic(path):
+        if has_magic(path) and not fs.exists(path):
             entries = list(fs.glob(path, detail=True).values())
         elif fs.isdir(path):
             entries = fs.ls(path, detail=True)
         else:
             entries = [fs.info(path)]
-        # Listings describe a local link itself; what is read is the file behind it.
-        entries = [fs.info(entry["name"]) if entry.get("islink") else entry for entry in entries]
-        found = [_version(fs, entry) for entry in entries if entry["type"] == "file" and _wanted(entry["name"], path)]
-    return sorted(found)
+        found = [entry for entry in entries if entry["type"] == "file" and _wanted(entry["name"], path)]
+        return Listing(sorted(_version(fs, entry) for entry in found))
+
+
+def _look_locally(source: Source, location: Path) -> Listing:
+    found = local_files.find(location)
+    files: list[FileVersion] = []
+    failures: dict[str, SourceUnreadableError] = {}
+    for path in found.files:
+        try:
+            files.append(_local_version(Path(path)))
+        except (OSError, UnicodeEncodeError) as error:
+            failures[_storable(short_name(source, path))] = _unusable(source, path, error)
+    failures |= {_storable(path): _unusable(source, path, error) for path, error in found.failures.items()}
+    return Listing(sorted(files), failures, tuple(_storable(name) for name in found.passed_over))
+
+
+def _local_version(path: Path) -> FileVersion:
+    str(path).encode()  # a name that is not UTF-8 could be stored in no manifest and no table
+    size, modified_s = local_files.state(path)
+    return FileVersion(str(path), size, repr(modified_s), modified_s)
+
+
+def _unusable(source: Source, path: str, error: Exception) -> SourceUnreadableError:
+    if isinstance(error, UnicodeEncodeError):
+        given, expected, remedy = "a name with bytes that are not UTF-8", "a name in UTF-8", "rename the file"
+    else:
+        given = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        expected, remedy = "a file that is there and may be read", "mend or remove the file or link"
+    return SourceUnreadableError(
+        f"{_storable(path)} of source {source.name} cannot be read", given=given, expected=expected, remedy=remedy
+    )
+
+
+def _storable(name: str) -> str:
+    """A name in a form that can be shown and stored; bytes that are not UTF-8 as backslash escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def last_commit(source: Source) -> str | None:
@@ -96,7 +151,7 @@ def last_commit(source: Source) -> str | None:
         SourceUnreadableError: The server does not say.
     """
     with reaching(source, source.location, TypeError):
-        return newest_commit(*_filesystem(source, source.location))
+        return newest_commit(*_filesystem(source))
 
 
 def stat_file(source: Source, uri: str) -> FileVersion:
@@ -105,68 +160,31 @@ def stat_file(source: Source, uri: str) -> FileVersion:
     Raises:
         SourceUnreadableError: It is not there or cannot be reached.
     """
-    with reaching(source, uri, TypeError):
-        fs, path = _filesystem(source, uri)
+    with reaching(source, uri, TypeError, ValueError):
+        if (path := local_files.path_of(uri)) is not None:
+            return _local_version(path)
+        fs, _ = _filesystem(source)
         fs.invalidate_cache()
-        return _version(fs, fs.info(path))
+        return _version(fs, fs.info(uri))
 
 
 @contextmanager
-def open_file(source: Source, uri: str) -> Generator[BinaryIO]:
-    """The decompressed content of a file; one that can be sought in where the source's format needs that.
-
-    Reading a cut or damaged archive to its end raises EOFError, OSError or zlib.error; see `reaching`.
-
-    Raises:
-        SourceUnreadableError: The name says that it is an archive, and the bytes do not.
-    """
-    fs, path = _filesystem(source, uri)
-    with fs.open(path, "rb") as stored:
-        content = _decompressed(stored, source, short_name(source, uri))
-        if content is stored or not source.SEEKS:
-            yield content
-            return
-        with tempfile.TemporaryFile() as unpacked:
-            shutil.copyfileobj(content, unpacked, length=1024**2)
-            unpacked.seek(0)
-            yield cast("BinaryIO", unpacked)
-
-
-def _decompressed(stored: BinaryIO, source: Source, file: str) -> BinaryIO:
-    match _archive_kind(stored, source, file) if source.compression == "infer" else source.compression:
-        case "gzip":
-            return cast("BinaryIO", gzip.GzipFile(fileobj=stored))
-        case "zstd":
-            # pyarrow, because zstandard's stream reader takes a cut archive for a whole one.
-            return cast("BinaryIO", io.BufferedReader(pa.CompressedInputStream(pa.PythonFile(stored, "r"), "zstd")))
-        case _:
-            return stored
-
-
-def _archive_kind(stored: BinaryIO, source: Source, file: str) -> str:
-    """The compression that the first bytes tell; a name that tells another one is refused."""
-    head = stored.read(4)
-    stored.seek(0)
-    found = next((kind for kind, magic in _MAGIC.items() if head.startswith(magic)), "none")
-    named = next((kind for kind, suffixes in _SUFFIXES.items() if file.endswith(suffixes)), found)
-    if named != found:
-        raise SourceUnreadableError(
-            f"{file} of source {source.name} is not the archive that its name says",
-            given=f"first bytes {head.hex(' ') or '(none)'}",
-            expected=f"{named}, which begins with {_MAGIC[named].hex(' ')}",
-            remedy="write the file again, or set compression of the source",
-        )
-    return found
+def stored(source: Source, uri: str) -> Generator[BinaryIO]:
+    """The bytes of a file as they are stored. Its name is no pattern, whatever signs it holds."""
+    if (path := local_files.path_of(uri)) is not None:
+        with path.open("rb") as file:
+            yield file
+    else:
+        fs, _ = _filesystem(source)
+        with fs.open(uri, "rb") as file:
+            yield cast("BinaryIO", file)
 
 
 def short_name(source: Source, uri: str) -> str:
-    """Short name of a file: its path below the part of the location that has no wildcards."""
-    root = str(PurePosixPath(without_ref(source.location).split("://")[-1]))
-    parts = PurePosixPath(root).parts
-    fixed = next((number for number, part in enumerate(parts) if has_magic(part)), len(parts))
-    path = PurePosixPath(without_ref(uri).split("://")[-1])
-    folder = PurePosixPath(*parts[:fixed]) if fixed else PurePosixPath()
-    return path.relative_to(folder).as_posix() if path != folder and path.is_relative_to(folder) else path.name
+    """Short name of a file: its path below the part of the location that is the same in all its files."""
+    location, path = (PurePosixPath(without_ref(one).split("://")[-1]).parts for one in (source.location, uri))
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(location, path, strict=False)))
+    return PurePosixPath(*path[min(same, len(path) - 1) :]).as_posix()
 
 
 @contextmanager
@@ -180,7 +198,7 @@ def reaching(source: Source, what: str, *also: type[Exception]) -> Generator[Non
     """
     try:
         yield
-    except (SourceUnreadableError, MissingExtraError):
+    except (SourceUnreadableError, MissingExtraError, ConfigurationError):
         raise
     except (*_transport_errors(), *also) as error:
         raise SourceUnreadableError(
@@ -193,27 +211,35 @@ def reaching(source: Source, what: str, *also: type[Exception]) -> Generator[Non
 
 def _transport_errors() -> tuple[type[Exception], ...]:
     """What file systems and decompressors raise where bytes cannot be read; not all of it is an OSError."""
-    kinds: list[type[Exception]] = [OSError, EOFError, zlib.error, pa.ArrowException]
+    kinds: list[type[Exception]] = [
+        OSError,
+        EOFError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+        pa.ArrowException,
+    ]
     # Only a client that was imported can have raised.
     kinds += [getattr(sys.modules[module], name) for module, name in _CLIENT_ERRORS if module in sys.modules]
     return tuple(kinds)
 
 
-def _filesystem(source: Source, uri: str) -> tuple[Any, str]:
+def _filesystem(source: Source) -> tuple[Any, str]:
+    """The file system of a source, and the path of its location there."""
     try:
-        return url_to_fs(uri, **source.storage_options.reveal())
+        return url_to_fs(source.location, **source.storage_options.reveal())
     except ImportError as error:
         raise MissingExtraError(
             f"source {source.name} needs a package for its location",
-            given=uri,
-            expected=f"the fsspec implementation of {uri.split('://')[0]} ({error})",
+            given=source.location,
+            expected=f"the fsspec implementation of {source.location.split('://')[0]} ({error})",
             remedy="install it; for S3: pip install 'workflows-dagster[s3]', for lakeFS: [lakefs]",
         ) from error
     except (ValueError, TypeError) as error:
         # The text of a TypeError may quote options: name the source only.
         raise ConfigurationError(
             f"source {source.name} has a location or storage_options that no file system takes",
-            given=uri,
+            given=source.location,
             expected="a path or an fsspec URI, and options that its file system knows",
             remedy="correct location or storage_options in sources.yaml",
         ) from error
@@ -223,8 +249,7 @@ def _version(fs: Any, entry: dict[str, Any]) -> FileVersion:
     modified = next((entry[key] for key in _TIME_KEYS if entry.get(key) is not None), 0.0)
     modified_s = modified.timestamp() if isinstance(modified, datetime) else float(modified)
     version = next((str(entry[key]) for key in _VERSION_KEYS if entry.get(key)), repr(modified_s))
-    uri = fs.unstrip_protocol(entry["name"])
-    return FileVersion(uri.removeprefix("file://"), int(entry["size"]), version.strip('"'), modified_s)
+    return FileVersion(fs.unstrip_protocol(entry["name"]), int(entry["size"]), version.strip('"'), modified_s)
 
 
 def _wanted(name: str, location: str) -> bool:

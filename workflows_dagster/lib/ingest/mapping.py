@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
@@ -10,13 +9,13 @@ import polars as pl
 from workflows_dagster.lib.hashing import digest_text
 from workflows_dagster.lib.ingest.rows import EXCERPT_CHARS, BrokenRow, RejectReason, Row
 from workflows_dagster.lib.ingest.source import Source
+from workflows_dagster.lib.ingest.values import dates
+from workflows_dagster.lib.ingest.values import stars as read_stars
 from workflows_dagster.lib.schema import LABELS, REJECT
 
 ID_CHARS: Final = 24
 _UNIT_SEPARATOR: Final = "\x1f"
-_EPOCH_UNITS: Final = {"unix_s": 1_000_000, "unix_ms": 1_000}
-_EARLIEST_US: Final = int(datetime(1, 1, 1, tzinfo=UTC).timestamp()) * 1_000_000
-_LATEST_US: Final = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp()) * 1_000_000
+_OTHER_SCALE: Final = "; for another scale, map the column as label, with labels or label_thresholds"
 _REJECT_SCHEMA: Final = {name: pl.Int64 if name in ("row", "line") else pl.String for name in REJECT.names}
 
 
@@ -82,14 +81,14 @@ def _frame(cells: _Cells, source: Source, batch: str, file: str) -> pl.DataFrame
             "review_id": ids,
             "text": text,
             "stars_given": stars,
-            "stars": stars.cast(pl.Float64, strict=False),
+            "stars": read_stars(stars),
             "label_given": label,
             "label": _labels(label, source),
             "language": _languages(cells.stripped(columns.language), source),
             "product_id": cells.stripped(columns.product),
             "group_key": _group_keys(cells, ids, source),
             "date_given": date,
-            "created_at": _dates(date, source.created_at_format),
+            "created_at": dates(date, source.created_at_format),
             "row": pl.Series([row.row for row in cells.rows], dtype=pl.Int64),
             "line": pl.Series([row.line for row in cells.rows], dtype=pl.Int64),
         }
@@ -163,31 +162,6 @@ def _languages(given: pl.Series, source: Source) -> pl.Series:
     return given.str.to_lowercase().str.extract(r"^([a-z]{2,3})(?:[-_].*)?$")
 
 
-def _dates(given: pl.Series, written: str) -> pl.Series:
-    """UTC times; null where there is none or it cannot be read. `written` is `created_at_format` of the source."""
-    if written in _EPOCH_UNITS:
-        return _epoch(given.cast(pl.Float64, strict=False) * _EPOCH_UNITS[written])
-    if written == "iso":
-        return pl.Series([_iso(cell) for cell in given], dtype=pl.Datetime("us", "UTC"))
-    parsed = given.str.to_datetime(written, time_unit="us", strict=False)
-    in_zone = isinstance(parsed.dtype, pl.Datetime) and parsed.dtype.time_zone
-    return parsed.dt.convert_time_zone("UTC") if in_zone else parsed.dt.replace_time_zone("UTC")
-
-
-def _epoch(instants_us: pl.Series) -> pl.Series:
-    within = instants_us.is_between(_EARLIEST_US, _LATEST_US).fill_null(value=False)
-    bounded = pl.select(pl.when(within).then(instants_us)).to_series()
-    return bounded.round().cast(pl.Int64).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-
-
-def _iso(cell: str | None) -> datetime | None:
-    try:
-        value = datetime.fromisoformat(cell) if cell else None
-        return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        return None
-
-
 def _verdict() -> pl.Expr:
     """The first reason that speaks against a row, or null."""
     stars = pl.col("stars")
@@ -213,7 +187,7 @@ def _refused(frame: pl.DataFrame, source: Source) -> pl.DataFrame:
         pl.when(reason == RejectReason.MISSING_TEXT.value)
         .then(pl.lit(f"column {source.columns.text!r} is empty: expected the review"))
         .when(reason == RejectReason.INVALID_STARS.value)
-        .then(pl.format("{}: expected a whole number from 1 to 5", _shortened("stars_given")))
+        .then(pl.format("{}: expected a whole number from 1 to 5{}", _shortened("stars_given"), pl.lit(_OTHER_SCALE)))
         .otherwise(pl.concat_str(_shortened("label_given"), pl.lit(f": expected {wanted_label}")))
         .alias("detail"),
         pl.col("text").str.slice(0, EXCERPT_CHARS).alias("excerpt"),

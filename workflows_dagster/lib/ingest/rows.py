@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 EXCERPT_CHARS: Final = 200
+MAX_CELL_CHARS: Final = 131_072
+"""Longest cell that is kept: the limit of Python's csv module for one field. No review comes near."""
 
 
 class RejectReason(StrEnum):
@@ -73,8 +75,13 @@ def cell(value: Any, name: str) -> str | None:
     match value:
         case None:
             return None
+        case str() | bytes() if len(value) > MAX_CELL_CHARS:
+            detail = f"{name} has {len(value):,} characters: expected at most {MAX_CELL_CHARS:,}"
+            raise RowRejectedError(RejectReason.RECORD_TOO_LONG, detail)
         case str():
             return value if value.isascii() else _without_surrogates(value, name)
+        case bytes():
+            return _decoded(value, name)
         case bool():
             return str(value).lower()
         case float() if math.isnan(value):
@@ -88,6 +95,14 @@ def cell(value: Any, name: str) -> str | None:
         case _:
             detail = f"{name} is of type {type(value).__name__}: expected text, a number, a date or nothing"
             raise RowRejectedError(RejectReason.WRONG_TYPE, detail)
+
+
+def _decoded(value: bytes, name: str) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        detail = f"{name} holds bytes that are not UTF-8"
+        raise RowRejectedError(RejectReason.UNDECODABLE, detail) from error
 
 
 def _without_surrogates(value: str, name: str) -> str:

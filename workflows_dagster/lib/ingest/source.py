@@ -4,12 +4,13 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, BinaryIO, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from workflows_dagster.lib.errors import SourceUnreadableError
 from workflows_dagster.lib.ingest.rows import BrokenRow, Row
 from workflows_dagster.lib.ingest.storage_options import Options
+from workflows_dagster.lib.ingest.values import EPOCH_UNITS, require_pattern
 
 _NAMES, _NAME_CHARS = 50, 40
 """What an error shows of a header: in a file that has none, it is a row of data."""
@@ -88,9 +89,11 @@ class Source(Described):
 
     Attributes:
         SEEKS: Whether the reader needs a file that it can seek in; a compressed one is then unpacked to disk first.
+        IS_ZIP: Whether the format itself is a zip archive.
     """
 
     SEEKS: ClassVar[bool] = False
+    IS_ZIP: ClassVar[bool] = False
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$", description="Slug that names the source everywhere.")
     location: str = Field(
@@ -102,9 +105,15 @@ class Source(Described):
         default_factory=Options,
         description="Options of the file system. Secrets only as {env: NAME}, never as values.",
     )
-    compression: Literal["infer", "none", "gzip", "zstd"] = Field(
+    compression: Literal["infer", "none", "gzip", "zstd", "bz2", "xz", "zip"] = Field(
         default="infer",
-        description="infer: told by the first bytes; a file called .gz or .zst must then be what its name says.",
+        description="infer: told by the first bytes; a file called .gz, .zst, .bz2, .xz or .zip must then be what its "
+        "name says. Of a zip archive each member is read.",
+    )
+    max_expansion: int = Field(
+        default=100,
+        ge=1,
+        description="Most times its size that a file may grow when it is unpacked; up to 64 MiB it always may.",
     )
     columns: Columns = Field(description="Which column holds what.")
     labels: Annotated[dict[str, Label], BeforeValidator(_text_keys)] = Field(
@@ -127,6 +136,13 @@ class Source(Described):
         default="source",
         description="Where the source's own ids are unique: in the whole source, or only in each file.",
     )
+
+    @field_validator("created_at_format")
+    @classmethod
+    def _reads_dates(cls, written: str) -> str:
+        if written != "iso" and written not in EPOCH_UNITS:
+            require_pattern(written)
+        return written
 
     @property
     def namespace(self) -> str:

@@ -7,10 +7,11 @@ from typing import BinaryIO, Final, Literal
 
 from pydantic import Field, field_validator
 
+from workflows_dagster.lib.ingest.rows import MAX_CELL_CHARS
 from workflows_dagster.lib.ingest.source import Source
 
-MAX_RECORD_CHARS: Final = 131_072
-"""Longest record that is read: the limit of Python's csv module for one field. No review comes near."""
+MAX_RECORD_CHARS: Final = MAX_CELL_CHARS
+"""Longest record that is read."""
 
 UNDECODABLE_MARK: Final = "\udcff"
 """Stands for bytes that are not of the encoding. A lone surrogate: no decoder yields it of itself."""
@@ -58,6 +59,10 @@ class RecordTooLongError(Exception):
     """The record under way has passed MAX_RECORD_CHARS."""
 
 
+class QuoteStaysOpenError(Exception):
+    """The record under way has run into a line that an earlier record ran through with an open quote, in vain."""
+
+
 class Lines:
     """Iterates over the physical lines of a stream, terminators kept.
 
@@ -73,6 +78,7 @@ class Lines:
         first = self._readline(MAX_RECORD_CHARS + 1 + len(_BYTE_ORDER_MARK))
         self._pending = deque([first.removeprefix(_BYTE_ORDER_MARK)])
         self._chars = 0
+        self._hopeless = 0  # number of the last line that a record which was given up ran into
         self.taken: list[str] = []
         self.line = 1  # number of the first line of the record under way
 
@@ -93,11 +99,16 @@ class Lines:
         self._chars += len(line)
         if self._chars > MAX_RECORD_CHARS:
             raise RecordTooLongError
+        # A record goes on into a further line only within quotes. Where an earlier one did so in vain, this one would
+        # take the same course: it is given up at once, so that each line is read a bounded number of times.
+        if len(self.taken) > 1 and self.line + len(self.taken) - 1 <= self._hopeless:
+            raise QuoteStaysOpenError
         return line
 
     def resume_after_first(self) -> str:
         """Gives up the record under way: returns its first line, and the lines after it will be read again."""
         first, *others = self.taken
+        self._hopeless = max(self._hopeless, self.line + len(others))
         self._pending.extendleft(reversed(others))
         self.taken = [first]
         if len(first) > MAX_RECORD_CHARS:

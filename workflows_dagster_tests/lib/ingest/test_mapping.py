@@ -52,7 +52,7 @@ def test_stars_are_whole_numbers_from_1_to_5_or_absent() -> None:
 
 def test_reject_says_what_was_given_and_expected() -> None:
     (detail,) = mapped(source({"stars": "x"}), {"text": "t", "x": "7"}).rejects["detail"]
-    assert detail == "7: expected a whole number from 1 to 5"
+    assert detail.startswith("7: expected a whole number from 1 to 5; for another scale, map the column as label")
 
 
 @pytest.mark.parametrize("column", ["stars", "label"])

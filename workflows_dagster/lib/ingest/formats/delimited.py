@@ -13,6 +13,7 @@ from workflows_dagster.lib.ingest.text import (
     MAX_RECORD_CHARS,
     UNDECODABLE_MARK,
     Lines,
+    QuoteStaysOpenError,
     RecordTooLongError,
     TextSource,
 )
@@ -66,7 +67,7 @@ class DelimitedSource(TextSource):
                     fields = next(records)
                 except StopIteration:
                     return
-                except (csv.Error, RecordTooLongError) as error:
+                except (csv.Error, RecordTooLongError, QuoteStaysOpenError) as error:
                     row += 1
                     yield _give_up(lines, row, error)
                     continue
@@ -156,6 +157,8 @@ def _give_up(lines: Lines, row: int, error: Exception) -> BrokenRow:
     first = lines.resume_after_first()
     if isinstance(error, RecordTooLongError) and len(first) > MAX_RECORD_CHARS:
         reason, detail = RejectReason.RECORD_TOO_LONG, f"a line of more than {MAX_RECORD_CHARS} characters"
+    elif isinstance(error, QuoteStaysOpenError):
+        reason, detail = RejectReason.BAD_QUOTING, "a quote that does not enclose a whole field"
     elif isinstance(error, RecordTooLongError):
         reason, detail = RejectReason.BAD_QUOTING, f"a quote that does not close within {MAX_RECORD_CHARS} characters"
     else:

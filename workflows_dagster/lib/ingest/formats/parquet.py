@@ -1,17 +1,22 @@
-"""Parquet, read one row group at a time and only the mapped columns."""
+"""Parquet, read one row group at a time and only the mapped columns; a value that cannot be read costs its row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, BinaryIO, ClassVar, Final, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workflows_dagster.lib.errors import SourceUnreadableError
 from workflows_dagster.lib.ingest.rows import BrokenRow, Row, RowRejectedError, cell, excerpt
 from workflows_dagster.lib.ingest.source import Source
-from workflows_dagster.lib.parquet import read_batches
 
 _BATCH_ROWS: Final = 8_192
+_BATCH_BYTES: Final = 16 * 1024**2
+_BUFFER_BYTES: Final = 1024**2
+_MICROSECONDS: Final = {"s": (1_000_000, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
+"""By unit: how many microseconds it is, and how many of it are one."""
 
 
 class ParquetSource(Source):
@@ -25,10 +30,16 @@ class ParquetSource(Source):
         """The rows of one file, in order."""
         wanted, row = self.columns.names(), 0
         try:
-            parquet = pq.ParquetFile(content)
-            self.require_columns(parquet.schema_arrow.names, file)
-            for batch in read_batches(parquet, wanted, _BATCH_ROWS):
-                for values in zip(*(_values(batch.column(name)) for name in wanted), strict=True):
+            schema = pq.read_schema(content)
+            paths = [_path(schema, name) for name in wanted]
+            self.require_columns([*schema.names, *(".".join(path) for path in paths if len(path) > 1)], file)
+            # As dictionaries, a value that a million rows share is held once.
+            texts = [name for name in schema.names if _is_text(schema.field(name).type)]
+            parquet = pq.ParquetFile(
+                content, read_dictionary=texts, buffer_size=_BUFFER_BYTES, coerce_int96_timestamp_unit="us"
+            )
+            for batch in _batches(parquet, [".".join(path) for path in paths]):
+                for values in zip(*(_values(_column(batch, path)) for path in paths), strict=True):
                     row += 1
                     try:
                         yield Row(row, None, [cell(value, name) for value, name in zip(values, wanted, strict=True)])
@@ -46,8 +57,73 @@ class ParquetSource(Source):
             ) from error
 
 
-def _values(column: pa.Array) -> list[Any]:
-    # Python's datetime holds microseconds; what is finer is cut, not refused.
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+def _path(schema: pa.Schema, name: str) -> Sequence[str]:
+    """Where a column is: under exactly that name, else inside the structures that its dots lead into."""
+    if name in schema.names or "." not in name:
+        return (name,)
+    outer, *inner = name.split(".")
+    kind = schema.field(outer).type if schema.names.count(outer) == 1 else pa.null()
+    for part in inner:
+        if not pa.types.is_struct(kind) or kind.get_field_index(part) < 0:
+            return (name,)
+        kind = kind.field(part).type
+    return (outer, *inner)
+
+
+def _batches(parquet: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows, row group by row group, in batches that are bounded in bytes too; see `lib.parquet.read_batches`."""
+    for group in range(parquet.num_row_groups):
+        described = parquet.metadata.row_group(group)
+        chunks = [described.column(index) for index in range(described.num_columns)]
+        # A column that is named `a.b` and one that lies in `a` are told apart by the reader alone: either may be meant.
+        size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in columns)
+        rows = _BATCH_BYTES * described.num_rows // max(size, 1)
+        yield from parquet.iter_batches(min(max(rows, 1), _BATCH_ROWS), row_groups=[group], columns=list(columns))
+
+
+def _column(batch: pa.RecordBatch, path: Sequence[str]) -> pa.Array:
+    column = batch.column(path[0])
+    return pc.struct_field(column, list(path[1:])) if len(path) > 1 else column
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind)
+
+
+def _values(column: pa.Array) -> Sequence[Any]:
+    """The values as Python knows them. One that it does not know is text that says so: only its row is affected."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        values = _values(column.dictionary)
+        return [None if index is None else values[index] for index in column.indices.to_pylist()]
+    if pa.types.is_timestamp(kind):
+        times, over = _MICROSECONDS[kind.unit]
+        # As numbers: a time zone that nobody knows, or a year beyond 9999, is no obstacle.
+        return [None if value is None else _instant(value * times // over) for value in _numbers(column)]
+    if pa.types.is_date(kind):
+        per_day = 86_400_000 if pa.types.is_date64(kind) else 1
+        return [None if value is None else _day(value // per_day) for value in _numbers(column)]
+    if _is_text(kind):
+        try:
+            return column.to_pylist()
+        except UnicodeDecodeError:
+            return column.cast(pa.large_binary() if pa.types.is_large_string(kind) else pa.binary()).to_pylist()
     return column.to_pylist()
+
+
+def _numbers(column: pa.Array) -> list[int | None]:
+    return column.view(pa.int32() if pa.types.is_date32(column.type) else pa.int64()).to_pylist()
+
+
+def _instant(microseconds: int) -> datetime | str:
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    except OverflowError:
+        return f"{microseconds} microseconds since 1970"
+
+
+def _day(days: int) -> date | str:
+    try:
+        return date(1970, 1, 1) + timedelta(days=days)
+    except OverflowError:
+        return f"{days} days since 1970"
