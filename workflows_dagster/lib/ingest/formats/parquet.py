@@ -14,6 +14,8 @@ from workflows_dagster.lib.ingest.source import Source
 
 _BATCH_ROWS: Final = 8_192
 _BATCH_BYTES: Final = 16 * 1024**2
+_DECODED_BYTES: Final = 64 * 1024**2
+_NESTED_BATCH_ROWS: Final = 256
 _BUFFER_BYTES: Final = 1024**2
 _MICROSECONDS: Final = {"s": (1_000_000, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
 """By unit: how many microseconds it is, and how many of it are one."""
@@ -33,12 +35,7 @@ class ParquetSource(Source):
             schema = pq.read_schema(content)
             paths = [_path(schema, name) for name in wanted]
             self.require_columns([*schema.names, *(".".join(path) for path in paths if len(path) > 1)], file)
-            # As dictionaries, a value that a million rows share is held once.
-            texts = [name for name in schema.names if _is_text(schema.field(name).type)]
-            parquet = pq.ParquetFile(
-                content, read_dictionary=texts, buffer_size=_BUFFER_BYTES, coerce_int96_timestamp_unit="us"
-            )
-            for batch in _batches(parquet, [".".join(path) for path in paths]):
+            for batch in _batches(content, paths, schema):
                 for values in zip(*(_values(_column(batch, path)) for path in paths), strict=True):
                     row += 1
                     try:
@@ -70,15 +67,41 @@ def _path(schema: pa.Schema, name: str) -> Sequence[str]:
     return (outer, *inner)
 
 
-def _batches(parquet: pq.ParquetFile, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The rows, row group by row group, in batches that are bounded in bytes too; see `lib.parquet.read_batches`."""
-    for group in range(parquet.num_row_groups):
-        described = parquet.metadata.row_group(group)
+def _batches(content: BinaryIO, paths: Sequence[Sequence[str]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows, row group by row group, in batches that are bounded in bytes too; see `lib.parquet.read_batches`.
+
+    A dictionary holds each value once, and a batch of rows may repeat its longest one in each. Where that could be too
+    much, the values are read as the dictionary they are.
+    """
+    columns = [".".join(path) for path in paths]
+    texts = [path[0] for path in paths if len(path) == 1 and _is_text(schema.field(path[0]).type)]
+    plain, coded = (
+        pq.ParquetFile(
+            content, buffer_size=_BUFFER_BYTES, coerce_int96_timestamp_unit="us", read_dictionary=dictionaries
+        )
+        for dictionaries in ([], texts)
+    )
+    for group in range(plain.num_row_groups):
+        described = plain.metadata.row_group(group)
         chunks = [described.column(index) for index in range(described.num_columns)]
-        # A column that is named `a.b` and one that lies in `a` are told apart by the reader alone: either may be meant.
-        size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in columns)
-        rows = _BATCH_BYTES * described.num_rows // max(size, 1)
-        yield from parquet.iter_batches(min(max(rows, 1), _BATCH_ROWS), row_groups=[group], columns=list(columns))
+        wanted = [chunk for chunk in chunks if chunk.path_in_schema in columns]
+        size = sum(chunk.total_uncompressed_size for chunk in wanted)
+        rows = min(_BATCH_ROWS, _BATCH_BYTES * described.num_rows // max(size, 1))
+        in_dictionaries = [chunk.path_in_schema for chunk in wanted if chunk.has_dictionary_page]
+        longest = max((_longest(coded, group, name) for name in in_dictionaries if name in texts), default=0)
+        reader = plain
+        if rows * longest > _DECODED_BYTES:
+            reader, rows = (coded, rows) if size <= _DECODED_BYTES else (plain, _DECODED_BYTES // longest)
+        elif set(in_dictionaries) - set(texts):
+            rows = min(rows, _NESTED_BATCH_ROWS)
+        yield from reader.iter_batches(max(rows, 1), row_groups=[group], columns=columns)
+
+
+def _longest(coded: pq.ParquetFile, group: int, column: str) -> int:
+    """Bytes of the longest value in the dictionary of a column; the first row brings all of it."""
+    for batch in coded.iter_batches(1, row_groups=[group], columns=[column]):
+        return pc.max(pc.binary_length(batch.column(0).dictionary)).as_py() or 0
+    return 0
 
 
 def _column(batch: pa.RecordBatch, path: Sequence[str]) -> pa.Array:
