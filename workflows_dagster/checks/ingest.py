@@ -1,5 +1,6 @@
 """What must hold of raw reviews before they are published."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -51,9 +52,49 @@ def mostly_kept(folder: Path) -> Verdict:
     ratio = report.rows_rejected / rows if rows else 0.0
     return Verdict(
         ratio <= MOST_REJECTED_RATIO,
-        f"{report.rows_rejected:,} of {rows:,} rows were rejected: {report.reasons}",
+        f"{report.rows_rejected:,} of {rows:,} rows were rejected: {counts(report.reasons)}",
         {"rejected_ratio": ratio, "threshold": MOST_REJECTED_RATIO},
     )
+
+
+def some_kept(folder: Path) -> Verdict:
+    """Counts the rows that are kept; a source that is described wrongly may keep none."""
+    report = IngestReport.read(folder)
+    return Verdict(
+        bool(report.rows_kept) or not report.rows_rejected,
+        f"{report.rows_kept:,} rows are kept, {report.rows_rejected:,} rejected: {counts(report.reasons)}",
+        {"rows_kept": report.rows_kept, "rows_rejected": report.rows_rejected},
+    )
+
+
+def files_read(folder: Path) -> Verdict:
+    """Counts the files that could not be read, and says why."""
+    failures = IngestReport.read(folder).failures
+    shown = "; ".join(failure.problem for failure in failures[:5])
+    return Verdict(
+        not failures,
+        f"{len(failures):,} files could not be read; each is read again once it or its source changes: {shown}"
+        if failures
+        else "every file could be read",
+        {"files_failed": len(failures), "threshold": 0},
+    )
+
+
+def dates_read(folder: Path) -> Verdict:
+    """Compares the share of dates that could not be read with what real exports show."""
+    report = IngestReport.read(folder)
+    ratio = report.dates_unreadable / report.rows_kept if report.rows_kept else 0.0
+    return Verdict(
+        ratio <= MOST_REJECTED_RATIO,
+        f"{report.dates_unreadable:,} of {report.rows_kept:,} rows hold a date that cannot be read, and are kept "
+        "without it; if there are many, correct created_at_format of the source",
+        {"unreadable_ratio": ratio, "threshold": MOST_REJECTED_RATIO},
+    )
+
+
+def counts(reasons: Mapping[str, int]) -> str:
+    """Counts by reason, as text."""
+    return ", ".join(f"{reason} {rows:,}" for reason, rows in reasons.items()) or "none"
 
 
 def ids_name_one_text(folder: Path) -> Verdict:
@@ -82,6 +123,23 @@ RAW_REVIEWS: Final = (
         "rows_accounted",
         "Of each file, rows in = rows kept + rows rejected (+ rows beyond the limit, where one was asked for).",
         rows_accounted,
+    ),
+    Audit(
+        "some_kept",
+        "Where there are rows, at least one is kept.",
+        some_kept,
+    ),
+    Audit(
+        "files_read",
+        "Every file of the batch could be read; one that could not costs itself alone.",
+        files_read,
+        blocking=False,
+    ),
+    Audit(
+        "dates_read",
+        f"At most {MOST_REJECTED_RATIO:.0%} of the kept rows hold a date that cannot be read.",
+        dates_read,
+        blocking=False,
     ),
     Audit(
         "mostly_kept",

@@ -1,7 +1,7 @@
 """The sources and the batches of their files, as one Dagster resource."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -28,6 +28,11 @@ from workflows_dagster.settings import environment
 RAW_REVIEWS_KEY: Final = dg.AssetKey("raw_reviews")
 PARTITION_TAG: Final = "dagster/partition"
 PARTITIONS_PER_REQUEST: Final = 1_000
+CONFIGURATION_TAG: Final = "ingest/configuration"
+"""Tag of a run that a sensor asked for: digest of how the source of its batch was described."""
+
+FILES_FAILED_TAG: Final = "ingest/files_failed"
+"""Tag of a run that read some files of its batch and not others."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class SourcesResource(dg.ConfigurableResource["SourcesResource"]):
 
     def intake(self) -> Intake:
         """The sources there are now, and the order in which their batches were planned."""
-        return Intake(frozenset(source.name for source in self.catalog().sources), tuple(self.record().by_age()))
+        return Intake(self.catalog().names(), tuple(self.record().by_age()))
 
     def collect(self, instance: dg.DagsterInstance) -> Plan:
         """Puts all files that are there into batches at once, however new they are, and registers their partitions.
@@ -130,19 +135,50 @@ def partition_requests(keys: Sequence[str]) -> list[dg.AddDynamicPartitionsReque
     ]
 
 
-def unstarted(instance: dg.DagsterInstance, keys: Sequence[str]) -> list[str]:
-    """Batches that were never materialized and that no run was ever made for.
+@dataclass(frozen=True)
+class Standing:
+    """How batches stand.
+
+    Attributes:
+        due: Requests of the runs to make: of batches that no run was ever made for, and of those that failed, or lack
+            files that failed, under another description of their source.
+        failed: Keys of the other batches that failed or lack files that failed.
+    """
+
+    due: list[dg.RunRequest]
+    failed: list[str]
+
+
+def standing(instance: dg.DagsterInstance, catalog: Catalog, batches: Iterable[Manifest]) -> Standing:
+    """How batches stand.
 
     The instance is asked, not a cursor: a process that was killed after it wrote a manifest, or after it registered
     a partition, has then lost nothing.
     """
-    open_keys = sorted(set(keys) - _materialized(instance))
-    run_for: set[str] = set()
+    configurations = {source.name: source.configuration for source in catalog.sources}
+    of_batch = {batch.key: configurations[batch.source] for batch in batches if batch.source in configurations}
+    done = _materialized(instance)
+    partly = {run.tags[PARTITION_TAG] for run in instance.get_runs(dg.RunsFilter(tags={FILES_FAILED_TAG: "true"}))}
+    open_keys = sorted(key for key in of_batch if key not in done or key in partly)
+    runs: dict[str, list[dg.DagsterRun]] = {}
     for start in range(0, len(open_keys), PARTITIONS_PER_REQUEST):
         chunk = open_keys[start : start + PARTITIONS_PER_REQUEST]
-        runs = instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: chunk}))
-        run_for.update(run.tags[PARTITION_TAG] for run in runs)
-    return [key for key in open_keys if key not in run_for]
+        for run in instance.get_runs(dg.RunsFilter(tags={PARTITION_TAG: chunk})):  # the newest first
+            runs.setdefault(run.tags[PARTITION_TAG], []).append(run)
+    due: list[dg.RunRequest] = []
+    failed: list[str] = []
+    for key in open_keys:
+        made, configuration = runs.get(key, []), of_batch[key]
+        complete = next((FILES_FAILED_TAG not in run.tags for run in made if run.is_success), False)
+        if complete or any(not run.is_finished for run in made):
+            continue
+        if any(run.tags.get(CONFIGURATION_TAG) == configuration for run in made):
+            failed.append(key)
+        else:
+            run_key = f"{key}/{configuration}" if made else key
+            tags = {CONFIGURATION_TAG: configuration}
+            due.append(dg.RunRequest(run_key=run_key, partition_key=key, tags=tags))
+    return Standing(due, failed)
 
 
 def _materialized(instance: dg.DagsterInstance) -> set[str]:

@@ -7,7 +7,7 @@ from typing import Final
 import dagster as dg
 
 from workflows_dagster.lib.errors import WorkflowError
-from workflows_dagster.resources.sources import SourcesResource, partition_requests, unstarted
+from workflows_dagster.resources.sources import SourcesResource, partition_requests, standing
 
 INTERVAL_S: Final = 30
 COMMIT_TAG: Final = "ingest/commit"
@@ -44,22 +44,23 @@ def ingest_new_commits_sensor(
     plan = sources.take(context.instance, moved)
     if plan.failures and not plan.listed:
         raise next(iter(plan.failures.values()))
+    catalog = sources.catalog()
     source_of = {batch.key: batch.source for batch in plan.batches if batch.source in moved}
-    open_keys = unstarted(context.instance, list(source_of))
-    taken = open_keys[: sources.catalog().batching.max_runs_per_tick]
+    stands = standing(context.instance, catalog, [batch for batch in plan.batches if batch.key in source_of])
+    taken = stands.due[: catalog.batching.max_runs_per_tick]
     # The next tick deals with sources that have batches left over or could not be listed.
-    waiting = {source_of[key] for key in open_keys[len(taken) :]} | plan.failures.keys()
+    left = {source_of[str(request.partition_key)] for request in stands.due[len(taken) :]}
+    waiting = left | {name for name in moved if name in plan.failures}
     done = {source: commit for source, commit in moved.items() if source not in waiting}
-    requests = [
-        dg.RunRequest(
-            run_key=f"{moved[source_of[key]]}/{key}", partition_key=key, tags={COMMIT_TAG: moved[source_of[key]]}
-        )
-        for key in taken
-    ]
+    requests: list[dg.RunRequest] = []
+    for request in taken:
+        key, commit = str(request.partition_key), moved[source_of[str(request.partition_key)]]
+        tags = {**request.tags, COMMIT_TAG: commit}
+        requests.append(dg.RunRequest(run_key=f"{commit}/{key}", partition_key=key, tags=tags))
     return dg.SensorResult(
         run_requests=requests,
         skip_reason=None if requests else _reason("no new files", moved, plan.failures),
-        dynamic_partitions_requests=partition_requests(taken),
+        dynamic_partitions_requests=partition_requests([str(request.partition_key) for request in taken]),
         cursor=json.dumps(seen | done, sort_keys=True),
     )
 

@@ -3,17 +3,18 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
 
 from workflows_dagster.lib.errors import ConfigurationError
+from workflows_dagster.lib.ingest.description import read_description
 from workflows_dagster.lib.ingest.formats import FORMATS, AnySource
 from workflows_dagster.lib.ingest.lakefs_locations import is_in_lakefs, with_defaults
 from workflows_dagster.lib.ingest.source import Described, Source
 from workflows_dagster.lib.ingest.storage_options import resolve_references
 
+_SOURCE: Final[TypeAdapter[Source]] = TypeAdapter(AnySource)
 _VARIABLE: Final = re.compile(r"\$\{(\w+)\}")
 
 
@@ -36,20 +37,26 @@ class Catalog(Described):
     sources: tuple[AnySource, ...] = Field(description="The sources.")
     batching: Batching = Field(default_factory=Batching, description="How files are grouped into batches.")
 
-    @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        names = [source.name for source in self.sources]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"several sources are called {', '.join(twice)}: expected distinct names")
-        return self
+    _refused: dict[str, ConfigurationError] = PrivateAttr(default_factory=dict[str, ConfigurationError])
+
+    @property
+    def refused(self) -> Mapping[str, ConfigurationError]:
+        """Why further sources of the file cannot be used, by name."""
+        return self._refused
+
+    def names(self) -> frozenset[str]:
+        """Names of all sources of the file, also of those that cannot be used now."""
+        return frozenset((*(source.name for source in self.sources), *self._refused))
 
     def source(self, name: str) -> Source:
         """The source of that name.
 
         Raises:
+            ConfigurationError: Its description cannot be used.
             LookupError: The catalog holds no such source.
         """
+        if name in self._refused:
+            raise self._refused[name]
         for source in self.sources:
             if source.name == name:
                 return source
@@ -59,41 +66,39 @@ class Catalog(Described):
 def load_catalog(path: Path, environment: Mapping[str, str] | None = None) -> Catalog:
     """The catalog that a sources.yaml describes.
 
+    A source whose description cannot be used costs itself: it is among `refused`.
+
     Args:
         path: The file. Relative locations in it are taken from its folder.
         environment: Variables that `${NAME}` in a location and `{env: NAME}` in storage_options may name.
 
     Raises:
-        ConfigurationError: The file is missing, not YAML, or says something that cannot be; names source and field.
+        ConfigurationError: The file is missing, not YAML, or says something that cannot be, or no source in it can be
+            used; names source and field.
     """
-    variables = environment or {}
-    document = _parse(path)
-    for number, source in enumerate(document["sources"]):
-        _resolve(path, source, _name(source, number), variables)
+    variables, document = environment or {}, read_description(path)
+    names = [_name(source, number) for number, source in enumerate(document["sources"])]
+    sources: list[Source] = []
+    refused: dict[str, ConfigurationError] = {}
+    for name, described in zip(names, document.pop("sources"), strict=True):
+        try:
+            if names.count(name) > 1:
+                raise _refused(path, f"several sources are called {name}", name, "distinct names")
+            _resolve(path, described, name, variables)
+            try:
+                sources.append(_with_lakefs_defaults(_SOURCE.validate_python(described), variables))
+            except ValidationError as error:
+                raise _explain(path, name, error) from error
+        except ConfigurationError as error:
+            refused[name] = error
+    if not sources:
+        raise next(iter(refused.values()))
     try:
-        catalog = Catalog.model_validate(document)
+        catalog = Catalog.model_validate({**document, "sources": sources})
     except ValidationError as error:
-        raise _explain(path, document, error) from error
-    sources = tuple(_with_lakefs_defaults(source, variables) for source in catalog.sources)
-    return catalog.model_copy(update={"sources": sources})
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(
-            f"{path} cannot be read",
-            given=str(error),
-            expected="a YAML file in UTF-8 that lists sources",
-            remedy="check the path in WORKFLOWS_DAGSTER_SOURCES or --sources, and the file's syntax",
-        ) from error
-    if not isinstance(document, dict):
-        raise _refused(path, "the file", type(document).__name__, "a mapping with the key sources")
-    sources = document.get("sources")
-    if not isinstance(sources, list) or not sources or not all(isinstance(source, dict) for source in sources):
-        raise _refused(path, "sources", type(sources).__name__, "a list of mappings, one for each source")
-    return document
+        raise _explain(path, None, error) from error
+    catalog._refused.update(refused)  # noqa: SLF001
+    return catalog
 
 
 def _resolve(path: Path, source: dict[str, Any], name: str, environment: Mapping[str, str]) -> None:
@@ -121,23 +126,24 @@ def _with_lakefs_defaults(source: Source, environment: Mapping[str, str]) -> Sou
     return source.model_copy(update={"storage_options": with_defaults(source.storage_options, environment)})
 
 
-def _explain(path: Path, document: dict[str, Any], error: ValidationError) -> ConfigurationError:
+def _explain(path: Path, source: str | None, error: ValidationError) -> ConfigurationError:
+    """Why a source, or what stands beside the sources, cannot be used."""
     first, *others = error.errors(include_url=False)
     where, context = [str(part) for part in first["loc"]], first.get("ctx", {})
     given, expected = first["input"], first["msg"]
-    if where[:1] == ["sources"] and len(where) > 1:
-        number = int(where[1])
-        # The third part is the format, by which pydantic chose the class of the source.
-        where = [f"source {_name(document['sources'][number], number)}", *where[3:]]
+    if source is not None:
+        where = where[1:]  # the first is the format, by which pydantic chose the class of the source
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         where.append("format")
         given, expected = context.get("tag"), f"one of {', '.join(FORMATS)}"
+    elif first["type"] == "string_pattern_mismatch":
+        expected = FORMATS[first["loc"][0]].model_fields[where[0]].description or expected
     elif "storage_options" in where or not isinstance(given, str | int | float | bool | None):
         # A whole source or its storage options may hold secrets; the value of any other field does not.
         given = context.get("given", "(see the file)")
-    more = f" ({len(others)} more problems in this file)" if others else ""
-    subject, field = where[0] if where else "the file", ".".join(where[1:])
-    return _refused(path, f"{subject}: {field}" if field else subject, given, expected + more)
+    more = f" ({len(others)} more problems there)" if others else ""
+    subject, *field = where if source is None else (f"source {source}", *where)
+    return _refused(path, ": ".join([subject, ".".join(field)] if field else [subject]), given, expected + more)
 
 
 def _refused(path: Path, where: str, given: object, expected: str) -> ConfigurationError:

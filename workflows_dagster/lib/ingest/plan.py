@@ -7,7 +7,7 @@ from typing import TypeVar
 from workflows_dagster.lib.errors import WorkflowError
 from workflows_dagster.lib.ingest.catalog import Batching, Catalog
 from workflows_dagster.lib.ingest.lakefs_locations import is_in_lakefs
-from workflows_dagster.lib.ingest.locations import FileVersion, Identity, last_commit, list_files
+from workflows_dagster.lib.ingest.locations import FileVersion, Identity, last_commit, look
 from workflows_dagster.lib.ingest.manifests import Manifest, Manifests
 from workflows_dagster.lib.ingest.source import Source
 
@@ -20,16 +20,26 @@ class Discovery:
 
     Attributes:
         files: The files of each source that could be listed, by source.
-        failures: Why the others could not be listed, by source.
+        failures: Why others cannot be used, by source, or by source and file: `<source>/<file>`.
+        passed_over: Names of files that lie beside those of a source and do not fit its pattern, by source.
     """
 
     files: Mapping[str, list[FileVersion]]
     failures: Mapping[str, WorkflowError]
+    passed_over: Mapping[str, Sequence[str]]
 
 
 def discover(catalog: Catalog) -> Discovery:
-    """Lists every source; one that cannot be listed does not keep the others from it."""
-    return Discovery(*_ask(catalog.sources, list_files))
+    """Lists every source; a source or file that cannot be used does not keep the others from it."""
+    listings, failures = _ask(catalog.sources, look)
+    of_files = {
+        f"{source}/{name}": error for source, found in listings.items() for name, error in found.failures.items()
+    }
+    return Discovery(
+        {source: found.files for source, found in listings.items()},
+        {**catalog.refused, **failures, **of_files},
+        {source: found.passed_over for source, found in listings.items() if found.passed_over},
+    )
 
 
 def _ask(
@@ -55,7 +65,8 @@ class Plan:
         waiting: Files that are in no batch yet, because they may still be growing.
         listed: Number of sources that could be listed.
         empty: Those of them whose location holds no file at all.
-        failures: Why some sources could not be listed, by source.
+        failures: Why some sources or files cannot be used, by source, or by source and file: `<source>/<file>`.
+        passed_over: Names of files that lie beside those of a source and do not fit its pattern, by source.
     """
 
     batches: Sequence[Manifest]
@@ -63,6 +74,7 @@ class Plan:
     listed: int
     empty: Sequence[str]
     failures: Mapping[str, WorkflowError]
+    passed_over: Mapping[str, Sequence[str]]
 
 
 def plan_all(catalog: Catalog, manifests: Manifests, materialized: Set[str]) -> Plan:
@@ -130,7 +142,7 @@ def _plan(
     taken = known | known_files(new)
     waiting = [file for file in there if file.identity not in taken]
     empty = [source for source, files in found.files.items() if not files]
-    return Plan(current + new, waiting, len(found.files), empty, found.failures)
+    return Plan(current + new, waiting, len(found.files), empty, found.failures, found.passed_over)
 
 
 def known_files(manifests: Iterable[Manifest]) -> set[Identity]:

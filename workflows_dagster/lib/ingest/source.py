@@ -2,12 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any, BinaryIO, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from workflows_dagster.lib.errors import SourceUnreadableError
+from workflows_dagster.lib.hashing import digest_record
 from workflows_dagster.lib.ingest.rows import BrokenRow, Row
 from workflows_dagster.lib.ingest.storage_options import Options
 from workflows_dagster.lib.ingest.values import EPOCH_UNITS, require_pattern
@@ -31,8 +33,12 @@ class Described(BaseModel):
         unknown = [str(name) for name in given if name not in cls.model_fields]
         if unknown:
             of = f" with format {given['format']}" if "format" in cls.model_fields else ""
-            expected = f"only these fields{of}: {', '.join(cls.model_fields)}"
-            raise PydanticCustomError("unknown_field", "{expected}", {"given": unknown, "expected": expected})
+            near = get_close_matches(unknown[0], cls.model_fields, n=1)
+            meant = f"{near[0]}, which is most like {unknown[0]}; " if near else ""
+            expected = f"{meant}only these fields{of}: {', '.join(cls.model_fields)}"
+            raise PydanticCustomError(
+                "unknown_field", "{expected}", {"given": ", ".join(unknown), "expected": expected}
+            )
         return {name: value for name, value in given.items() if value is not None}
 
 
@@ -41,8 +47,15 @@ def _one_or_more(value: object) -> object:
 
 
 def _text_keys(value: object) -> object:
-    # YAML reads an unquoted 0 as a number, while every format's cells are compared as text.
-    return {str(key): label for key, label in value.items()} if isinstance(value, dict) else value
+    # Every format's cells are compared as text; JSON writes true where Python and its csv files write True.
+    if not isinstance(value, dict):
+        return value
+    keys = {str(key).lower() if isinstance(key, bool) else str(key): label for key, label in value.items()}
+    return {word: label for key, label in keys.items() for word in _spellings(key) if word == key or word not in keys}
+
+
+def _spellings(key: str) -> tuple[str, ...]:
+    return (key, key.capitalize(), key.upper()) if key in ("true", "false") else (key,)
 
 
 class Columns(Described):
@@ -72,8 +85,8 @@ class Columns(Described):
 class Thresholds(Described):
     """Cuts of a numeric score: below the first is negative, above the second positive, else neutral."""
 
-    negative_below: float = Field(description="Scores below it are negative.")
-    positive_above: float = Field(description="Scores above it are positive.")
+    negative_below: float = Field(allow_inf_nan=False, description="Scores below it are negative.")
+    positive_above: float = Field(allow_inf_nan=False, description="Scores above it are positive.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -95,7 +108,10 @@ class Source(Described):
     SEEKS: ClassVar[bool] = False
     IS_ZIP: ClassVar[bool] = False
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_]{0,62}$", description="Slug that names the source everywhere.")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_]{0,62}$",
+        description="Names the source everywhere: lower-case letters, digits and underscores, at most 63.",
+    )
     location: str = Field(
         min_length=1,
         description="File, folder or glob, local or any fsspec URI. Relative: to the folder of sources.yaml. "
@@ -121,7 +137,9 @@ class Source(Described):
     )
     label_thresholds: Thresholds | None = Field(default=None, description="Instead of labels, for numeric scores.")
     language: str | None = Field(
-        default=None, pattern=r"^[a-z]{2,3}$", description="ISO 639 code of all rows. Unset: identified while cleaning."
+        default=None,
+        pattern=r"^[a-z]{2,3}$",
+        description="ISO 639 code of all rows, two or three lower-case letters. Unset: identified while cleaning.",
     )
     created_at_format: str = Field(
         default="iso", min_length=1, description="iso, unix_s, unix_ms, or a strptime pattern; taken as UTC."
@@ -148,6 +166,12 @@ class Source(Described):
     def namespace(self) -> str:
         """What the source's group keys begin with."""
         return self.group_namespace or self.name
+
+    @property
+    def configuration(self) -> str:
+        """Digest of how the source is described; of storage_options the names alone."""
+        described = self.model_dump(mode="json", exclude={"storage_options"})
+        return digest_record({**described, "storage_options": repr(self.storage_options)})[:12]
 
     @abstractmethod
     def rows(self, content: BinaryIO, file: str) -> Iterator[Row | BrokenRow]:

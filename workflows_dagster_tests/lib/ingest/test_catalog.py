@@ -50,17 +50,17 @@ def test_format_decides_the_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "to", "message"),
     [
-        ("shop", "My Shop", r"source My Shop: name.*'My Shop'.*pattern"),
+        ("shop", "My Shop", r"source My Shop: name.*'My Shop'.*lower-case letters, digits"),
         ("format: csv", "format: xlsx", r"source shop: format.*'xlsx'.*one of csv, tsv, jsonl, parquet"),
         ("format: csv", "formt: csv", r"source shop: format.*one of csv, tsv, jsonl, parquet"),
         (
             "{text: text}",
             "{text: text}\n    secret: hunter2",
-            r"source shop\..*\['secret'\].*only these fields.*encoding",
+            r"source shop\..*'secret'.*only these fields.*encoding",
         ),
-        ("format: csv", "format: parquet\n    quoting: none", r"\['quoting'\].*fields with format parquet: name, loc"),
-        ("format: csv", "format: jsonl\n    header: true", r"\['header'\].*fields with format jsonl: .*encoding"),
-        ("{text: text}", "{txt: text}", r"source shop: columns.*\['txt'\].*only these fields: text, id, title"),
+        ("format: csv", "format: parquet\n    quoting: none", r"'quoting'.*fields with format parquet: name, loc"),
+        ("format: csv", "format: jsonl\n    header: true", r"'header'.*fields with format jsonl: .*encoding"),
+        ("{text: text}", "{txt: text}", r"source shop: columns.*'txt'.*text, which is most like txt; only these fields: text, id, title"),
         ("{text: text}", "{text: text}\n    labels: {1: positive}", r"source shop.*columns\.label names no column"),
         (
             "{text: text}",
