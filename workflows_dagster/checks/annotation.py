@@ -17,7 +17,7 @@ _REVIEWS: Final = "reviews.parquet"
 
 
 def _pilot_from_train_and_test(folder: Path) -> Verdict:
-    pilot = pl.scan_parquet(folder / PILOT_FILE)
+    pilot = pl.scan_parquet(folder / PILOT_FILE, glob=False)
     elsewhere = _count(pilot.filter(~pl.col("split").is_in(["train", "test"])))
     repeated = _count(pilot.filter(pl.col("review_id").is_duplicated()))
     text = f"{elsewhere} rows from another split and {repeated} repeated rows; 0 and 0 expected"
@@ -29,7 +29,9 @@ def _pilot_covers_strata(corpus: Path, folder: Path) -> Verdict:
     keys = ["split", "stratum"]
     reviews = _reviews_in_order(corpus, folder)
     strata = reviews.select(keys).unique()
-    pilot, answered = (pl.read_parquet(folder / name, columns=["review_id"]) for name in (PILOT_FILE, ANSWERED_FILE))
+    pilot, answered = (
+        pl.read_parquet(folder / name, columns=["review_id"], glob=False) for name in (PILOT_FILE, ANSWERED_FILE)
+    )
     asked = reviews.join(pl.concat([pilot, answered]), on="review_id", how="semi").select(keys).unique()
     missing = strata.join(asked, on=keys, how="anti").sort(keys)
     names = ["/".join(row) for row in missing.head(5).iter_rows()]
@@ -39,9 +41,14 @@ def _pilot_covers_strata(corpus: Path, folder: Path) -> Verdict:
 
 def _test_rows_are_random(corpus: Path, folder: Path) -> Verdict:
     """Draws them again, from ids and strata alone: neither texts nor a model can have changed the draw."""
-    answered = pl.read_parquet(folder / ANSWERED_FILE)
+    answered = pl.read_parquet(folder / ANSWERED_FILE, glob=False)
     test = _reviews_in_order(corpus, folder).filter(pl.col("split") == "test")
-    pilot = pl.scan_parquet(folder / PILOT_FILE).filter(pl.col("split") == "test").select("review_id", "pick").collect()
+    pilot = (
+        pl.scan_parquet(folder / PILOT_FILE, glob=False)
+        .filter(pl.col("split") == "test")
+        .select("review_id", "pick")
+        .collect()
+    )
     picked = pilot.filter(pl.col("pick") != RANDOM).height
     fresh = test.join(answered, on="review_id", how="anti", maintain_order="left")
     strange = pilot.join(draw_test(fresh, pilot.height), on="review_id", how="anti").height
@@ -51,8 +58,8 @@ def _test_rows_are_random(corpus: Path, folder: Path) -> Verdict:
 
 def _pilot_asks_nothing_settled(folder: Path) -> Verdict:
     """Only what people disputed, or what a model is sure they got wrong, is asked again."""
-    pilot = pl.scan_parquet(folder / PILOT_FILE).select("review_id", "pick")
-    again = pilot.join(pl.scan_parquet(folder / ANSWERED_FILE), on="review_id", how="semi").collect()
+    pilot = pl.scan_parquet(folder / PILOT_FILE, glob=False).select("review_id", "pick")
+    again = pilot.join(pl.scan_parquet(folder / ANSWERED_FILE, glob=False), on="review_id", how="semi").collect()
     settled = again.filter(~pl.col("pick").is_in([DISPUTED, SUSPECT])).height
     text = f"{again.height} rows were answered in an earlier round; {settled} of them for no reason to ask again"
     return Verdict(not settled, text, {"asked_again": again.height, "settled": settled})
@@ -61,18 +68,18 @@ def _pilot_asks_nothing_settled(folder: Path) -> Verdict:
 def _reviews_in_order(corpus: Path, folder: Path) -> pl.DataFrame:
     """The reviews that the pilot of a folder was drawn from, in the order of its draw."""
     sample = PilotSample.read(folder)
-    return labelled(pl.scan_parquet(corpus / _REVIEWS), sample.language_ratio, sample.seed)
+    return labelled(pl.scan_parquet(corpus / _REVIEWS, glob=False), sample.language_ratio, sample.seed)
 
 
 def _request_names_pilot(pilot: Path, folder: Path) -> Verdict:
     asked = PilotRequest.read(folder).rows
-    rows = _count(pl.scan_parquet(pilot / PILOT_FILE))
+    rows = _count(pl.scan_parquet(pilot / PILOT_FILE, glob=False))
     return Verdict(asked == rows, f"{asked} questions asked of a pilot of {rows}", {"asked": asked, "rows": rows})
 
 
 def _labels_only_from_pilot(pilot: Path, folder: Path) -> Verdict:
-    labels = pl.scan_parquet(folder / LABELS_FILE).select("review_id", "label").collect()
-    asked = pl.scan_parquet(pilot / PILOT_FILE).select("review_id").collect()
+    labels = pl.scan_parquet(folder / LABELS_FILE, glob=False).select("review_id", "label").collect()
+    asked = pl.scan_parquet(pilot / PILOT_FILE, glob=False).select("review_id").collect()
     strange = labels.join(asked, on="review_id", how="anti").height
     unknown = labels.filter(pl.col("label").is_not_null() & ~pl.col("label").is_in(LABELS)).height
     text = f"{strange} labels of reviews that were not asked, {unknown} labels outside {', '.join(LABELS)}"
@@ -80,7 +87,7 @@ def _labels_only_from_pilot(pilot: Path, folder: Path) -> Verdict:
 
 
 def _every_answer_counts(folder: Path) -> Verdict:
-    rejected = _count(pl.scan_parquet(folder / "rejects.parquet"))
+    rejected = _count(pl.scan_parquet(folder / "rejects.parquet", glob=False))
     return Verdict(not rejected, f"{rejected} answers do not count; see rejects.parquet", {"rejected": rejected})
 
 
@@ -93,8 +100,8 @@ def _agreement_suffices(folder: Path) -> Verdict:
 def _rests_on_agreement(labels: Path, folder: Path) -> Verdict:
     """No label that people do not agree on is trained on, and none at all where training is to be held back."""
     gate = PilotLabels.read(labels).gate
-    earlier = pl.scan_parquet(labels / EARLIER_FILE)
-    carried = pl.scan_parquet(folder / _REVIEWS).filter(pl.col("label_source") == "human")
+    earlier = pl.scan_parquet(labels / EARLIER_FILE, glob=False)
+    carried = pl.scan_parquet(folder / _REVIEWS, glob=False).filter(pl.col("label_source") == "human")
     human = _count(carried.join(earlier, on=["review_id", "label"], how="anti"))
     text = f"{gate.sentence.rstrip('.')}. {human} rows carry a human label"
     return Verdict(not gate.holds_back and (gate.trusted or not human), text, _figures(gate) | {"human_rows": human})
@@ -108,7 +115,11 @@ def _figures(gate: Gate) -> dict[str, str | int | float]:
 
 def _same_rows_as_corpus(corpus: Path, folder: Path) -> Verdict:
     """Only label and label_source may differ."""
-    kept = [name for name in pl.read_parquet_schema(corpus / _REVIEWS) if name not in {"label", "label_source"}]
+    kept = [
+        name
+        for name in pl.scan_parquet(corpus / _REVIEWS, glob=False).collect_schema()
+        if name not in {"label", "label_source"}
+    ]
     # Column by column, so that the texts of a large corpus are not in memory together with the rest.
     changed = [name for name in kept if not _column(corpus, name).equals(_column(folder, name), null_equal=True)]
     text = f"columns that differ from the corpus: {changed or 'none'}"
@@ -116,7 +127,7 @@ def _same_rows_as_corpus(corpus: Path, folder: Path) -> Verdict:
 
 
 def _labels_name_their_source(folder: Path) -> Verdict:
-    rows = pl.scan_parquet(folder / _REVIEWS)
+    rows = pl.scan_parquet(folder / _REVIEWS, glob=False)
     nameless = _count(rows.filter(pl.col("label").is_null() != pl.col("label_source").is_null()))
     unknown = _count(rows.filter(pl.col("label").is_not_null() & ~pl.col("label").is_in(LABELS)))
     text = f"{nameless} rows with a label or a label source alone, {unknown} labels outside {', '.join(LABELS)}"
@@ -124,7 +135,7 @@ def _labels_name_their_source(folder: Path) -> Verdict:
 
 
 def _column(folder: Path, name: str) -> pl.Series:
-    return pl.scan_parquet(folder / _REVIEWS).select(name).collect().to_series()
+    return pl.scan_parquet(folder / _REVIEWS, glob=False).select(name).collect().to_series()
 
 
 def _count(rows: pl.LazyFrame) -> int:

@@ -55,7 +55,7 @@ def fetches(page: str) -> list[str]:
 def judge_rows(folder: Path) -> Verdict:
     """Every row that was measured has its prediction, once."""
     record = BenchmarkRecord.read(folder)
-    ids = pl.read_parquet(folder / PREDICTIONS_FILE, columns=["review_id"])["review_id"]
+    ids = pl.read_parquet(folder / PREDICTIONS_FILE, columns=["review_id"], glob=False)["review_id"]
     measured = [record.rows, record.quality.macro_f1.n, record.agreement.n]
     return Verdict(
         set(measured) == {ids.len()} and ids.n_unique() == ids.len(),

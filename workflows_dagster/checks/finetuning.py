@@ -35,7 +35,7 @@ MOST_LOGIT_DIFFERENCE: Final = 1e-3
 
 def splits_disjoint(folder: Path) -> Verdict:
     """Counts the review ids and groups that training shares with validation or test."""
-    rows = pl.read_parquet(folder / ROWS_FILE)
+    rows = pl.read_parquet(folder / ROWS_FILE, glob=False)
     train, held_out = rows.filter(pl.col("split") == "train"), rows.filter(pl.col("split") != "train")
     shared = {key: len(set(train[key]) & set(held_out[key])) for key in ("review_id", "group_key")}
     return Verdict(
@@ -48,12 +48,12 @@ def splits_disjoint(folder: Path) -> Verdict:
 
 def every_test_row_predicted(folder: Path) -> Verdict:
     """Compares the rows that were predicted, by the model and by the baseline, with the test rows."""
-    rows = pl.read_parquet(folder / ROWS_FILE).filter(pl.col("split") == "test")
+    rows = pl.read_parquet(folder / ROWS_FILE, glob=False).filter(pl.col("split") == "test")
     wanted = set(rows["review_id"])
     missing = {
         name: len(wanted ^ set(table["review_id"])) + table.height - table["review_id"].n_unique()
         for name in (TEST_PREDICTIONS_FILE, BASELINE_PREDICTIONS_FILE)
-        for table in [pl.read_parquet(folder / name)]
+        for table in [pl.read_parquet(folder / name, glob=False)]
     }
     return Verdict(
         bool(wanted) and not any(missing.values()),

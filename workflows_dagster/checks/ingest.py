@@ -18,7 +18,7 @@ IDS_AT_ONCE: Final = 500_000
 def rows_accounted(folder: Path) -> Verdict:
     """Compares the rows that each file held with the rows of it that the two tables hold."""
     written = (
-        pl.concat([pl.scan_parquet(folder / name).select("file") for name in (REVIEWS_FILE, REJECTS_FILE)])
+        pl.concat([pl.scan_parquet(folder / name, glob=False).select("file") for name in (REVIEWS_FILE, REJECTS_FILE)])
         .group_by("file")
         .len()
         .collect(engine="streaming")
@@ -99,7 +99,7 @@ def counts(reasons: Mapping[str, int]) -> str:
 
 def ids_name_one_text(folder: Path) -> Verdict:
     """Counts the ids under which this batch holds several texts."""
-    reviews = pl.scan_parquet(folder / REVIEWS_FILE)
+    reviews = pl.scan_parquet(folder / REVIEWS_FILE, glob=False)
     # By parts of the ids, so that memory does not grow with the rows; by hashes, so that long texts do not count.
     parts = reviews.select(pl.len()).collect().item() // IDS_AT_ONCE + 1
     several = sum(

@@ -27,9 +27,9 @@ def _within_target(folder: Path) -> Verdict:
 
 def _parents_in_train(training: Path, folder: Path) -> Verdict:
     """On the data itself: every parent is looked up in the rows that the texts were made from."""
-    rows = pl.scan_parquet(folder / SYNTHETIC_FILE)
+    rows = pl.scan_parquet(folder / SYNTHETIC_FILE, glob=False)
     parents = rows.select(review_id=pl.col("parent_ids").explode()).unique()
-    train = pl.scan_parquet(training / _REVIEWS).filter(pl.col("split") == "train").select("review_id")
+    train = pl.scan_parquet(training / _REVIEWS, glob=False).filter(pl.col("split") == "train").select("review_id")
     strange = _count(parents.join(train, on="review_id", how="anti"))
     orphans = _count(rows.filter(pl.col("parent_ids").list.len() == 0))
     text = f"{strange} parents outside the train split, {orphans} rows without parents"
@@ -37,7 +37,7 @@ def _parents_in_train(training: Path, folder: Path) -> Verdict:
 
 
 def _marked_synthetic(folder: Path) -> Verdict:
-    rows = pl.scan_parquet(folder / SYNTHETIC_FILE)
+    rows = pl.scan_parquet(folder / SYNTHETIC_FILE, glob=False)
     marked = (pl.col("label_source") == "synthetic") & (pl.col("split") == "train")
     wrong = _count(rows.filter(~marked | pl.col("label").is_null() | pl.col("review_id").is_duplicated()))
     text = f"{wrong} rows that are not marked synthetic, not in train, without a class or repeated"
@@ -45,9 +45,10 @@ def _marked_synthetic(folder: Path) -> Verdict:
 
 
 def _rows_accounted(synthetic: Path, folder: Path) -> Verdict:
-    made = pl.read_parquet(synthetic / SYNTHETIC_FILE, columns=["review_id"])["review_id"].sort()
+    made = pl.read_parquet(synthetic / SYNTHETIC_FILE, columns=["review_id"], glob=False)["review_id"].sort()
     kept, rejected = (
-        pl.read_parquet(folder / name, columns=["review_id"])["review_id"] for name in (_REVIEWS, "rejects.parquet")
+        pl.read_parquet(folder / name, columns=["review_id"], glob=False)["review_id"]
+        for name in (_REVIEWS, "rejects.parquet")
     )
     same = pl.concat([kept, rejected]).sort().equals(made)
     text = f"{len(made)} generated, {len(kept)} kept + {len(rejected)} rejected"
@@ -56,8 +57,8 @@ def _rows_accounted(synthetic: Path, folder: Path) -> Verdict:
 
 def _no_held_out_copy(training: Path, folder: Path) -> Verdict:
     """With an exact index, where validation uses MinHash."""
-    kept = pl.read_parquet(folder / _REVIEWS, columns=["text"])["text"].to_list()
-    held_out = pl.scan_parquet(training / _REVIEWS).filter(pl.col("split").is_in(["validation", "test"]))
+    kept = pl.read_parquet(folder / _REVIEWS, columns=["text"], glob=False)["text"].to_list()
+    held_out = pl.scan_parquet(training / _REVIEWS, glob=False).filter(pl.col("split").is_in(["validation", "test"]))
     highest = highest_similarity(kept, held_out.select("text").collect()["text"])
     text = f"highest similarity of a kept row to a validation or test row {highest:.3f}; below {HELD_OUT_SIMILARITY}"
     passed = highest < HELD_OUT_SIMILARITY
@@ -65,8 +66,8 @@ def _no_held_out_copy(training: Path, folder: Path) -> Verdict:
 
 
 def _asks_validated_rows(validated: Path, folder: Path) -> Verdict:
-    sample = pl.read_parquet(folder / SAMPLE_FILE, columns=["review_id"])
-    strange = _count(sample.lazy().join(pl.scan_parquet(validated / _REVIEWS), on="review_id", how="anti"))
+    sample = pl.read_parquet(folder / SAMPLE_FILE, columns=["review_id"], glob=False)
+    strange = _count(sample.lazy().join(pl.scan_parquet(validated / _REVIEWS, glob=False), on="review_id", how="anti"))
     asked = SyntheticRequest.read(folder).rows
     repeated = sample.height - sample.n_unique()
     text = f"{asked} rows requested, {sample.height} drawn, {repeated} of them repeated, {strange} not validated"
@@ -76,8 +77,8 @@ def _asks_validated_rows(validated: Path, folder: Path) -> Verdict:
 
 def _follows_verdicts(validated: Path, folder: Path) -> Verdict:
     """On the data itself: what is left is what people kept or did not see, and what they wrote."""
-    verdicts = pl.read_parquet(folder / VERDICTS_FILE)
-    kept = pl.read_parquet(folder / _REVIEWS)
+    verdicts = pl.read_parquet(folder / VERDICTS_FILE, glob=False)
+    kept = pl.read_parquet(folder / _REVIEWS, glob=False)
     refused = verdicts.filter(pl.col("outcome") != Outcome.KEPT).select("review_id")
     fixed = verdicts.filter(pl.col("outcome") == Outcome.FIXED).select(
         "label", "source", review_id="corrected_id", text="correction"
@@ -85,7 +86,7 @@ def _follows_verdicts(validated: Path, folder: Path) -> Verdict:
     left_in = kept.join(refused, on="review_id", how="semi").height
     written = kept.join(fixed, on=fixed.columns, how="semi")
     others = kept.join(written, on="review_id", how="anti")
-    before = pl.read_parquet(validated / _REVIEWS)
+    before = pl.read_parquet(validated / _REVIEWS, glob=False)
     changed = others.height - others.join(before, on=["review_id", "text", "label"], how="semi").height
     missing = 0 if kept.is_empty() else before.height - refused.height + fixed.height - kept.height
     text = f"{left_in} rows that people refused, {changed} that changed without a correction, {missing} missing"
@@ -100,8 +101,8 @@ def _judged_sound(folder: Path) -> Verdict:
 
 def _rest_on_verdicts(reviewed: Path, folder: Path) -> Verdict:
     """Every added synthetic row is one that was left after the review, and none is missing."""
-    added = pl.scan_parquet(folder / _REVIEWS).filter(pl.col("label_source") == "synthetic")
-    passed = pl.scan_parquet(reviewed / _REVIEWS).select("review_id", "text", "label")
+    added = pl.scan_parquet(folder / _REVIEWS, glob=False).filter(pl.col("label_source") == "synthetic")
+    passed = pl.scan_parquet(reviewed / _REVIEWS, glob=False).select("review_id", "text", "label")
     strange = _count(added.join(passed, on=["review_id", "text", "label"], how="anti"))
     rows, expected = _count(added), _count(passed)
     text = f"{strange} synthetic rows that the review had left out; {rows} rows, {expected} passed"
@@ -110,7 +111,7 @@ def _rest_on_verdicts(reviewed: Path, folder: Path) -> Verdict:
 
 def _real_rows_unchanged(training: Path, folder: Path) -> Verdict:
     """All columns of the corpus of all real rows, in their order; the rest is synthetic and in train."""
-    before, after = pl.scan_parquet(training / _REVIEWS), pl.scan_parquet(folder / _REVIEWS)
+    before, after = pl.scan_parquet(training / _REVIEWS, glob=False), pl.scan_parquet(folder / _REVIEWS, glob=False)
     real = _count(before)
     names = CORPUS_REVIEW.names  # votes of people are training_reviews' own
     changed = [

@@ -56,7 +56,7 @@ class Artifact:
         """Lazy frame over one of its Parquet files."""
         import polars as pl
 
-        return pl.scan_parquet(self.file(name))
+        return pl.scan_parquet(self.file(name), glob=False)
 
 
 class Report(Protocol):

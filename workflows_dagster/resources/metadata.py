@@ -55,7 +55,7 @@ def table_metadata(table: Path, sample_rows: int) -> dict[str, dg.MetadataValue]
     if not sample_rows:
         return found
     shown = [name for name in SAMPLED if name in fields][:MOST_COLUMNS]
-    sample = pl.scan_parquet(table).select(shown).head(sample_rows).collect()
+    sample = pl.scan_parquet(table, glob=False).select(shown).head(sample_rows).collect()
     if "text" in shown:
         sample = sample.with_columns(mask_texts(sample["text"]).alias("text"))
     records = list(sample.iter_rows(named=True))

@@ -108,7 +108,7 @@ class Opening:
     def _table(self, one: EarlierRound, name: str) -> pl.DataFrame:
         if self.store is None:
             raise RuntimeError("an opening with earlier rounds knows their store")
-        return pl.read_parquet(self.store.file(LABELS_PATH, name, one.labels.commit))
+        return pl.read_parquet(self.store.file(LABELS_PATH, name, one.labels.commit), glob=False)
 
 
 def open_round(store: VersionedStore, number: int | None, scorer: Scorer) -> Opening:

@@ -204,7 +204,7 @@ def _bounds(batches: Sequence[Artifact], sources: Collection[str], rows: int, ch
         return pl.Series(dtype=pl.String)
     one_in = max(1, rows // SAMPLED_IDS)
     ids = (
-        pl.scan_parquet([batch.file(REVIEWS_FILE) for batch in batches])
+        pl.scan_parquet([batch.file(REVIEWS_FILE) for batch in batches], glob=False)
         .filter(pl.col("source").is_in(list(sources)), pl.col("review_id").hash() % one_in == 0)
         .select("review_id")
         .collect(engine="streaming")

@@ -39,5 +39,5 @@ def write_golden(folder: Path, classifier: Classifier, test: pl.DataFrame, seed:
 
 def read_golden(folder: Path) -> tuple[list[str], Values]:
     """The texts, and the scores recorded for them, shape (texts, classes)."""
-    table = pl.read_parquet(folder / GOLDEN_FILE)
+    table = pl.read_parquet(folder / GOLDEN_FILE, glob=False)
     return table["text"].to_list(), np.asarray(table["logits"].to_list(), dtype=np.float32)

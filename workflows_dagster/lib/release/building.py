@@ -92,7 +92,7 @@ def _metrics(report: ReportRecord) -> dict[str, Estimate]:
 def _rows(store: VersionedStore, report: Version) -> tuple[RowCount, ...]:
     path, commit = _used(report, ROWS_ASSET)
     file = store.file(path, _ROWS_FILE, commit)
-    counts = pl.scan_parquet(file).group_by(_PROPERTIES).agg(rows=pl.len()).collect(engine="streaming")
+    counts = pl.scan_parquet(file, glob=False).group_by(_PROPERTIES).agg(rows=pl.len()).collect(engine="streaming")
     return tuple(RowCount(**row) for row in counts.sort(_PROPERTIES).iter_rows(named=True))
 
 

@@ -144,7 +144,7 @@ def _table(store: VersionedStore, before: Release, after: Release, asset: str) -
 def _predictions(store: VersionedStore, release: Release) -> pl.DataFrame:
     benchmark = release.record.require(published_path("export_benchmarks", release.pick.technique))
     file = store.file(benchmark.path, PREDICTIONS_FILE, benchmark.commit)
-    return pl.read_parquet(file, columns=["review_id", "label", "predicted"])
+    return pl.read_parquet(file, columns=["review_id", "label", "predicted"], glob=False)
 
 
 def _versions(before: Release, after: Release) -> list[VersionChange]:

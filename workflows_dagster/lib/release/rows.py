@@ -56,7 +56,7 @@ def changed_rows(before: Path, after: Path, rows_at_once: int = ROWS_AT_ONCE) ->
         after: Another version of it.
         rows_at_once: Rows of both tables that are held at once.
     """
-    tables = (pl.scan_parquet(before), pl.scan_parquet(after))
+    tables = (pl.scan_parquet(before, glob=False), pl.scan_parquet(after, glob=False))
     rows = sum(int(table.select(pl.len()).collect().item()) for table in tables)
     slices = max(1, -(-rows // rows_at_once))
     counts = pl.concat(_count(*(_slice(table, number, slices) for table in tables)) for number in range(slices))
