@@ -98,6 +98,10 @@ def _frame(cells: _Cells, source: Source, batch: str, file: str) -> pl.DataFrame
 def _text(cells: _Cells, source: Source) -> pl.Series:
     """The review as it stands, the title before it; null where there is nothing but blanks."""
     text = cells.as_given(source.columns.text)
+    if source.text_prefix:
+        text = text.str.replace(rf"^\s*{pl.escape_regex(source.text_prefix)}\s*", "")
+    if source.text_suffix:
+        text = text.str.replace(rf"\s*{pl.escape_regex(source.text_suffix)}\s*$", "")
     text = text.set(text.str.strip_chars() == "", None)
     if source.columns.title is None:
         return text

@@ -1,7 +1,7 @@
 """The rows of a source file as every format yields them: whole or broken, in the order of the file."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -60,6 +60,16 @@ class RowRejectedError(Exception):
 def excerpt(text: str) -> str:
     """The first characters of a broken row, in a form that can be stored."""
     return text[:EXCERPT_CHARS].encode("utf-8", "replace").decode()
+
+
+def value_at(record: Mapping[str, Any], name: str) -> Any:
+    """The value of a column: of exactly that name, else inside the objects that its dots lead into; None if neither."""
+    if name in record or "." not in name:
+        return record.get(name)
+    value: Any = record
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def cell(value: Any, name: str) -> str | None:

@@ -144,6 +144,12 @@ class Source(Described):
     created_at_format: str = Field(
         default="iso", min_length=1, description="iso, unix_s, unix_ms, or a strptime pattern; taken as UTC."
     )
+    text_prefix: str = Field(
+        default="", description="What a scraper left before each text, such as Review:; removed where it is there."
+    )
+    text_suffix: str = Field(
+        default="", description="What a scraper left after each text, such as READ MORE; removed where it is there."
+    )
     group_namespace: str | None = Field(
         default=None,
         pattern=r"^[a-z0-9][a-z0-9_]{0,62}$",

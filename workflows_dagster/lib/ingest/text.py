@@ -2,6 +2,7 @@
 
 import codecs
 import io
+import itertools
 from collections import deque
 from typing import BinaryIO, Final, Literal
 
@@ -87,6 +88,28 @@ class Lines:
         self.line += len(self.taken)
         self.taken.clear()
         self._chars = 0
+
+    def ahead(self, most_lines: int, most_chars: int) -> list[str]:
+        """The lines to come, up to so many; they are still to be read."""
+        chars = sum(map(len, self._pending))
+        while len(self._pending) < most_lines and chars < most_chars:
+            line = self._readline(MAX_RECORD_CHARS + 1)
+            if not line:
+                break
+            self._pending.append(line)
+            chars += len(line)
+        return list(itertools.islice(self._pending, most_lines))
+
+    def skip(self, count: int) -> None:
+        """Passes over so many physical lines, however long they are."""
+        for _ in range(count):
+            self.begin()
+            try:
+                next(self)
+            except StopIteration:
+                return
+            except RecordTooLongError:
+                self.resume_after_first()
 
     def __iter__(self) -> "Lines":
         return self

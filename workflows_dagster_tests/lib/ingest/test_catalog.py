@@ -44,14 +44,14 @@ def test_variable_in_a_location_is_replaced(tmp_path: Path) -> None:
 def test_format_decides_the_defaults(tmp_path: Path) -> None:
     path = write(tmp_path, SOURCE + SOURCE.replace("sources:", "").replace("shop", "list").replace(": csv", ": tsv"))
     found = [(one.delimiter, one.quoting) for one in load_catalog(path).sources if isinstance(one, DelimitedSource)]
-    assert found == [(",", "standard"), ("\t", "none")]
+    assert found == [(",", "standard"), ("\t", "infer")]
 
 
 @pytest.mark.parametrize(
     ("change", "to", "message"),
     [
         ("shop", "My Shop", r"source My Shop: name.*'My Shop'.*lower-case letters, digits"),
-        ("format: csv", "format: xlsx", r"source shop: format.*'xlsx'.*one of csv, tsv, jsonl, parquet"),
+        ("format: csv", "format: docx", r"source shop: format.*'docx'.*one of csv, tsv, jsonl, parquet"),
         ("format: csv", "formt: csv", r"source shop: format.*one of csv, tsv, jsonl, parquet"),
         (
             "{text: text}",

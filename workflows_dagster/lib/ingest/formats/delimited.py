@@ -1,14 +1,15 @@
 """csv and tsv, read record by record: a broken row costs itself, and never hides the rows after it."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
-from operator import itemgetter
-from typing import Annotated, BinaryIO, Literal, Self
+import re
+from collections.abc import Iterator, Sequence
+from typing import Annotated, BinaryIO, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from workflows_dagster.lib.errors import SourceUnreadableError
 from workflows_dagster.lib.ingest.rows import BrokenRow, RejectReason, Row, excerpt
+from workflows_dagster.lib.ingest.tabular import TabularSource
 from workflows_dagster.lib.ingest.text import (
     MAX_RECORD_CHARS,
     UNDECODABLE_MARK,
@@ -20,16 +21,20 @@ from workflows_dagster.lib.ingest.text import (
 
 Delimiter = Annotated[str, Field(pattern=r'^[^"\r\n]$', description="Stands between two fields.")]
 Quoting = Annotated[
-    Literal["standard", "none"],
-    Field(description="standard: RFC 4180, double quotes may enclose a field. none: quotes are text."),
+    Literal["standard", "none", "infer"],
+    Field(
+        description="standard: RFC 4180, double quotes may enclose a field. none: quotes are text. infer: told by the "
+        "first lines of each file."
+    ),
 ]
+_SEPARATOR: Final = re.compile(r'"?sep=(.)"?[\r\n]*$', re.IGNORECASE)
+_SAMPLE_LINES: Final = 1_000
+_SAMPLE_CHARS: Final = 262_144
 
 
-class DelimitedSource(TextSource):
+class DelimitedSource(TextSource, TabularSource):
     """A source of files with one record after the other, its fields separated by one character."""
 
-    header: bool = Field(default=True, description="Whether the first record names the columns.")
-    names: tuple[str, ...] | None = Field(default=None, description="The column names, where there is no header.")
     delimiter: Delimiter = ","
     quoting: Quoting = "standard"
     escape: str | None = Field(
@@ -38,29 +43,28 @@ class DelimitedSource(TextSource):
         description="Character before a quote that is part of a field. Unset: the quote is doubled.",
     )
 
-    @model_validator(mode="after")
-    def _columns_are_named(self) -> Self:
-        if self.header == (self.names is not None):
-            raise ValueError("set either header: true, or header: false and names: the columns in order")
-        missing = [name for name in self.columns.names() if self.names is not None and name not in self.names]
-        if missing:
-            raise ValueError(f"columns names {missing}, which are not in names {list(self.names or ())}")
-        return self
-
     def rows(self, content: BinaryIO, file: str) -> Iterator[Row | BrokenRow]:
         r"""The rows of one file, in order.
 
         Lines end at \n, \r\n or \r. Blank lines are no rows. A record whose quotes do not close, close in the middle
         of a field, or run beyond MAX_RECORD_CHARS is rejected by its first physical line, and reading goes on at the
-        line after it: one stray quote costs one row, not the rest of the file.
+        line after it: one stray quote costs one row, not the rest of the file. A first line such as `sep=;` names the
+        delimiter of its file, as Excel does.
         """
         with self.open_text(content, newline="") as text:
             lines = Lines(text)
-            records = self._records(lines)
-            names = self._header(lines, records, file) if self.names is None else self.names
+            lines.skip(self.skip_lines)
+            delimiter = self.delimiter
+            if named := _SEPARATOR.match("".join(lines.ahead(1, 1))):
+                delimiter = named[1]
+                lines.skip(1)
+            quoted = self.quoting == "standard" or (self.quoting == "infer" and self._looks_quoted(lines, delimiter))
+            records = self._records(lines, delimiter, quoted)
+            names = self._header(lines, records, file, delimiter) if self.names is None else self.names
             if names is None:
                 return
-            pick, width, row = self._picker(names, file), len(names), 0
+            pick, width, row = self.picker(names, file), len(names), 0
+            in_halves = False
             while True:
                 lines.begin()
                 try:
@@ -74,41 +78,63 @@ class DelimitedSource(TextSource):
                 if not fields:
                     continue
                 row += 1
-                if problem := _problem(lines, fields, width):
+                problem = _problem(lines, fields, width)
+                if self.quoting == "infer" and not quoted:
+                    if in_halves and problem is None and fields[0].endswith('"') and not fields[0].startswith('"'):
+                        problem = RejectReason.BAD_QUOTING, "the end of a field in quotes: set quoting: standard"
+                    in_halves = problem is not None and (in_halves or fields[0].startswith('"'))
+                if problem:
                     yield BrokenRow(row, lines.line, *problem, excerpt("".join(lines.taken)))
                 else:
                     yield Row(row, lines.line, pick(fields))
 
-    def _records(self, lines: Lines) -> Iterator[list[str]]:
-        if self.quoting == "none":
-            return _UnquotedRecords(lines, self.delimiter)
-        # strict: a quote that closes before the end of its field is an error, not silently part of the text.
-        return csv.reader(lines, delimiter=self.delimiter, escapechar=self.escape, strict=True)
+    def _looks_quoted(self, lines: Lines, delimiter: str) -> bool:
+        """Whether quotes enclose fields, by the first lines: a file of quoted fields has sound records only as such."""
+        sample = lines.ahead(_SAMPLE_LINES, _SAMPLE_CHARS)
+        plain = [line.rstrip("\r\n").split(delimiter) for line in sample if line.strip("\r\n")]
+        if not any(field.startswith('"') for fields in plain for field in fields):
+            return False
+        width = len(self.names or plain[0])
+        quoted: list[list[str]] = []
+        try:
+            quoted.extend(fields for fields in csv.reader(sample, delimiter=delimiter, strict=True) if fields)
+        except csv.Error as error:
+            # The last record may go on beyond the sample.
+            if "unexpected end of data" not in str(error) or len(sample) < _SAMPLE_LINES:
+                return False
+        if any(len(fields) != width for fields in quoted):
+            return False
+        if any(len(fields) != width for fields in plain):
+            return True
+        bodies = plain[1:] if self.header else plain
+        enclosed = [
+            [len(field) > 1 and field[0] == field[-1] == '"' for field in column]
+            for column in zip(*bodies, strict=True)
+        ]
+        doubled = any('""' in field[1:-1] and field[0] == field[-1] == '"' for row in bodies for field in row if field)
+        return doubled or any(len(column) > 1 and all(column) for column in enclosed)
 
-    def _header(self, lines: Lines, records: Iterator[list[str]], file: str) -> Sequence[str] | None:
+    def _records(self, lines: Lines, delimiter: str, quoted: bool) -> Iterator[list[str]]:
+        if not quoted:
+            return _UnquotedRecords(lines, delimiter)
+        # strict: a quote that closes before the end of its field is an error, not silently part of the text.
+        return csv.reader(lines, delimiter=delimiter, escapechar=self.escape, strict=True)
+
+    def _header(self, lines: Lines, records: Iterator[list[str]], file: str, delimiter: str) -> Sequence[str] | None:
         """The column names, or None where the file holds no record at all."""
         try:
             for fields in records:
                 lines.begin()
                 if fields:
                     return fields
-        except (csv.Error, RecordTooLongError) as error:
+        except (csv.Error, RecordTooLongError, QuoteStaysOpenError) as error:
             raise SourceUnreadableError(
                 f"the header of {file} in source {self.name} cannot be read",
                 given=f"{excerpt(lines.taken[0])} ({error or 'too long'})",
-                expected=f"column names separated by {self.delimiter!r}",
+                expected=f"column names separated by {delimiter!r}",
                 remedy="correct the file, or delimiter, quoting, encoding and header of the source",
             ) from error
         return None
-
-    def _picker(self, names: Sequence[str], file: str) -> Callable[[Sequence[str]], tuple[str, ...]]:
-        """A function that takes the mapped columns out of the fields of a record."""
-        self.require_columns(names, file)
-        indexes = [names.index(name) for name in self.columns.names()]
-        if len(indexes) == 1:
-            only = indexes[0]
-            return lambda fields: (fields[only],)
-        return itemgetter(*indexes)
 
 
 class CsvSource(DelimitedSource):
@@ -118,11 +144,11 @@ class CsvSource(DelimitedSource):
 
 
 class TsvSource(DelimitedSource):
-    """A source of tsv files: tabs between fields, and quotes are text."""
+    """A source of tsv files: tabs between fields; quotes enclose fields in some and are text in others."""
 
     format: Literal["tsv"]
     delimiter: Delimiter = "\t"
-    quoting: Quoting = "none"
+    quoting: Quoting = "infer"
 
 
 class _UnquotedRecords:
