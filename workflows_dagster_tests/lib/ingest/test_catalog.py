@@ -60,7 +60,11 @@ def test_format_decides_the_defaults(tmp_path: Path) -> None:
         ),
         ("format: csv", "format: parquet\n    quoting: none", r"'quoting'.*fields with format parquet: name, loc"),
         ("format: csv", "format: jsonl\n    header: true", r"'header'.*fields with format jsonl: .*encoding"),
-        ("{text: text}", "{txt: text}", r"source shop: columns.*'txt'.*text, which is most like txt; only these fields: text, id, title"),
+        (
+            "{text: text}",
+            "{txt: text}",
+            r"source shop: columns.*'txt'.*text, which is most like txt; only these fields: text, id, title",
+        ),
         ("{text: text}", "{text: text}\n    labels: {1: positive}", r"source shop.*columns\.label names no column"),
         (
             "{text: text}",

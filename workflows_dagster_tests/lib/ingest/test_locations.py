@@ -1,5 +1,6 @@
 """Finding and opening files on local disk, in memory and on S3."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from workflows_dagster.lib.errors import ConfigurationError, SourceUnreadableError
-from workflows_dagster.lib.ingest.locations import list_files, short_name, stat_file
+from workflows_dagster.lib.ingest.locations import list_files, look, short_name, stat_file
 from workflows_dagster.lib.ingest.manifests import Manifest
 from workflows_dagster.lib.ingest.raw_reviews import IngestSettings, read_batch
 from workflows_dagster.lib.ingest.source import Source
@@ -52,6 +53,51 @@ def test_link_is_the_file_it_points_to(folder: Path) -> None:
     (folder / "link.csv").symlink_to(folder / "a.csv")
     files = {Path(file.uri).name: file for file in list_files(source(folder / "*.csv"))}
     assert (files["link.csv"].size, files["link.csv"].version) == (files["a.csv"].size, files["a.csv"].version)
+
+
+@pytest.mark.parametrize(
+    "name", ["reviews[1].csv", "a::b.csv", "what?.csv", "a b*.csv", "[x].csv", "{a,b}.csv", "%41.csv"]
+)
+@pytest.mark.parametrize("below", ["", "proj [2024]", "a::b", "**", "[!a] *"])
+def test_path_is_a_path_whatever_signs_it_holds(tmp_path: Path, below: str, name: str) -> None:
+    place = tmp_path / below
+    place.mkdir(exist_ok=True)
+    for one in (name, "other.csv"):
+        (place / one).write_text("text\ngood\n")
+    for location, found in ((name, [name]), ("", sorted([name, "other.csv"])), ("other.*", ["other.csv"])):
+        described = source(place / location)
+        assert sorted(names(described)) == found
+        out = tmp_path / "out"
+        out.mkdir(exist_ok=True)
+        manifest = Manifest(source="shop", files=tuple(list_files(described)))
+        assert read_batch(manifest, described, IngestSettings(), out).rows_kept == len(found)
+
+
+def test_what_cannot_be_used_costs_itself_and_is_named(folder: Path) -> None:
+    (folder / "broken.csv").symlink_to(folder / "nowhere.csv")
+    (folder / "loop.csv").symlink_to(folder / "loop.csv")
+    os.mkfifo(folder / "pipe.csv")
+    (folder / os.fsdecode(b"caf\xe9.csv")).write_text("text\ngood\n")
+    listing = look(source(folder / "*.csv"))
+    assert [Path(file.uri).name for file in listing.files] == ["a.csv", "b.csv"]
+    problems = {name: error.given for name, error in listing.failures.items()}
+    assert problems == {
+        "broken.csv": "No such file or directory",
+        "loop.csv": "Too many levels of symbolic links",
+        "pipe.csv": "it is not a regular file",
+        "caf\\xe9.csv": "a name with bytes that are not UTF-8",
+    }
+
+
+def test_folders_that_lead_back_are_gone_through_once(folder: Path) -> None:
+    for name in ("one", "two"):
+        (folder / "sub" / name).symlink_to(folder)
+    assert names(source(folder / "**/*.csv")) == ["a.csv", "b.csv", "sub/c.csv", "sub/deep/d.csv"]
+
+
+def test_files_beside_those_of_a_pattern_are_told(folder: Path) -> None:
+    (folder / "UPPER.CSV").write_text("text\ngood\n")
+    assert look(source(folder / "*.csv")).passed_over == ("UPPER.CSV", "note.txt")
 
 
 def test_file_that_is_not_there_is_named(tmp_path: Path) -> None:

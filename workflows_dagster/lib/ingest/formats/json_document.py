@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, BinaryIO, Final, Literal
 
 from pydantic import Field
@@ -68,14 +69,16 @@ class JsonSource(TextSource):
         path: list[str] = []  # of the open objects and lists above the records: the key of each
         key, inside, found, keys = _TOP, False, False, dict[str, None]()
         build: _Builder | None = None
+        found_first = False
         for event, value in self._events(text, file):
             if event == "map_key" and len(keys) < _KEYS_SHOWN and len(path) <= 1:
                 keys.setdefault(value[:_KEY_CHARS])
             if build is not None:
                 if not build.take(event, value):
                     continue
-                if not path:
+                if not path and not found_first:
                     self._refuse_document(build.value, list(keys), file)
+                found_first = True
                 yield build.value
                 build = None
             elif event == "map_key":
@@ -98,15 +101,15 @@ class JsonSource(TextSource):
             if len(path) > MAX_LEVELS:
                 raise self._refused(file, "more levels than any review has", "JSON")
         if not found:
-            shown = ", ".join(keys) or "no object"
-            raise self._refused(
-                file, f"no array under {self.records}; the document has {shown}", "the key of the array"
-            )
+            given = f"no array under {self.records}" if self.records else "neither an array nor an object"
+            if keys:
+                given = f"{given}; the keys are {', '.join(keys)}"
+            raise self._refused(file, given, "an array of objects, under the key that records names")
 
     def _refuse_document(self, record: Any, keys: Sequence[str], file: str) -> None:
         """Refuses an object at the top of a file that is no record, but holds the array of them."""
         lacks_text = record is TOO_LARGE or value_at(record, self.columns.text) is None
-        if lacks_text and (record is TOO_LARGE or any(isinstance(value, list) for value in record.values())):
+        if lacks_text and (record is TOO_LARGE or any(isinstance(value, list | dict) for value in record.values())):
             given = f"one object with {', '.join(keys)}"
             raise self._refused(
                 file, given, "an array of objects; if it lies under one of these keys, set records: KEY"
@@ -117,7 +120,7 @@ class JsonSource(TextSource):
         import ijson
 
         events = ijson.sendable_list()
-        parser = ijson.basic_parse_coro(events, use_float=True, multiple_values=True)
+        parser = ijson.basic_parse_coro(events, multiple_values=True)
         since_event = 0
         try:
             while chunk := text.read(_CHUNK_CHARS):
@@ -129,7 +132,8 @@ class JsonSource(TextSource):
                 events.clear()
             parser.close()
             yield from events
-        except (ijson.JSONError, ValueError, OverflowError) as error:
+        # SystemError: ijson meets an integer of thousands of digits, which Python refuses, without care.
+        except (ijson.JSONError, ValueError, OverflowError, SystemError) as error:
             if isinstance(error, SourceUnreadableError):
                 raise
             given = " ".join(str(error).split())[:300]
@@ -164,6 +168,8 @@ class _Builder:
             self._open.pop()
             self._keys.pop()
             return not self._open
+        if isinstance(value, Decimal):
+            value = float(value)  # as the other formats have it
         made: Any = {} if event == "start_map" else [] if event == "start_array" else value
         if self._left < 0 or len(self._open) > MAX_LEVELS:
             self.value = TOO_LARGE

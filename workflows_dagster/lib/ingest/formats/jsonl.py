@@ -16,6 +16,7 @@ from workflows_dagster.lib.ingest.text import (
 
 _LINES_BEFORE_DOUBT: Final = 1_000
 _SHOWN_CHARS: Final = 60
+_OPENINGS: Final = ("[", "{", "[{")
 
 
 class JsonlSource(TextSource):
@@ -44,7 +45,7 @@ class JsonlSource(TextSource):
                 if not line.strip():
                     continue
                 row, first = row + 1, first or line
-                if not read and row == _LINES_BEFORE_DOUBT:
+                if not read and (row == _LINES_BEFORE_DOUBT or line.strip() in _OPENINGS):
                     self._refuse_other_layout(first, file)
                 if broken is None:
                     try:
@@ -62,7 +63,7 @@ class JsonlSource(TextSource):
     def _refuse_other_layout(self, first: str, file: str) -> None:
         """Refuses a file of which no line could be read, where its first line shows what it is."""
         start = first.strip()
-        if start.startswith("[") or start == "{":
+        if start.startswith("[") or start in _OPENINGS:
             given, remedy = "JSON over several lines, or one array", "set format: json"
         elif start.startswith("{'"):
             given, remedy = "lines of Python dicts", "write each with json.dumps: JSON has double quotes"
