@@ -102,7 +102,9 @@ class Chain:
         end_lost_runs(self.instance)
         plan = self.sources.collect(self.instance)
         failures = {f"source {name}": str(error) for name, error in plan.failures.items()}
-        failures |= {f"source {name}": "its location matches no file" for name in plan.empty}
+        for name in plan.empty:
+            beside = f"; beside it lie {', '.join(plan.passed_over[name][:5])}" if name in plan.passed_over else ""
+            failures[f"source {name}"] = f"its location matches no file{beside}"
         keys = [batch.key for batch in plan.batches]
         failures |= self._each("ingest_job", keys)
         if all(f"ingest_job {key}" in failures for key in keys):

@@ -12,7 +12,7 @@ import pytest
 from workflows_dagster.assets.ingest import raw_reviews
 from workflows_dagster.lib.errors import SourceUnreadableError
 from workflows_dagster.lib.ingest.manifests import Manifests
-from workflows_dagster.resources.sources import SourcesResource
+from workflows_dagster.resources.sources import FILES_FAILED_TAG, SourcesResource
 from workflows_dagster.resources.store import EmbeddedStore
 from workflows_dagster.sensors.new_files import ingest_new_files_sensor
 
@@ -218,6 +218,52 @@ def test_sensor_spreads_many_batches_over_ticks(deployment: Deployment) -> None:
     ticks = [deployment.tick() for _ in range(4)]
     assert [len(keys) for keys in ticks] == [7, 7, 6, 0]
     assert len({key for keys in ticks for key in keys}) == 20
+
+
+def fail(deployment: Deployment, request: dg.RunRequest) -> None:
+    """Does what the daemon does with a request whose run then fails."""
+    run = deployment.instance.create_run_for_job(
+        deployment.repository.get_job("ingest_job"),
+        tags={**request.tags, "dagster/partition": str(request.partition_key)},
+        status=dg.DagsterRunStatus.FAILURE,
+    )
+    assert run.is_finished
+
+
+def test_sensor_asks_again_for_a_failed_batch_when_its_source_is_described_anew(deployment: Deployment) -> None:
+    deployment.put("a.csv")
+    deployment.tick()
+    first = deployment.lose()
+    fail(deployment, first)
+    assert "1 batches failed" in deployment.why()
+    assert f"to try at once, materialize raw_reviews: {first.partition_key}" in deployment.why()
+    deployment.describe(more="    language: en\n")
+    again = deployment.lose()
+    assert again.partition_key == first.partition_key
+    assert again.run_key != first.run_key
+    fail(deployment, again)
+    assert "1 batches failed" in deployment.why()
+
+
+def test_sensor_asks_again_for_a_batch_that_lacks_files_that_failed(deployment: Deployment) -> None:
+    deployment.put("a.csv")
+    deployment.tick()
+    first = deployment.lose()
+    run = deployment.instance.create_run_for_job(
+        deployment.repository.get_job("ingest_job"),
+        tags={**first.tags, "dagster/partition": str(first.partition_key), FILES_FAILED_TAG: "true"},
+        status=dg.DagsterRunStatus.SUCCESS,
+    )
+    assert run.is_success
+    report_materialized(deployment, str(first.partition_key))
+    assert "1 batches failed or lack files that failed" in deployment.why()
+    deployment.describe(more="    language: en\n")
+    assert deployment.lose().partition_key == first.partition_key
+
+
+def test_sensor_tells_of_files_that_do_not_fit_the_location(deployment: Deployment) -> None:
+    deployment.put("A.CSV")
+    assert "1 files of shop do not fit its location, such as A.CSV" in deployment.why()
 
 
 def test_daemon_takes_the_requests_of_the_sensor(tmp_path: Path) -> None:

@@ -26,7 +26,10 @@ class Batching(Described):
         default=256 * 1024**2, ge=1, description="Most bytes in one batch; a larger file is a batch of its own."
     )
     settle_s: float = Field(
-        default=30.0, ge=0, description="Seconds that a file must be left alone before the sensor takes it."
+        default=30.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds that a file must be left alone before the sensor takes it.",
     )
     max_runs_per_tick: int = Field(default=100, ge=1, description="Most runs that one tick of the sensor requests.")
 

@@ -124,3 +124,68 @@ def test_secret_that_is_written_out_is_refused_and_not_repeated(tmp_path: Path) 
     with pytest.raises(ConfigurationError, match="secret is written out") as caught:
         load_catalog(path)
     assert "hunter2" not in str(caught.value)
+
+
+def test_one_sources_mistake_costs_that_source_alone(tmp_path: Path) -> None:
+    others = """
+  - {name: typo, location: a.csv, format: csv, colums: {text: t}}
+  - {name: unset, location: "${NOWHERE}/a.csv", format: csv, columns: {text: t}}
+  - {name: twice, location: a.csv, format: csv, columns: {text: t}}
+  - {name: twice, location: b.csv, format: csv, columns: {text: t}}
+  - {location: b.csv, format: csv, columns: {text: t}}
+"""
+    catalog = load_catalog(write(tmp_path, SOURCE.rstrip() + others))
+    assert [source.name for source in catalog.sources] == ["shop"]
+    assert set(catalog.refused) == {"typo", "unset", "twice", "number 6"}
+    assert catalog.names() == {"shop", *catalog.refused}
+    with pytest.raises(ConfigurationError, match="columns, which is most like colums"):
+        catalog.source("typo")
+
+
+def test_words_are_words_whatever_yaml_takes_them_for(tmp_path: Path) -> None:
+    text = """
+sources:
+  - name: 2024
+    location: a.csv
+    format: csv
+    header: no
+    names: [no, yes, 1, 1.0, on, 2024-01-01]
+    columns: {text: no, label: yes, id: 1, product: 1.0, group: [on, 2024-01-01]}
+    labels: {yes: positive, no: negative, 5: neutral, 1.0: negative, true: positive, .nan: neutral}
+    language: no
+    storage_options: {anon: true, port: 9000, words: no}
+"""
+    (source,) = load_catalog(write(tmp_path, text)).sources
+    assert isinstance(source, DelimitedSource)
+    assert source.names == ("no", "yes", "1", "1.0", "on", "2024-01-01")
+    assert set(source.columns.names()) == {"no", "yes", "1", "1.0", "on", "2024-01-01"}
+    assert set(source.labels) == {"yes", "no", "5", "1.0", "true", "True", "TRUE", ".nan"}
+    assert (source.name, source.header, source.language) == ("2024", False, "no")
+    assert source.storage_options.reveal() == {"anon": True, "port": 9000, "words": "no"}
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LAUGHS + SOURCE, "over 20,000 values"),
+        ("[" * 100_000, "20 levels"),
+        ("{a: " * 50_000, "20 levels"),
+        ("sources: &a\n  - *a\n", "a list of mappings"),
+        ("batching: {max_files: " + "9" * 500_000 + "}\n" + SOURCE, "thousands of digits"),
+        ("#" * 2_000_000 + SOURCE, "more than 1,048,576 bytes"),
+        ("batching: {settle_s: 2020-99-99}\n" + SOURCE, r"batching: settle_s.*'2020-99-99'"),
+        ("batching: {settle_s: nan}\n" + SOURCE, r"batching: settle_s.*'nan'"),
+        ("sources: !!python/object/apply:os.system [ls]", "line 1, column 10"),
+        ("sources:\n  - name: a: b\n", r"line 2, column 12.*'- name: a: b'"),
+        ("sources:\n\t- name: a\n", r"line 2, column 1.*'- name: a'"),
+        (SOURCE.rstrip() + "\n    format: tsv\n", r"line 7, column 5: format is there twice"),
+    ],
+)  # fmt: skip
+def test_yaml_that_cannot_be_is_refused_before_it_grows(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        load_catalog(write(tmp_path, text))

@@ -7,7 +7,7 @@ import pytest
 
 from workflows_dagster.lib.errors import SourceUnreadableError
 from workflows_dagster.lib.ingest.rows import BrokenRow, Row
-from workflows_dagster.lib.ingest.text import MAX_RECORD_CHARS
+from workflows_dagster.lib.ingest.text import MAX_RECORD_CHARS, Lines
 from workflows_dagster_tests.lib.ingest.described import source
 
 
@@ -78,9 +78,51 @@ def test_line_beyond_the_limit_is_skipped_inside_an_open_quote() -> None:
     assert outline(rows) == [(1, 2, "bad_quoting"), (2, 3, "record_too_long"), (3, 4, "c")]
 
 
-def test_tsv_takes_quotes_as_text() -> None:
-    rows = read(b'"It is a\t1\nb"\t0\n', format="tsv", header=False, names=["text", "id"])
-    assert outline(rows) == [(1, 1, '"It is a'), (2, 2, 'b"')]
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        pytest.param(b'text\tid\n"It is a\t1\nb"\t0\n', [(1, 2, '"It is a'), (2, 3, 'b"')], id="quotes as text"),
+        pytest.param(b'text\tid\n"Great"\t1\nfine\t2\n', [(1, 2, '"Great"'), (2, 3, "fine")], id="a text in quotes"),
+        pytest.param(b'text\tid\n"a ""b"""\t1\n"c\nd"\t2\n', [(1, 2, 'a "b"'), (2, 3, "c\nd")], id="quoted fields"),
+        pytest.param(b'"text"\t"id"\n"a"\t"1"\n"b"\t"2"\n', [(1, 2, "a"), (2, 3, "b")], id="all fields quoted"),
+        pytest.param(
+            b"text\tid\n" + b"plain\t3\n" * 1_000 + b'"bad at first\nbut great"\t5\nfine\t6\n',
+            [*((row, row + 1, "plain") for row in range(1, 1_001)),
+             (1_001, 1_002, "too_few_fields"), (1_002, 1_003, "bad_quoting"), (1_003, 1_004, "fine")],
+            id="quoted fields that come late: never half of one",
+        ),
+    ],
+)  # fmt: skip
+def test_tsv_shows_whether_quotes_enclose_fields(content: bytes, expected: list[tuple[int, int, str]]) -> None:
+    assert outline(read(content, format="tsv")) == expected
+
+
+@pytest.mark.parametrize("first", [b"sep=;\n", b'"sep=;"\r\n', b"\xef\xbb\xbfSEP=;\r"])
+def test_first_line_may_name_the_delimiter(first: bytes) -> None:
+    assert outline(read(first + b"id;text\n1;a,b\n")) == [(1, 3, "a,b")]
+
+
+def test_lines_before_the_header_are_skipped() -> None:
+    assert outline(read(b'My "shop\n\nid,text\n1,a\n', skip_lines=2)) == [(1, 4, "a")]
+    assert read(b"My shop\n", skip_lines=2) == []
+
+
+@pytest.mark.parametrize("line", ['x","z\n', '1,"x\n', '","\n', 'a,"\n', '"\n', '""",\n'])
+def test_each_line_is_read_a_bounded_number_of_times(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines whose quotes never enclose a field once took time by the square of their number."""
+    reads = 0
+    once = Lines.__next__
+
+    def count(lines: Lines) -> str:
+        nonlocal reads
+        reads += 1
+        return once(lines)
+
+    monkeypatch.setattr(Lines, "__next__", count)
+    count_of_lines = 60_000
+    rows = read(b"id,text\n" + line.encode() * count_of_lines)
+    assert 0 < len(rows) <= count_of_lines
+    assert reads <= 4 * count_of_lines
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "cp1252", "latin-1"])

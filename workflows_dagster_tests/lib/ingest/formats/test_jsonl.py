@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from workflows_dagster.lib.errors import SourceUnreadableError
 from workflows_dagster.lib.ingest.rows import BrokenRow, Row
 from workflows_dagster.lib.ingest.text import MAX_RECORD_CHARS
 from workflows_dagster_tests.lib.ingest.described import source
@@ -48,3 +49,28 @@ def test_json_line_is_rejected_and_reading_goes_on(line: bytes, reason: str) -> 
     assert isinstance(broken, BrokenRow)
     assert (broken.row, broken.line, broken.reason) == (1, 1, reason)
     assert whole == Row(2, 3, ["b", None])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'[{"text": "a"}, {"text": "b"}]', "one array.*set format: json"),
+        (b'[\n{"text": "a"},\n{"text": "b"}\n]', "one array.*set format: json"),
+        (b'{\n "text": "a"\n}', "several lines.*set format: json"),
+        (b"{'text': 'a'}\n{'text': None}\n", "Python dicts.*json.dumps"),
+        (b'[{"text": "' + b"x" * 2 * MAX_RECORD_CHARS + b'"}]', "one array"),
+    ],
+)
+def test_file_of_another_layout_is_refused_with_what_to_do(content: bytes, message: str) -> None:
+    with pytest.raises(SourceUnreadableError, match=message):
+        read(content)
+
+
+def test_lines_may_end_in_bare_carriage_returns() -> None:
+    assert read(b'{"text": "a"}\r{"text": "b"}\r') == [Row(1, 1, ["a", None]), Row(2, 2, ["b", None])]
+
+
+def test_nested_field_is_found_by_its_path_and_a_flat_one_of_that_name_first() -> None:
+    described = source(format="jsonl", columns={"text": "review.text"})
+    lines = b'{"review": {"text": "a"}}\n{"review.text": "b", "review": {"text": "c"}}\n{"review": "d"}\n'
+    assert [row[2] for row in described.rows(io.BytesIO(lines), "a.jsonl")] == [["a"], ["b"], [None]]
