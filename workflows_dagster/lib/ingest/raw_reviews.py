@@ -241,6 +241,22 @@ def _none_read(manifest: Manifest, failures: Sequence[SourceUnreadableError]) ->
     )
 
 
+def read_file(source: Source, file: FileVersion) -> Iterator[Row | BrokenRow]:
+    """The rows of one file, in order and numbered throughout, of an archive those of each member.
+
+    Raises:
+        SourceUnreadableError: It is missing, has changed, is cut, is of another format or lacks a column.
+    """
+    _require_unchanged(source, file)
+    name, number = short_name(source, file.uri), 0
+    with reaching(source, name), parts_of(source, file) as parts:
+        for part in parts:
+            with reaching(source, part.name), part.open() as content:
+                for number, row in enumerate(source.rows(content, part.name) if file.size else (), number + 1):  # noqa: B020
+                    yield row._replace(row=number)
+    _require_unchanged(source, file)
+
+
 def _require_unchanged(source: Source, file: FileVersion) -> None:
     now = stat_file(source, file.uri)
     if now.identity != file.identity:
