@@ -90,7 +90,11 @@ def _step(folder: str, part: str, found: Found) -> Iterator[str]:
     if part == "**":
         yield from _descend(folder, found)
     elif not has_magic(part) or _is_there(Path(folder, part)):
-        if Path(folder, part).is_dir():
+        try:
+            is_folder = Path(folder, part).is_dir()
+        except OSError as error:
+            found.failures[folder], is_folder = error, False
+        if is_folder:
             yield str(Path(folder, part))
     else:
         for entry in _entries(folder, found):
@@ -103,7 +107,11 @@ def _descend(folder: str, found: Found) -> Iterator[str]:
     waiting, seen = [folder], set[tuple[int, int]]()
     while waiting:
         path = waiting.pop()
-        here = Path(path).stat()
+        try:
+            here = Path(path).stat()
+        except OSError as error:
+            found.failures[path] = error
+            continue
         if (here.st_dev, here.st_ino) in seen:
             continue
         seen.add((here.st_dev, here.st_ino))
