@@ -100,7 +100,7 @@ def _batches(content: BinaryIO, paths: Sequence[Sequence[str]], schema: pa.Schem
 def _longest(coded: pq.ParquetFile, group: int, column: str) -> int:
     """Bytes of the longest value in the dictionary of a column; the first row brings all of it."""
     for batch in coded.iter_batches(1, row_groups=[group], columns=[column]):
-        return pc.max(pc.binary_length(batch.column(0).dictionary)).as_py() or 0
+        return pc.max(pc.binary_length(batch.column(column).dictionary)).as_py() or 0
     return 0
 
 
