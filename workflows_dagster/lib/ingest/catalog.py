@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
 
@@ -46,6 +46,11 @@ class Catalog(Described):
     def refused(self) -> Mapping[str, ConfigurationError]:
         """Why further sources of the file cannot be used, by name."""
         return self._refused
+
+    def beside(self, refused: Mapping[str, ConfigurationError]) -> Self:
+        """This catalog, and why further sources of its file cannot be used."""
+        self._refused.update(refused)
+        return self
 
     def names(self) -> frozenset[str]:
         """Names of all sources of the file, also of those that cannot be used now."""
@@ -100,8 +105,7 @@ def load_catalog(path: Path, environment: Mapping[str, str] | None = None) -> Ca
         catalog = Catalog.model_validate({**document, "sources": sources})
     except ValidationError as error:
         raise _explain(path, None, error) from error
-    catalog._refused.update(refused)  # noqa: SLF001
-    return catalog
+    return catalog.beside(refused)
 
 
 def _resolve(path: Path, source: dict[str, Any], name: str, environment: Mapping[str, str]) -> None:
@@ -140,7 +144,7 @@ def _explain(path: Path, source: str | None, error: ValidationError) -> Configur
         where.append("format")
         given, expected = context.get("tag"), f"one of {', '.join(FORMATS)}"
     elif first["type"] == "string_pattern_mismatch":
-        expected = FORMATS[first["loc"][0]].model_fields[where[0]].description or expected
+        expected = FORMATS[str(first["loc"][0])].model_fields[where[0]].description or expected
     elif "storage_options" in where or not isinstance(given, str | int | float | bool | None):
         # A whole source or its storage options may hold secrets; the value of any other field does not.
         given = context.get("given", "(see the file)")

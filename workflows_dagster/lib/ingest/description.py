@@ -109,7 +109,7 @@ def _require_small(path: Path, text: str) -> None:
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 anchor, size = levels.pop()
             case yaml.AliasEvent():
-                anchor, size = None, sizes.get(event.anchor, 1)
+                anchor, size = None, sizes.get(event.anchor or "", 1)
             case yaml.ScalarEvent():
                 anchor, size = event.anchor, 1
             case _:
@@ -119,11 +119,9 @@ def _require_small(path: Path, text: str) -> None:
         if levels:
             levels[-1] = (levels[-1][0], levels[-1][1] + size)
             if levels[-1][1] > MOST_VALUES or len(levels) > MOST_LEVELS:
-                where, given = (
-                    f"line {event.start_mark.line + 1}",
-                    f"over {MOST_VALUES:,} values or {MOST_LEVELS} levels",
-                )
-                raise _refused(path, where, given, "a description of sources")
+                line = event.start_mark.line + 1 if event.start_mark else 1
+                given = f"over {MOST_VALUES:,} values or {MOST_LEVELS} levels"
+                raise _refused(path, f"line {line}", given, "a description of sources")
 
 
 def _broken(path: Path, text: str, error: yaml.MarkedYAMLError) -> ConfigurationError:
@@ -145,4 +143,12 @@ def _refused(path: Path, where: str, given: str, expected: str) -> Configuration
 
 
 def _kind(value: object) -> str:
-    return {dict: "a mapping", list: "a list", str: "a text", type(None): "nothing"}.get(type(value), "a value")
+    match value:
+        case dict():
+            return "a mapping"
+        case list():
+            return "a list"
+        case None:
+            return "nothing"
+        case _:
+            return "a text"

@@ -100,13 +100,16 @@ def _batches(content: BinaryIO, paths: Sequence[Sequence[str]], schema: pa.Schem
 def _longest(coded: pq.ParquetFile, group: int, column: str) -> int:
     """Bytes of the longest value in the dictionary of a column; the first row brings all of it."""
     for batch in coded.iter_batches(1, row_groups=[group], columns=[column]):
-        return pc.max(pc.binary_length(batch.column(column).dictionary)).as_py() or 0
+        lengths = pc.call_function("binary_length", [batch.column(column).dictionary])
+        return pc.call_function("max", [lengths]).as_py() or 0
     return 0
 
 
 def _column(batch: pa.RecordBatch, path: Sequence[str]) -> pa.Array:
     column = batch.column(path[0])
-    return pc.struct_field(column, list(path[1:])) if len(path) > 1 else column
+    if len(path) == 1:
+        return column
+    return pc.call_function("struct_field", [column], pc.StructFieldOptions(list(path[1:])))
 
 
 def _is_text(kind: pa.DataType) -> bool:
