@@ -137,7 +137,7 @@ def _explain(path: Path, source: str | None, error: ValidationError) -> Configur
     """Why a source, or what stands beside the sources, cannot be used."""
     first, *others = error.errors(include_url=False)
     where, context = [str(part) for part in first["loc"]], first.get("ctx", {})
-    given, expected = first["input"], first["msg"]
+    given, expected = first["input"], first["msg"].removeprefix("Value error, ")
     if source is not None:
         where = where[1:]  # the first is the format, by which pydantic chose the class of the source
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):
