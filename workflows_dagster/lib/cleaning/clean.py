@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 
 from workflows_dagster.lib.artifact import Artifact, Markdown
 from workflows_dagster.lib.cleaning.language import identify
-from workflows_dagster.lib.cleaning.personal_data import personal_data_rules
+from workflows_dagster.lib.cleaning.personal_data.masking import personal_data_rules
 from workflows_dagster.lib.cleaning.rejection import judge
 from workflows_dagster.lib.cleaning.rules import Rewritten, Rule, RuleGroup, rewrite_until_stable, spread
 from workflows_dagster.lib.cleaning.settings import CleaningSettings, RejectReason
-from workflows_dagster.lib.cleaning.text import form_rules, surface_rules
+from workflows_dagster.lib.cleaning.text import emoji_rules, form_rules, surface_rules
 from workflows_dagster.lib.parquet import read_batches, to_table
 from workflows_dagster.lib.process_guard import die_with_parent
 from workflows_dagster.lib.progress import Progress
@@ -209,8 +209,15 @@ def _refuse_oversize(raw: pl.Series, limit: int, found: pl.DataFrame) -> pl.Data
 
 
 def clean_texts(texts: pl.Series, settings: CleaningSettings) -> Rewritten:
-    """The texts repaired and masked; cleaning them again changes nothing."""
-    return rewrite_until_stable(texts, _rules(settings.model_dump_json()))
+    """The texts repaired and masked; cleaning them again changes nothing.
+
+    Most rows need some repair, and few hold personal data. So the form comes first, and only what masking changes is
+    looked at again.
+    """
+    form, masking = _rules(settings.model_dump_json())
+    formed = rewrite_until_stable(texts, form)
+    cleaned = rewrite_until_stable(formed.texts, masking, form)
+    return Rewritten(cleaned.texts, cleaned.masked, formed.repaired + cleaned.repaired, cleaned.masks)
 
 
 def mask_texts(texts: pl.Series) -> pl.Series:
@@ -219,9 +226,12 @@ def mask_texts(texts: pl.Series) -> pl.Series:
 
 
 @cache
-def _rules(settings_json: str) -> tuple[Rule | RuleGroup, ...]:
+def _rules(settings_json: str) -> tuple[tuple[Rule | RuleGroup, ...], tuple[Rule | RuleGroup, ...]]:
     settings = CleaningSettings.model_validate_json(settings_json)
-    return (*form_rules(), *personal_data_rules(settings), *surface_rules(settings))
+    return (
+        (*form_rules(), *surface_rules(settings)),
+        (*personal_data_rules(settings), *emoji_rules(settings)),
+    )
 
 
 def _with_language(rows: pl.DataFrame, settings: CleaningSettings) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from workflows_dagster.lib.cleaning.personal_data import ANY_MASK
+from workflows_dagster.lib.cleaning.personal_data.masks import ANY_MASK
 from workflows_dagster.lib.cleaning.rules import spread
 
 if TYPE_CHECKING:

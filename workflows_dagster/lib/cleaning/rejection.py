@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from workflows_dagster.lib.cleaning.personal_data import ANY_MASK
+from workflows_dagster.lib.cleaning.personal_data.masks import ANY_MASK
 from workflows_dagster.lib.cleaning.rules import TEXT, change_where, spread
 from workflows_dagster.lib.cleaning.settings import RejectReason
 

@@ -5,7 +5,7 @@ that pass the guard are taken out, changed and put back.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,13 +24,13 @@ class Rule:
         name: Key under which the changed rows, or the masks, are counted.
         guard: Cheap expression over TEXT; true for every row that the change could alter, and for few others.
         change: Texts to texts, row by row alike.
-        mask: The token that the change puts in place of personal data; its occurrences are counted.
+        masks: The tokens that the change puts in place of personal data, by kind; their occurrences are counted.
     """
 
     name: str
     guard: pl.Expr
     change: Callable[[pl.Series], pl.Series]
-    mask: str | None = None
+    masks: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,18 @@ class Rewritten:
     masks: Counter[str] = field(default_factory=Counter[str])
 
 
-def rewrite_until_stable(texts: pl.Series, rules: Sequence[Rule | RuleGroup]) -> Rewritten:
+def rewrite_until_stable(
+    texts: pl.Series, rules: Sequence[Rule | RuleGroup], more: Sequence[Rule | RuleGroup] = ()
+) -> Rewritten:
     """Applies the rules in order, again to the rows that changed, until nothing changes.
 
     A change can reveal work for an earlier rule ("&amp;lt;br&gt;", an e-mail address split by a zero-width space).
     Because the result is a fixed point, cleaning a cleaned text changes nothing.
+
+    Args:
+        texts: Already a fixed point of `more`.
+        rules: What is applied to all of them.
+        more: What is applied too, and first, to those that the rules change.
     """
     result = _rewrite(texts, rules)
     pending = texts != result.texts
@@ -70,7 +77,7 @@ def rewrite_until_stable(texts: pl.Series, rules: Sequence[Rule | RuleGroup]) ->
         if not pending.any():
             break
         before = result.texts.filter(pending)
-        again = _rewrite(before, rules)
+        again = _rewrite(before, (*more, *rules))
         result = _merge(result, pending, again)
         pending = spread(before != again.texts, pending, pending)
     return result
@@ -140,13 +147,19 @@ def _rewrite(texts: pl.Series, rules: Sequence[Rule | RuleGroup]) -> Rewritten:
 
 def _apply(texts: pl.Series, rule: Rule) -> Rewritten:
     after = rule.change(texts)
-    changed = int((texts != after).sum())
-    if rule.mask is None:
-        masked = pl.zeros(len(texts), pl.Int32, eager=True)
-        return Rewritten(after, masked, Counter({rule.name: changed}))
-    count = TEXT.str.count_matches(rule.mask, literal=True).cast(pl.Int32)
-    masked = after.to_frame("text").select(count).to_series() - texts.to_frame("text").select(count).to_series()
-    return Rewritten(after, masked, masks=Counter({rule.name: int(masked.sum())}))
+    masked = pl.zeros(len(texts), pl.Int32, eager=True)
+    if not rule.masks:
+        return Rewritten(after, masked, Counter({rule.name: int((texts != after).sum())}))
+    counts = Counter[str]()
+    for kind, token in rule.masks.items():
+        new = _occurrences(after, token) - _occurrences(texts, token)
+        masked += new
+        counts[kind] = int(new.sum())
+    return Rewritten(after, masked, masks=+counts)
+
+
+def _occurrences(texts: pl.Series, token: str) -> pl.Series:
+    return texts.str.count_matches(token, literal=True).cast(pl.Int32)
 
 
 def _merge(whole: Rewritten, rows: pl.Series, part: Rewritten) -> Rewritten:

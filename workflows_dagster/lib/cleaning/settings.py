@@ -6,15 +6,34 @@ from typing import Final, Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-ORDER_PATTERNS: Final = (
-    r"\b[0-9]{3}-[0-9]{7}-[0-9]{7}\b",
-    r"(?i)(?P<keep>\b(?:order|invoice|tracking|booking|ticket|pesanan)(?:\s*(?:number|num|no|id|ref|nomor)\b)?"
-    r"(?:\s+(?:is|was))?\s*[.:]?\s*#?\s*)(?:[a-z]{1,5}-?)?[0-9]{6,}(?:-[0-9]+)*\b",
-    r"(?i)(?P<keep>\b(?:order|invoice|tracking|booking|ticket|pesanan)\s*(?:(?:number|num|no|id|ref|nomor)\b\.?\s*:?\s*#?|#)"
-    r"\s*)(?:[a-z]{1,5}-?)?[0-9]{4,}(?:-[0-9]+)*\b",
-    r"(?i)\b(?:ord|inv)-?[0-9]{4,}(?:-[0-9]+)*\b",
+# ASCII words apart, as the engine compiles them ten times faster.
+_ORDER_WORD: Final = (
+    "(?:(?i-u:order|invoice|tracking|booking|ticket|reservation|confirmation|shipment|parcel|rma|case|pesanan|resi|"
+    "bestell(?:ung|nummer|nr)|auftrags?(?:nummer|nr)?|rechnungs?(?:nummer|nr)?|sendungs?(?:nummer|nr)?|"
+    "paket(?:nummer|nr)?|commande|facture|suivi|colis|pedido|factura|seguimiento|rastreio|rastreo|encomenda|fatura|"
+    "ordine|fattura|spedizione|bestel(?:ling|nummer)|factuur|kargo|takip)|[Zz]amówieni[aeu]|[Pp]rzesyłk[ai]|[Ss]ipariş|"
+    "[Зз]аказа?|[Тт]рек|[Нн]акладн(?:ая|ой)|订单|快递|运单|単号|注文|伝票|주문|운송장|طلب|ऑर्डर)"
 )
-"""Numbers of orders as shops write them: Amazon's 3-7-7, a number after such a word, and ORD-2024."""
+_ORDER_NUMBER_WORD: Final = (
+    "(?:(?i-u:number|num|no|nr|id|ref|code|nomor|nummer|numero)|[Nn][º°]|[Nn]um[éeè]ro|[Nn]úmero|№|号码?|號碼?|番号|"
+    "번호|رقم|नंबर)"
+)
+_D: Final = "[0-9٠-٩۰-۹]"
+ORDER_PATTERNS: Final = (
+    r"(?-u:\b)[0-9]{3}-[0-9]{7}-[0-9]{7}(?-u:\b)",
+    rf"(?P<keep>{_ORDER_WORD}(?:\s*{_ORDER_NUMBER_WORD})?(?:\s+(?:is|was))?\s*[.:：]?\s*#?\s*)"
+    rf"(?:[A-Za-z]{{1,5}}-?)?(?:{_D}{{4}}(?: {_D}{{4}}){{2,4}}|{_D}{{6,}}(?:-{_D}+)*)(?-u:\b)",
+    rf"(?P<keep>{_ORDER_WORD}\s*(?:{_ORDER_NUMBER_WORD}\.?\s*[:：]?\s*(?:is|was|ist|es|est|é)?\s*#?|#)\s*)"
+    rf"(?:[A-Za-z]{{1,5}}-?)?(?:{_D}{{4}}(?: {_D}{{4}}){{1,4}}|{_D}{{4,}}(?:-{_D}+)*)(?-u:\b)",
+    r"(?i-u:\b(?:ord|inv)-?[0-9]{4,}(?:-[0-9]+)*\b)",
+    r"(?-u:\b)1Z ?[0-9A-Z]{3} ?[0-9A-Z]{3} ?[0-9A-Z]{2} ?[0-9A-Z]{4} ?[0-9A-Z]{4}(?-u:\b)",
+    r"(?-u:\b)[A-Z]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3} ?[A-Z]{2}(?-u:\b)",
+    r"(?-u:\b)9[2-5][0-9]{2}(?: ?[0-9]{4}){4} ?[0-9]{2}(?-u:\b)",
+    r"(?-u:\b)(?:TBA[0-9]{12}|J[DJ][0-9]{16,18}|LP[0-9]{14}|SPXID[0-9]{9,14}|SF[0-9]{12,13}|YT[0-9]{16})(?-u:\b)",
+    r"(?i-u:\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b)",
+)
+"""Numbers of orders and parcels: Amazon's 3-7-7, a number after such a word, ORD-2024, and the shapes of UPS, the posts
+(S10), USPS, Amazon Logistics, DHL, Cainiao, Shopee, SF Express, Yun Express, and UUIDs."""
 
 
 class RejectReason(StrEnum):

@@ -143,14 +143,17 @@ def form_rules() -> Sequence[Rule | RuleGroup]:
     )
 
 
+def emoji_rules(settings: "CleaningSettings") -> Sequence[Rule | RuleGroup]:
+    """Emoji as the settings want them; none where they stay."""
+    if settings.emoji == "keep":
+        return ()
+    change = Rule(f"emoji_{settings.emoji}d", TEXT.str.contains(_EMOJI), _emoji_change(settings))
+    return (RuleGroup(NON_ASCII, (change,)),)
+
+
 def surface_rules(settings: "CleaningSettings") -> Sequence[Rule | RuleGroup]:
-    """Rules on emoji, repeated characters and whitespace; they come last."""
+    """Rules on repeated characters and whitespace; they come last."""
     cap = settings.max_repeats
-    emoji = (
-        [Rule(f"emoji_{settings.emoji}d", TEXT.str.contains(_EMOJI), _emoji_change(settings))]
-        if settings.emoji != "keep"
-        else []
-    )
     return (
         Rule(
             "repeated_characters",
@@ -160,7 +163,6 @@ def surface_rules(settings: "CleaningSettings") -> Sequence[Rule | RuleGroup]:
         RuleGroup(
             NON_ASCII,
             (
-                *emoji,
                 Rule(
                     "repeated_characters",
                     TEXT.str.contains(rf"[^\x00-\x7F]{{{cap + 1},}}"),

@@ -5,6 +5,7 @@ import pytest
 
 from workflows_dagster.lib.cleaning.clean import clean_texts
 from workflows_dagster.lib.cleaning.settings import CleaningSettings
+from workflows_dagster_tests.lib.cleaning.personal_data_kinds import KINDS, Kind
 
 SETTINGS = CleaningSettings()
 
@@ -109,3 +110,8 @@ def test_phone_regions_are_refused_when_unknown() -> None:
 def test_national_phones_follow_the_configured_regions() -> None:
     assert clean("ring 030 901820 00", CleaningSettings(phone_regions=["DE"])) == "ring [PHONE]"
     assert clean("+49 30 90182000", CleaningSettings(phone_regions=[])) == "[PHONE]"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.mask}, {kind.language}: {kind.name}")
+def test_each_kind_is_masked_and_nothing_beside_it(kind: Kind) -> None:
+    assert clean(kind.text) == kind.masked

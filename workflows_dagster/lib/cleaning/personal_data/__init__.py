@@ -1,0 +1,1 @@
+"""Personal data in texts: found, and replaced by a token that says what stood there."""
