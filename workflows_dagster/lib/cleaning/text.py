@@ -40,20 +40,28 @@ _LINE_BREAK: Final = r"\r\n?|[\x0B\x0C\x{85}\x{2028}\x{2029}]"
 _SPACE: Final = r"[\x{A0}\x{1680}\x{2000}-\x{200A}\x{202F}\x{205F}\x{3000}]"
 _CONTROLS: Final = [chr(code) for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n"]
 _CONTROL: Final = r"\x1B\[[0-9;]*[A-Za-z]|[\x00-\x08\x0E-\x1F\x7F]"
-# Soft hyphen, fillers, zero-width and direction marks, C1 controls, tags, private use, noncharacters.
+# Soft hyphen, fillers, overriding and isolating marks, C1 controls, noncharacters: no text needs them to be read.
 _INVISIBLE: Final = (
-    r"[\x{80}-\x{84}\x{86}-\x{9F}\x{AD}\x{34F}\x{61C}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{200B}\x{200E}\x{200F}"
-    r"\x{202A}-\x{202E}\x{2060}-\x{206F}\x{3164}\x{FDD0}-\x{FDEF}\x{FE00}-\x{FE0D}\x{FEFF}\x{FFA0}\x{FFF0}-\x{FFFB}"
-    r"\x{FFFE}\x{FFFF}\x{E0000}-\x{E0FFF}\p{Co}]"
+    r"[\x{80}-\x{84}\x{86}-\x{9F}\x{AD}\x{115F}\x{1160}\x{202A}-\x{202E}\x{2060}-\x{206F}\x{3164}\x{FDD0}-\x{FDEF}"
+    r"\x{FEFF}\x{FFA0}\x{FFF0}-\x{FFFB}\x{FFFE}\x{FFFF}]"
 )
-# Joiners belong inside emoji and inside words of scripts that join; beside these they are noise.
-_JOINER: Final = r"[\x{200C}\x{200D}]+"
-_JOINS_NOTHING: Final = r"[\x00-\x7F\p{Latin}]"
+_FLAG: Final = r"\x{1F3F4}[\x{E0020}-\x{E007E}]{1,32}\x{E007F}"
+_TAG: Final = r"[\x{E0000}-\x{E0FFF}]"
+# Joiners shape the letters of many scripts, at the end of a word too, and hold emoji together; a zero-width space
+# ends a word in scripts without blanks. Between the letters of these scripts they are noise.
+_JOINER: Final = r"[\x{200B}-\x{200D}]+"
+_NEEDS_NO_JOINER: Final = r"[\x00-\x7F\p{Latin}\p{Greek}\p{Cyrillic}\x{A0}]"
+
+_DIRECTION: Final = r"[\x{200E}\x{200F}\x{61C}]"
+_RIGHT_TO_LEFT: Final = r"[\p{Hebrew}\p{Arabic}\p{Syriac}\p{Thaana}\p{Nko}]"
 
 _QUOTES: Final = {"‘": "'", "’": "'", "‚": "'", "‛": "'", "“": '"', "”": '"', "„": '"', "‟": '"'}  # noqa: RUF001
 
-_FOLDED_RANGES: Final = ((0xFB00, 0xFB06), (0xFF01, 0xFF9F), (0xFFE0, 0xFFE6), (0x1D400, 0x1D7FF))
-_FOLDED: Final = r"[\x{FB00}-\x{FB06}\x{FF01}-\x{FF9F}\x{FFE0}-\x{FFE6}\x{1D400}-\x{1D7FF}]"
+# Ligatures, letters and digits of full width, mathematical letters and digits.
+_FOLDED_RANGES: Final = ((0xFB00, 0xFB06), (0xFF10, 0xFF19), (0xFF21, 0xFF3A), (0xFF41, 0xFF5A), (0x1D400, 0x1D7FF))
+_FOLDED: Final = r"[\x{FB00}-\x{FB06}\x{FF10}-\x{FF19}\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A}\x{1D400}-\x{1D7FF}]"
+# There the full width is how digits and letters are written.
+_EAST_ASIAN: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"
 
 _UNTIDY: Final = (
     TEXT.str.contains_any(["\t", "  ", " \n", "\n ", "\n\n"])
@@ -68,6 +76,7 @@ _LONGEST_RUN: Final = 64
 _LONG_WORD: Final = TEXT.str.contains(r"[^ \n\t]{200}")
 
 _EMOJI: Final = (
+    rf"{_FLAG}|"
     r"\p{Regional_Indicator}{2}|[0-9#*]\x{FE0F}?\x{20E3}|"
     r"\p{Extended_Pictographic}[\x{FE0E}\x{FE0F}]?[\x{1F3FB}-\x{1F3FF}]?"
     r"(?:\x{200D}\p{Extended_Pictographic}[\x{FE0E}\x{FE0F}]?[\x{1F3FB}-\x{1F3FF}]?){0,8}"
@@ -79,8 +88,6 @@ _SIGNS: Final = frozenset("©®™")
 
 def form_rules() -> Sequence[Rule | RuleGroup]:
     """Rules that undo what exports do to texts; personal data is looked for after them."""
-    from ftfy import fix_encoding
-
     return (
         Rule(
             "html_entities",
@@ -102,20 +109,25 @@ def form_rules() -> Sequence[Rule | RuleGroup]:
                 Rule(
                     "mojibake",
                     TEXT.str.contains(mojibake_pattern()) & ~_LONG_WORD,
-                    lambda texts: replace_distinct(texts, r"\S*[^\x00-\x7F]\S*", fix_encoding),
+                    lambda texts: replace_distinct(texts, r"\S*[^\x00-\x7F]\S*", repair_encoding),
                 ),
                 # What only shows across words, such as an "à" that lost its second byte to a blank.
-                Rule("mojibake", TEXT.str.contains(mojibake_pattern()), by_row(fix_encoding)),
-                Rule("styled_letters", TEXT.str.contains(_FOLDED), _fold_styled),
+                Rule("mojibake", TEXT.str.contains(mojibake_pattern()), by_row(repair_encoding)),
+                Rule("styled_letters", TEXT.str.contains(_FOLDED) & ~TEXT.str.contains(_EAST_ASIAN), _fold_styled),
                 Rule(
                     "invisible_characters",
-                    TEXT.str.contains(rf"{_INVISIBLE}|{_JOINER}"),
+                    TEXT.str.contains(rf"{_INVISIBLE}|{_JOINER}|{_TAG}"),
                     substitute(
                         (_INVISIBLE, ""),
-                        (rf"({_JOINS_NOTHING}){_JOINER}", "${1}"),
-                        (rf"{_JOINER}({_JOINS_NOTHING}|$)", "${1}"),
-                        (rf"^{_JOINER}", ""),
+                        (rf"({_FLAG})|{_TAG}", "${1}"),
+                        (rf"({_NEEDS_NO_JOINER}){_JOINER}({_NEEDS_NO_JOINER}|$)", "${1}${2}"),
+                        (rf"^{_JOINER}({_NEEDS_NO_JOINER}|$)", "${1}"),
                     ),
+                ),
+                Rule(
+                    "invisible_characters",
+                    TEXT.str.contains(_DIRECTION) & ~TEXT.str.contains(_RIGHT_TO_LEFT),
+                    substitute((_DIRECTION, "")),
                 ),
                 Rule(
                     "unicode_spaces",
@@ -183,6 +195,32 @@ def _decode_entity(entity: str) -> str:
     if name.startswith("#") or name in html5:
         return unescape(entity)
     return html5.get(name.lower(), entity)
+
+
+def repair_encoding(text: str) -> str:
+    """The text as it was before it was decoded by a wrong encoding, where that is proven.
+
+    Words in capitals that end in an accented one look garbled to ftfy where a quote, a dash or a sign follows: "MAÇÃ”"
+    would be read as "MAÇÔ". So the text must look garbled without such pairs too.
+    """
+    from ftfy import fix_encoding
+    from ftfy.badness import is_bad
+
+    return fix_encoding(text) if is_bad(_sound_pairs().sub(_without_accent, text)) else text
+
+
+@cache
+def _sound_pairs() -> re.Pattern[str]:
+    """Accented letters, what stands before them, and the signs after them; a dash may join them to a next word."""
+    closing, joining = "”’»“‘„«›‹®™©°²³¹ºª·•\xa0", "—–…"  # noqa: RUF001
+    return re.compile(rf"(?<=(.))([À-ÖØ-öø-ÿ]+)([{joining}]+|[{joining}{closing}]+(?![^\W\d_]))")
+
+
+def _without_accent(pair: re.Match[str]) -> str:
+    before, letters, signs = pair.groups()
+    # "Ã©" in a word of small letters is garbled, "«Nescafé®»" and "LÃ®" are not.
+    is_sound = before.isupper() or before in "“„«‘\"'(" or (before.isalpha() and letters.islower())  # noqa: RUF001
+    return "a" * len(letters) + " " * len(signs) if is_sound else pair[0]
 
 
 @cache

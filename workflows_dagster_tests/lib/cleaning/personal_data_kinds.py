@@ -3,7 +3,7 @@
 Names, numbers and addresses are nobody's: documentation ranges, published test numbers, or numbers with right check
 digits that were counted up from 1.
 """
-# ruff: noqa: RUF001, E501 - letters that look alike are what this is about; a sentence stays on its line
+# ruff: noqa: RUF001 - letters that look alike are what this is about; a sentence stays on its line
 
 import re
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 Reviews are full of numbers that are nobody's: sizes, prices, dates, versions. A shape is enough only where it has check
 digits or is written in a way that nothing else is.
 """
+# ruff: noqa: RUF001 - signs of many scripts
 
 import ipaddress
 import re
@@ -14,7 +15,7 @@ from workflows_dagster.lib.cleaning.personal_data import check_digits
 from workflows_dagster.lib.cleaning.personal_data.masks import Mask, Recognizer, always, recognizer
 
 NUMBER_GUARD: Final = (
-    r"\d(?:[ .,()/+:A-Za-z–-]{0,3}\d){5}|\d ?°|[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"
+    r"\d(?:[ .,()/+:A-Za-z–（）．＋／－：-]{0,3}\d){5}|\d ?°|[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"
     r"|[0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]"
     r"|(?-u:\b)(?:[13][1-9A-HJ-NP-Za-km-z]{25}|0x[0-9a-fA-F]{40}|bc1[a-z0-9]{25})"
 )

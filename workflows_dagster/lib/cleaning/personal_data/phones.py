@@ -17,7 +17,7 @@ from workflows_dagster.lib.cleaning.rules import TEXT, Rule, by_row
 if TYPE_CHECKING:
     from workflows_dagster.lib.cleaning.settings import CleaningSettings
 
-_GUARD: Final = r"\d(?:[ ().+/~–-]{0,3}\d){6}"
+_GUARD: Final = r"\d(?:[ ().+/~–（）．＋／－-]{0,3}\d){6}"
 _HAS_PHONE: Final = re.compile(r"\d(?:[ ().+/~–-]{0,3}\d){7}")
 _DATE: Final = re.compile(r"\b(?:19|20)\d{2}[-/.]\d{1,2}[-/.]\d{1,2}\b")
 _DIGITS: Final = re.compile(r"[+(]{0,2}\d(?:[ ().+/~-]{0,3}\d){7,}")
