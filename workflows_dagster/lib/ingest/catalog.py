@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
-from pydantic import Field, PrivateAttr, TypeAdapter, ValidationError
+from pydantic import Field, PrivateAttr, SecretStr, TypeAdapter, ValidationError
 
 from workflows_dagster.lib.errors import ConfigurationError
+from workflows_dagster.lib.ingest.credentials import Credentials
 from workflows_dagster.lib.ingest.description import read_description
 from workflows_dagster.lib.ingest.formats import FORMATS, AnySource
-from workflows_dagster.lib.ingest.lakefs_locations import is_in_lakefs, with_defaults
+from workflows_dagster.lib.ingest.lakefs_locations import SECRET_VARIABLE, is_in_lakefs, with_defaults
 from workflows_dagster.lib.ingest.source import Described, Source
 from workflows_dagster.lib.ingest.storage_options import resolve_references
 
@@ -92,11 +93,13 @@ def load_catalog(path: Path, environment: Mapping[str, str] | None = None) -> Ca
         try:
             if names.count(name) > 1:
                 raise _refused(path, f"several sources are called {name}", name, "distinct names")
-            _resolve(path, described, name, variables)
+            secrets = _resolve(path, described, name, variables)
             try:
-                sources.append(_with_lakefs_defaults(_SOURCE.validate_python(described), variables))
+                source = _with_lakefs_defaults(_SOURCE.validate_python(described), variables)
+                sources.append(source.with_credentials(secrets))
             except ValidationError as error:
-                raise _explain(path, name, error) from error
+                # Not as its cause: pydantic's text quotes the location.
+                raise _explain(path, name, error, secrets) from None
         except ConfigurationError as error:
             refused[name] = error
     if not sources:
@@ -104,15 +107,17 @@ def load_catalog(path: Path, environment: Mapping[str, str] | None = None) -> Ca
     try:
         catalog = Catalog.model_validate({**document, "sources": sources})
     except ValidationError as error:
-        raise _explain(path, None, error) from error
+        raise _explain(path, None, error, Credentials()) from None
     return catalog.beside(refused)
 
 
-def _resolve(path: Path, source: dict[str, Any], name: str, environment: Mapping[str, str]) -> None:
-    """Replaces references to the environment and makes the location absolute, in place."""
+def _resolve(path: Path, source: dict[str, Any], name: str, environment: Mapping[str, str]) -> Credentials:
+    """Replaces references to the environment and makes the location absolute, in place; tells what to keep secret."""
+    named: dict[str, str] = {}
     try:
         if isinstance(location := source.get("location"), str):
-            expanded = _VARIABLE.sub(lambda match: environment[match[1]], location)
+            named = {name: environment[name] for name in _VARIABLE.findall(location)}
+            expanded = _VARIABLE.sub(lambda match: named[match[1]], location)
             source["location"] = expanded if "://" in expanded else str(path.absolute().parent / expanded)
         if "storage_options" in source:
             source["storage_options"] = resolve_references(source["storage_options"], environment)
@@ -124,6 +129,8 @@ def _resolve(path: Path, source: dict[str, Any], name: str, environment: Mapping
             expected="the name of a variable that is set",
             remedy=f"set {variable}, or correct its name in {path.name}",
         ) from error
+    options = [source.get("storage_options"), SecretStr(environment.get(SECRET_VARIABLE, ""))]
+    return Credentials.of(str(source.get("location", "")), named, options)
 
 
 def _with_lakefs_defaults(source: Source, environment: Mapping[str, str]) -> Source:
@@ -133,11 +140,12 @@ def _with_lakefs_defaults(source: Source, environment: Mapping[str, str]) -> Sou
     return source.model_copy(update={"storage_options": with_defaults(source.storage_options, environment)})
 
 
-def _explain(path: Path, source: str | None, error: ValidationError) -> ConfigurationError:
+def _explain(path: Path, source: str | None, error: ValidationError, secrets: Credentials) -> ConfigurationError:
     """Why a source, or what stands beside the sources, cannot be used."""
     first, *others = error.errors(include_url=False)
     where, context = [str(part) for part in first["loc"]], first.get("ctx", {})
-    given, expected = first["input"], first["msg"].removeprefix("Value error, ")
+    given, expected = first["input"], secrets.hide(first["msg"].removeprefix("Value error, "))
+    given = secrets.hide(given) if isinstance(given, str) else given
     if source is not None:
         where = where[1:]  # the first is the format, by which pydantic chose the class of the source
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):

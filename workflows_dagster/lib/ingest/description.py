@@ -6,6 +6,7 @@ from typing import Any, Final
 import yaml
 
 from workflows_dagster.lib.errors import ConfigurationError
+from workflows_dagster.lib.ingest.credentials import hide_urls
 
 MOST_BYTES: Final = 1024**2
 MOST_VALUES: Final = 20_000
@@ -61,9 +62,10 @@ def read_description(path: Path) -> dict[str, Any]:
         _require_small(path, text)
         words, values = yaml.load(text, _Words), yaml.load(text, _Values)
     except yaml.MarkedYAMLError as error:
-        raise _broken(path, text, error) from error
+        # Not as its cause: its text quotes the line, which may hold a credential.
+        raise _broken(path, text, error) from None
     except yaml.YAMLError as error:
-        raise _refused(path, "the file", str(error), "YAML that lists sources") from error
+        raise _refused(path, "the file", hide_urls(str(error)), "YAML that lists sources") from None
     except ConfigurationError:
         raise
     except ValueError as error:
@@ -132,7 +134,7 @@ def _broken(path: Path, text: str, error: yaml.MarkedYAMLError) -> Configuration
     line = lines[mark.line].strip()[:120] if mark.line < len(lines) else "the end of the file"
     return ConfigurationError(
         f"{path} cannot be read: line {mark.line + 1}, column {mark.column + 1}: {error.problem}",
-        given=line,
+        given=hide_urls(line),
         expected="YAML: the same indentation on one level, quotes around values that hold : # or begin with a sign",
         remedy=f"correct {path.name}",
     )

@@ -14,10 +14,11 @@ SCHEME: Final = "lakefs://"
 TIMEOUT_S: Final = 60.0
 """Longest wait for an answer of the server."""
 
+SECRET_VARIABLE: Final = "LAKEFS_SECRET_ACCESS_KEY"
 _OPTIONS: Final = {
     "host": "LAKEFS_ENDPOINT",
     "username": "LAKEFS_ACCESS_KEY_ID",
-    "password": "LAKEFS_SECRET_ACCESS_KEY",
+    "password": SECRET_VARIABLE,
 }
 _OWN: Final = {"asset", "run_id"}
 """Metadata keys that together mark a commit as a publication of this project."""

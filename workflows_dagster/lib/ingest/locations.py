@@ -99,14 +99,14 @@ def look(source: Source) -> Listing:
         fs.invalidate_cache()  # file systems are kept for the life of the process, and with them old listings
         if is_in_lakefs(source.location):
             path = at_commit(fs, path)
-        if has_magic(path) and not fs.exists(path):
+        if has_magic(path.partition("?")[0] if "://" in path else path) and not fs.exists(path):
             entries = list(fs.glob(path, detail=True).values())
         elif fs.isdir(path):
             entries = fs.ls(path, detail=True)
         else:
             entries = [fs.info(path)]
         found = [entry for entry in entries if entry["type"] == "file" and _wanted(entry["name"], path)]
-        return Listing(sorted(_version(fs, entry) for entry in found))
+        return Listing(sorted(_version(source, fs, entry) for entry in found))
 
 
 def _look_locally(source: Source, location: Path) -> Listing:
@@ -115,17 +115,17 @@ def _look_locally(source: Source, location: Path) -> Listing:
     failures: dict[str, SourceUnreadableError] = {}
     for path in found.files:
         try:
-            files.append(_local_version(Path(path)))
+            files.append(_local_version(source, Path(path)))
         except (OSError, UnicodeEncodeError) as error:
             failures[_storable(short_name(source, path))] = _unusable(source, path, error)
     failures |= {_storable(path): _unusable(source, path, error) for path, error in found.failures.items()}
     return Listing(sorted(files), failures, tuple(_storable(name) for name in found.passed_over))
 
 
-def _local_version(path: Path) -> FileVersion:
+def _local_version(source: Source, path: Path) -> FileVersion:
     str(path).encode()  # a name that is not UTF-8 could be stored in no manifest and no table
     size, modified_s = local_files.state(path)
-    return FileVersion(str(path), size, repr(modified_s), modified_s)
+    return FileVersion(source.credentials.hide_uri(str(path)), size, repr(modified_s), modified_s)
 
 
 def _unusable(source: Source, path: str, error: Exception) -> SourceUnreadableError:
@@ -160,17 +160,19 @@ def stat_file(source: Source, uri: str) -> FileVersion:
     Raises:
         SourceUnreadableError: It is not there or cannot be reached.
     """
+    uri = source.credentials.reveal(uri)
     with reaching(source, uri, TypeError, ValueError):
         if (path := local_files.path_of(uri)) is not None:
-            return _local_version(path)
+            return _local_version(source, path)
         fs, _ = _filesystem(source)
         fs.invalidate_cache()
-        return _version(fs, fs.info(uri))
+        return _version(source, fs, fs.info(uri))
 
 
 @contextmanager
 def stored(source: Source, uri: str) -> Generator[BinaryIO]:
     """The bytes of a file as they are stored. Its name is no pattern, whatever signs it holds."""
+    uri = source.credentials.reveal(uri)
     if (path := local_files.path_of(uri)) is not None:
         with path.open("rb") as file:
             yield file
@@ -182,9 +184,12 @@ def stored(source: Source, uri: str) -> Generator[BinaryIO]:
 
 def short_name(source: Source, uri: str) -> str:
     """Short name of a file: its path below the part of the location that is the same in all its files."""
-    location, path = (PurePosixPath(without_ref(one).split("://")[-1]).parts for one in (source.location, uri))
+    location, path = (
+        PurePosixPath(without_ref(one).split("://")[-1]).parts
+        for one in (source.location, source.credentials.reveal(uri))
+    )
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(location, path, strict=False)))
-    return PurePosixPath(*path[min(same, len(path) - 1) :]).as_posix()
+    return source.credentials.hide(PurePosixPath(*path[min(same, len(path) - 1) :]).as_posix())
 
 
 @contextmanager
@@ -201,12 +206,15 @@ def reaching(source: Source, what: str, *also: type[Exception]) -> Generator[Non
     except (SourceUnreadableError, MissingExtraError, ConfigurationError):
         raise
     except (*_transport_errors(), *also) as error:
-        raise SourceUnreadableError(
-            f"{what} of source {source.name} cannot be read",
-            given=f"{type(error).__name__}: {error}",
+        said, hide = f"{type(error).__name__}: {error}", source.credentials.hide
+        unreadable = SourceUnreadableError(
+            f"{hide(what)} of source {source.name} cannot be read",
+            given=hide(said),
             expected="a file that is there, may be read, and is whole",
             remedy="check location, storage_options and compression of the source, and the file itself",
-        ) from error
+        )
+        # A traceback shows the cause too, so a cause that quotes a secret is left out.
+        raise unreadable from (error if hide(said) == said else None)
 
 
 def _transport_errors() -> tuple[type[Exception], ...]:
@@ -231,7 +239,7 @@ def _filesystem(source: Source) -> tuple[Any, str]:
     except ImportError as error:
         raise MissingExtraError(
             f"source {source.name} needs a package for its location",
-            given=source.location,
+            given=source.credentials.hide(source.location),
             expected=f"the fsspec implementation of {source.location.split('://')[0]} ({error})",
             remedy="install it; for S3: pip install 'workflows-dagster[s3]', for lakeFS: [lakefs]",
         ) from error
@@ -239,17 +247,18 @@ def _filesystem(source: Source) -> tuple[Any, str]:
         # The text of a TypeError may quote options: name the source only.
         raise ConfigurationError(
             f"source {source.name} has a location or storage_options that no file system takes",
-            given=source.location,
+            given=source.credentials.hide(source.location),
             expected="a path or an fsspec URI, and options that its file system knows",
             remedy="correct location or storage_options in sources.yaml",
         ) from error
 
 
-def _version(fs: Any, entry: dict[str, Any]) -> FileVersion:
+def _version(source: Source, fs: Any, entry: dict[str, Any]) -> FileVersion:
     modified = next((entry[key] for key in _TIME_KEYS if entry.get(key) is not None), 0.0)
     modified_s = modified.timestamp() if isinstance(modified, datetime) else float(modified)
     version = next((str(entry[key]) for key in _VERSION_KEYS if entry.get(key)), repr(modified_s))
-    return FileVersion(fs.unstrip_protocol(entry["name"]), int(entry["size"]), version.strip('"'), modified_s)
+    uri = source.credentials.hide_uri(fs.unstrip_protocol(entry["name"]))
+    return FileVersion(uri, int(entry["size"]), version.strip('"'), modified_s)
 
 
 def _wanted(name: str, location: str) -> bool:

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, BinaryIO, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from workflows_dagster.lib.errors import SourceUnreadableError
 from workflows_dagster.lib.hashing import digest_record
+from workflows_dagster.lib.ingest.credentials import Credentials
 from workflows_dagster.lib.ingest.rows import BrokenRow, Row
 from workflows_dagster.lib.ingest.storage_options import Options
 from workflows_dagster.lib.ingest.values import EPOCH_UNITS, require_pattern
@@ -114,6 +115,7 @@ class Source(Described):
     )
     location: str = Field(
         min_length=1,
+        repr=False,
         description="File, folder or glob, local or any fsspec URI. Relative: to the folder of sources.yaml. "
         "${NAME} is replaced by that environment variable.",
     )
@@ -167,6 +169,18 @@ class Source(Described):
         if written != "iso" and written not in EPOCH_UNITS:
             require_pattern(written)
         return written
+
+    _credentials: Credentials = PrivateAttr(default_factory=Credentials)
+
+    @property
+    def credentials(self) -> Credentials:
+        """What of the location and its options must not be shown."""
+        return self._credentials
+
+    def with_credentials(self, credentials: Credentials) -> Self:
+        """The same source, its secrets known."""
+        self._credentials = credentials
+        return self
 
     @property
     def namespace(self) -> str:
