@@ -88,6 +88,14 @@ class DelimitedSource(TextSource, TabularSource):
                 else:
                     yield Row(row, lines.line, pick(fields))
 
+    def _idle_escapes_doubled(self, lines: Lines, delimiter: str) -> Iterator[str]:
+        """The lines with an escape that escapes nothing, as in a path, made part of its field: csv drops it."""
+        if self.escape is None:
+            return lines
+        escape, special = re.escape(self.escape), re.escape(f'"{delimiter}{self.escape}\r\n')
+        idle = re.compile(f"{escape}([{special}])|{escape}")
+        return map(lambda line: idle.sub(lambda found: found[0] * (1 if found[1] else 2), line), lines)
+
     def _looks_quoted(self, lines: Lines, delimiter: str) -> bool:
         """Whether quotes enclose fields, by the first lines: a file of quoted fields has sound records only as such."""
         sample = lines.ahead(_SAMPLE_LINES, _SAMPLE_CHARS)
@@ -118,7 +126,9 @@ class DelimitedSource(TextSource, TabularSource):
         if not quoted:
             return _UnquotedRecords(lines, delimiter)
         # strict: a quote that closes before the end of its field is an error, not silently part of the text.
-        return csv.reader(lines, delimiter=delimiter, escapechar=self.escape, strict=True)
+        return csv.reader(
+            self._idle_escapes_doubled(lines, delimiter), delimiter=delimiter, escapechar=self.escape, strict=True
+        )
 
     def _header(self, lines: Lines, records: Iterator[list[str]], file: str, delimiter: str) -> Sequence[str] | None:
         """The column names, or None where the file holds no record at all."""

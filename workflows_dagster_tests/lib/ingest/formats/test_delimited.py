@@ -140,6 +140,11 @@ def test_quote_may_be_escaped() -> None:
     assert outline(rows) == [(1, 2, 'say "hi", \\'), (2, 3, "b")]
 
 
+def test_backslash_that_escapes_nothing_stays() -> None:
+    rows = read(b'id,text\n1,"C:\\new\\table \\\\ \\"ok\\""\n2,\\_(x)_/ 50\\50\n', escape="\\")
+    assert outline(rows) == [(1, 2, 'C:\\new\\table \\ "ok"'), (2, 3, "\\_(x)_/ 50\\50")]
+
+
 def test_undecodable_bytes_are_replaced_when_asked() -> None:
     assert outline(read(b"id,text\n1,caf\xe9\n", undecodable="replace")) == [(1, 2, "caf\ufffd")]
 
