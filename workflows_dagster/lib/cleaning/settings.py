@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 # ASCII words apart, as the engine compiles them ten times faster.
 _ORDER_WORD: Final = (
-    "(?:(?i-u:order|invoice|tracking|booking|ticket|reservation|confirmation|shipment|parcel|rma|case|pesanan|resi|"
+    "(?:(?i-u:order|invoice|tracking|booking|ticket|reservation|confirmation|shipment|parcel|rma|case|fedex|ups|usps|dhl|dpd|gls|hermes|evri|jne|sicepat|pesanan|resi|"
     "bestell(?:ung|nummer|nr)|auftrags?(?:nummer|nr)?|rechnungs?(?:nummer|nr)?|sendungs?(?:nummer|nr)?|"
     "paket(?:nummer|nr)?|commande|facture|suivi|colis|pedido|factura|seguimiento|rastreio|rastreo|encomenda|fatura|"
     "ordine|fattura|spedizione|bestel(?:ling|nummer)|factuur|kargo|takip)|[Zz]amówieni[aeu]|[Pp]rzesyłk[ai]|[Ss]ipariş|"
@@ -21,10 +21,12 @@ _ORDER_NUMBER_WORD: Final = (
 _D: Final = "[0-9٠-٩۰-۹]"
 ORDER_PATTERNS: Final = (
     r"(?-u:\b)[0-9]{3}-[0-9]{7}-[0-9]{7}(?-u:\b)",
-    rf"(?P<keep>{_ORDER_WORD}(?:\s*{_ORDER_NUMBER_WORD})?(?:\s+(?:is|was))?\s*[.:：]?\s*#?\s*)"
-    rf"(?:[A-Za-z]{{1,5}}-?)?(?:{_D}{{4}}(?: {_D}{{4}}){{2,4}}|{_D}{{6,}}(?:-{_D}+)*)(?-u:\b)",
+    rf"(?P<keep>{_ORDER_WORD}(?:\s*{_ORDER_NUMBER_WORD})?(?:\s+(?:is|was|saya))?\s*[.:：]?\s*#?\s*)"
+    rf"(?:[A-Za-z]{{1,5}}-?)?(?:{_D}{{4}}(?: {_D}{{2,4}}){{2,5}}|{_D}{{6,}}(?:-{_D}+)*)(?-u:\b)",
     rf"(?P<keep>{_ORDER_WORD}\s*(?:{_ORDER_NUMBER_WORD}\.?\s*[:：]?\s*(?:is|was|ist|es|est|é)?\s*#?|#)\s*)"
     rf"(?:[A-Za-z]{{1,5}}-?)?(?:{_D}{{4}}(?: {_D}{{4}}){{1,4}}|{_D}{{4,}}(?:-{_D}+)*)(?-u:\b)",
+    rf"(?P<keep>{_ORDER_WORD}(?:\s*{_ORDER_NUMBER_WORD})?(?:\s+(?:is|was|saya))?\s*[.:：]?\s*#?\s*)"
+    r"(?:[A-Z]{2,5}[-/][0-9]{4,}(?:[-/][A-Z0-9]{2,12}){1,4}|[0-9]{4,}[-/][0-9]{4}[-/][0-9]{4,}|[0-9]{6}[A-Z]{4}[0-9A-Z]*)(?-u:\b)",
     r"(?i-u:\b(?:ord|inv)-?[0-9]{4,}(?:-[0-9]+)*\b)",
     r"(?-u:\b)1Z ?[0-9A-Z]{3} ?[0-9A-Z]{3} ?[0-9A-Z]{2} ?[0-9A-Z]{4} ?[0-9A-Z]{4}(?-u:\b)",
     r"(?-u:\b)[A-Z]{2} ?[0-9]{3} ?[0-9]{3} ?[0-9]{3} ?[A-Z]{2}(?-u:\b)",

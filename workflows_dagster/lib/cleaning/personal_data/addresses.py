@@ -55,7 +55,7 @@ def addresses() -> tuple[Recognizer, ...]:
         rf"(?<![\w.,])\d{{1,4}}(?: ?(?:bis|ter))?,? (?:rue|avenue|av\.|boulevard|bd|chemin|impasse|allée|quai|route|place) (?:(?:de|du|des|la|le|les|l'|d')\s?)*{_W}(?: {_W})?(?:{_CITY_AFTER_CODE})?",
         rf"(?<!\w)(?:Calle|C/|Avenida|Avda\.?|Av\.|Plaza|Paseo|Carrer|Rua|Travessa|Via|Viale|Piazza|Corso) ?(?:(?:de|do|da|dos|das|del|la|los|las|di|della) )*{_W}(?: (?:(?:de|do|da|dos|das|del|di|della) )?{_W}){{0,3}},? (?:n[º°.]? ?)?{number}(?!\w)(?:{_CITY_AFTER_CODE})?",
         # Indonesian, Polish, Russian, Turkish
-        rf"(?<!\w)(?:Jl|Jln|Jalan)\.? {_W}(?: {_W}){{0,3}},? (?:[Nn]o\.? ?|[Nn]omor )?\d{{1,4}}[A-Z]?(?!\w)(?:,? RT ?\.?\d+/?(?: ?RW ?\.?\d+)?)?",
+        rf"(?<!\w)(?:Jl|Jln|Jalan)\.? {_W}(?: {_W}){{0,3}},? (?:[Nn]o\.? ?|[Nn]omor )?\d{{1,4}}[A-Z]?(?!\w)(?: [Nn]o\.? ?\d{{1,4}})?(?:,? RT ?\.?\d+/?(?: ?RW ?\.?\d+)?)?",
         rf"(?<!\w)(?:ul\.|[Uu]lica|al\.|os\.) {_W}(?: {_W})? {number}(?!\w)(?:,? \d{{2}}-\d{{3}} {_W})?",
         r"(?<!\w)(?:ул\.|улица|пр\.|просп\.|пр-т) [А-ЯЁ][\w.-]*(?: [А-ЯЁ][\w.-]*)?,? (?:д\.|дом)? ?\d{1,4}[а-я]?(?:[/-]\d+)?(?:,? (?:корп|к|кв|стр)\.? ?\d+)*",
         r"(?<!\w)(?:[A-ZÇĞİÖŞÜ]\w+ )+(?:Mah\.|Mahallesi)(?: [\w.]+)* (?:No|no)[:.]? ?\d+(?:/\d+)?",

@@ -39,7 +39,7 @@ _NETWORK: Final = re.compile(
 )
 # As cards are printed. A list of sizes can pass the Luhn check, but not in these groups.
 _CARD_GROUPS: Final = re.compile(
-    r"\d{14,19}|\d{4}(?:\D{1,3}\d{4}){3}(?:\D{1,3}\d{1,3})?|\d{4}\D{1,3}\d{6}\D{1,3}\d{4,5}"
+    r"\d{14,19}|\d(?: \d){13,18}|\d{4}(?:\D{1,3}\d{4}){3}(?:\D{1,3}\d{1,3})?|\d{4}\D{1,3}\d{6}\D{1,3}\d{4,5}"
 )
 
 

@@ -77,7 +77,7 @@ _PART: Final = r"[^\W_](?:[\w-]{0,40}[^\W_])?"
 
 
 _SPOKEN_GUARD: Final = (
-    r"[\[({<_-]\s?(?i-u:at|arroba|chez)\s?[\])}>_-]|[\[(]\s?[äÄ]t\s?[\])]|\s(?:ät|małpa|собака)\s"
+    r"[\[({<_-]\s?(?i-u:at|arroba|chez)\s?[\])}>_-]|[\[(]\s?(?:[äÄ]t|a)\s?[\])]|\s(?:ät|małpa|собака)\s"
     rf"|\s(?i-u:at|arroba|arobase|chiocciola)\s+(?i-u:{_PROVIDER})[\s.\[({{]"
     r"|\s(?i-u:at)\s+\S+\s?[\[({<]?\s?(?i-u:dot|punkt|titik)[\s\])}>]"
     r"|\s(?i-u:arroba|arobase|chiocciola|apenstaartje)\s+\S+\s?[\[({<]?\s?(?i-u:dot|punto|ponto|point|punt)[\s\])}>]"
@@ -87,7 +87,7 @@ _SPOKEN_GUARD: Final = (
 
 # Letters with the marks of scripts whose vowels are marks.
 _LETTERS: Final = r"[\w\u064b-\u065f\u0900-\u0dff\u0e00-\u0e7f]"
-_HANDLE: Final = rf"(?<![\w@./#])@[^\W\d]{_LETTERS}{{1,60}}(?:\.(?![A-Z]){_LETTERS}{{1,60}}){{0,4}}"
+_HANDLE: Final = rf"(?<![\w@./#])@[^\W\d]{_LETTERS}{{1,60}}(?:[.-](?![A-Z]){_LETTERS}{{1,60}}){{0,4}}"
 
 _CHAT: Final = (
     "insta(?:gram)?|ig|snap(?:chat)?|tik ?tok|telegram|tg|discord|kik|skype|wechat|weixin|line id|gamertag|"
@@ -318,14 +318,18 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
 def _spoken_emails() -> tuple[Recognizer, ...]:
     """Addresses that are spelled out, where something beside them says that they are addresses."""
     user = rf"[^\W_][\w.%+-]{{0,60}}(?:{_SIGNED_DOT}{_PART})*"
-    patterns = [rf"(?i)(?<![\w.]){user}{_BRACKETED_AT}{_PART}(?:{_DOTS}{_PART}){{0,3}}{_DOTS}[^\W\d_]{{2,24}}"]
+    patterns = [
+        rf"(?i)(?<![\w.]){user}{_BRACKETED_AT}{_PART}(?:{_DOTS}{_PART}){{0,3}}{_DOTS}[^\W\d_]{{2,24}}",
+        rf"(?i)(?<![\w.])(?=[\w-]*[._\d])[^\W_][\w.%+-]{{0,60}}\s*[\[(]\s?a\s?[\])]\s*{_PART}(?:{_DOTS}{_PART}){{0,3}}{_DOTS}[^\W\d_]{{2,24}}",
+    ]
     for at, dot in _SPOKEN:
         by_dot = rf"(?:{_SIGNED_DOT}|\s+(?:{dot})\s+)"
-        user = rf"(?<![\w.])[^\W_][\w.%+-]{{0,60}}(?:{by_dot}{_PART}){{0,3}}"
-        telling = rf"(?<![\w.])(?=[\w-]*(?:[._\d]|{by_dot}))[^\W_][\w.%+-]{{0,60}}(?:{by_dot}{_PART}){{0,3}}"
+        joined = rf"(?:{by_dot}|\s+(?:underscore|dash|hyphen|minus|unterstrich)\s+)"
+        user = rf"(?<![\w.])[^\W_][\w.%+-]{{0,60}}(?:{joined}{_PART}){{0,3}}"
+        telling = rf"(?<![\w.])(?=[\w-]*(?:[._\d]|{joined}))[^\W_][\w.%+-]{{0,60}}(?:{joined}{_PART}){{0,3}}"
         domain = rf"{_PART}(?:{by_dot}{_PART}){{0,3}}{by_dot}(?:{_ANY_DOMAIN})(?!\w)"
         patterns += [
-            rf"(?i){user}\s+{at}\s+(?:{_PROVIDER})(?:\.|{by_dot})(?:{_ANY_DOMAIN})(?!\w)",
+            rf"(?i){user}\s+{at}\s+(?:{_PROVIDER})(?:(?:\.|{by_dot})(?:{_ANY_DOMAIN})){{1,2}}(?!\w)",
             rf"(?i){telling}\s+{at}\s+{domain}",
             rf"(?i)(?P<keep>{_ASKED}[^\n.]{{0,30}}\s){user}\s+{at}\s+{domain}",
         ]
@@ -341,7 +345,8 @@ def _spaced_emails() -> tuple[Recognizer, ...]:
     patterns = (
         r"(?i)(?<![\w.])(?:[a-z0-9_-] (?:\. )?){2,40}@ (?:[a-z0-9-] ){2,40}\. (?:c o m|n e t|o r g|[a-z] [a-z])(?!\w)",
         # "lunch @ shop.com" is a place: the user's name or what stands before it must say more.
-        rf"(?i){user}(?:{at}|@)(?:{_PROVIDER}) {{0,2}}\. {{0,2}}(?:{_ANY_DOMAIN})(?!\w)",
+        rf"(?i){user}(?:{at}|@)(?:{_PROVIDER}) {{0,2}}[.,] {{0,2}}(?:{_ANY_DOMAIN})(?!\w)",
+        rf"(?i){user}@(?:gmail|googlemail|hotmail|yahoo|icloud|protonmail|outlook)(?!\w)",
         rf"(?i)(?<![\w.%+-])(?=[^\W\d_][\w.]*[._\d])[^\W_][\w.%+-]{{0,60}}(?:{at}|@){domain}",
         rf"(?i)(?P<keep>{_ASKED}[^\n.@]{{0,30}}\s){user}(?:{at}|@){domain}",
         rf"(?i){_PART}(?:[._%+-]{_PART}){{0,4}}{_BRACKETED_AT}{_PART}(?:{_DOTS}{_PART}){{0,3}}{_DOTS}[^\W\d_]{{2,24}}",

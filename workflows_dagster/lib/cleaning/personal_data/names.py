@@ -15,7 +15,11 @@ _INTRODUCTION_ELSEWHERE: Final = "我叫|我的名字叫|我的名字是|私の�
 _CAPITALIZED: Final = r"(?-i:[^\W\d_a-zß-ÿа-я][\w'-]*\w)"
 
 
-NAME_GUARD: Final = f"{either_case(_INTRODUCTION)}|{_INTRODUCTION_ELSEWHERE}"
+_SIGN_OFF: Final = (
+    "(?:kind |best |warm )?regards|sincerely|yours truly|best wishes|mit freundlichen grüßen|viele grüße|cordialement|"
+    "atentamente|saludos|atenciosamente|cordiali saluti|met vriendelijke groet|pozdrawiam|с уважением|salam hormat"
+)
+NAME_GUARD: Final = f"{either_case(_SIGN_OFF)}|{either_case(_INTRODUCTION)}|{_INTRODUCTION_ELSEWHERE}"
 
 
 @cache
@@ -25,6 +29,11 @@ def introductions() -> tuple[Recognizer, ...]:
         recognizer(
             Mask.NAME,
             rf"(?i)(?P<keep>(?<!\w)(?:{_INTRODUCTION}):? ){_CAPITALIZED}(?: {_CAPITALIZED}){{0,2}}",
+            _is_no_shout,
+        ),
+        recognizer(
+            Mask.NAME,
+            rf"(?i)(?P<keep>(?<!\w)(?:{_SIGN_OFF})[,!.]?\s){_CAPITALIZED}(?: {_CAPITALIZED}){{0,2}}(?=[.!\s]*$)",
             _is_no_shout,
         ),
         recognizer(

@@ -15,7 +15,7 @@ from workflows_dagster.lib.cleaning.personal_data import check_digits
 from workflows_dagster.lib.cleaning.personal_data.masks import Mask, Recognizer, always, recognizer
 
 NUMBER_GUARD: Final = (
-    r"\d(?:[ .,()/+:A-Za-z–（）．＋／－：-]{0,3}\d){5}|\d ?°|[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"
+    r"\d(?:[ .,()/+:_A-Za-z–−（）．＋／－：-]{0,3}\d){5}|\d ?°|[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"
     r"|[0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-][0-9A-Fa-f]{2}[:-]|[0-9A-Fa-f]:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]"
     r"|(?-u:\b)(?:[13][1-9A-HJ-NP-Za-km-z]{25}|0x[0-9a-fA-F]{40}|bc1[a-z0-9]{25})"
 )
@@ -59,9 +59,9 @@ def _ibans(text: str) -> Iterator[tuple[int, int]]:
 
 def _cards(text: str) -> Iterator[tuple[int, int]]:
     last = 0
-    for begin in re.finditer(r"(?<![A-Za-z0-9_])(?<![0-9][.,-])(?=\d(?:[ ./–-]{0,3}\d){13})", text):
+    for begin in re.finditer(r"(?<![A-Za-z0-9_])(?<![0-9][.,-])(?=\d(?:[ ./_–−-]{0,3}\d){13})", text):
         lengths = (
-            re.match(rf"\d(?:[ ./–-]{{0,3}}\d){{{more}}}(?![0-9A-Za-z_])", text[begin.start() :])
+            re.match(rf"\d(?:[ ./_–−-]{{0,3}}\d){{{more}}}(?![0-9A-Za-z_])", text[begin.start() :])
             for more in range(18, 12, -1)
         )
         found = next((match for match in lengths if match and check_digits.is_card(match[0])), None)

@@ -8,17 +8,25 @@ grouped as a phone number of that country is, or what follows a word such as "ca
 import re
 from collections.abc import Sequence
 from functools import cache, partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from workflows_dagster.lib.cleaning.personal_data.check_digits import is_isbn10
-from workflows_dagster.lib.cleaning.personal_data.masks import Mask, Recognizer, digits_of, put_masks, recognizer
+from workflows_dagster.lib.cleaning.personal_data.masks import (
+    Mask,
+    Recognizer,
+    digits_of,
+    in_ascii,
+    put_masks,
+    recognizer,
+)
 from workflows_dagster.lib.cleaning.rules import TEXT, Rule, by_row
 
 if TYPE_CHECKING:
     from workflows_dagster.lib.cleaning.settings import CleaningSettings
 
-_GUARD: Final = r"\d(?:[ ().+/~–（）．＋／－-]{0,3}\d){6}"
-_HAS_PHONE: Final = re.compile(r"\d(?:[ ().+/~–-]{0,3}\d){7}")
+_GUARD: Final = r"\d(?:[ ().+/~–−‐‑（）．＋／－-]{0,3}\d){6}"
+_HAS_PHONE: Final = re.compile(r"\d(?:[ ().+/~–−‐‑-]{0,3}\d){7}")
 _DATE: Final = re.compile(r"\b(?:19|20)\d{2}[-/.]\d{1,2}[-/.]\d{1,2}\b")
 _DIGITS: Final = re.compile(r"[+(]{0,2}\d(?:[ ().+/~-]{0,3}\d){7,}")
 _BESIDE: Final = 2
@@ -42,10 +50,22 @@ _LINKS: Final = (
     r"es|est|é|ist|mi|my|your|us|them|him|her|ke|di|saya|aku|по|на|من|على|عليى|है|मेरा|是|为|は|번호는|的|号)(?!\w)[\s:：.=(*#,–-]{0,4}"
     r"|[是为は号的]{1,2}[\s:：]{0,2}){0,4}"
 )
-_NUMBER: Final = r"[(+]{0,2}\d(?:[ ().+/–-]{0,3}\d){6,14}(?![\d%])"
-_SPOKEN_DIGIT: Final = "zero|oh|one|two|three|four|five|six|seven|eight|nine"
+_NUMBER: Final = r"[(+]{0,2}\d(?:[ ().+/–−‐‑-]{0,3}\d){6,14}(?![\d%])"
+_ASKS_TO_CALL: Final = r"(?=\s?(?:call|text|whats ?app|sms|ring|ruf|anrufen|加我|联系|로 연락))"
+_SPOKEN_DIGITS: Final = (
+    "zero one two three four five six seven eight nine",
+    "oh one two three four five six seven eight nine",
+    "null eins zwei drei vier fünf sechs sieben acht neun",
+    "cero uno dos tres cuatro cinco seis siete ocho nueve",
+    "zéro un deux trois quatre cinq six sept huit neuf",
+    "zero um dois três quatro cinco seis sete oito nove",
+    "zero uno due tre quattro cinque sei sette otto nove",
+    "nol satu dua tiga empat lima enam tujuh delapan sembilan",
+    "kosong satu dua tiga empat lima enam tujuh lapan sembilan",
+)
+_VALUES: Final = {word: value for words in _SPOKEN_DIGITS for value, word in enumerate(words.split())}
+_SPOKEN_DIGIT: Final = "|".join(_VALUES)
 _SPOKEN: Final = rf"(?i)\b(?:(?:{_SPOKEN_DIGIT}|double|triple)[ ,.-]{{1,3}}){{6,15}}(?:{_SPOKEN_DIGIT})\b"
-_ORDER_OF_DIGITS: Final = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
 def phone_rule(settings: "CleaningSettings") -> Rule:
@@ -69,7 +89,11 @@ def _mask_phones(text: str, *, regions: Sequence[str]) -> str:
 @cache
 def _phones() -> tuple[Recognizer, ...]:
     call = rf"(?:(?<!\w)(?:{_CALL})(?!\w)|{_CALL_ELSEWHERE})"
-    return (*_grouped(), recognizer(Mask.PHONE, rf"(?i)(?P<keep>{call}{_LINKS}){_NUMBER}", _can_be_called))
+    return (
+        *_grouped(),
+        recognizer(Mask.PHONE, rf"(?i)(?P<keep>{call}{_LINKS}){_NUMBER}", _can_be_called),
+        recognizer(Mask.PHONE, rf"(?i)(?<![\w.,$-])\d{{9,12}}{_ASKS_TO_CALL}"),
+    )
 
 
 def _can_be_called(written: str) -> bool:
@@ -90,7 +114,7 @@ def _can_be_called(written: str) -> bool:
 
 def _grouped() -> tuple[Recognizer, ...]:
     """National numbers as their countries write them, of those that nothing else is written like."""
-    before, after = r"(?<![\w$£€.,:/-])(?<!\d )", r"(?![\w%])(?![ .,/-]\d)"
+    before, after = r"(?<![A-Za-z0-9_$£€.,:/)-])(?<!\d )(?<!\) )", r"(?![A-Za-z0-9_%])(?![ .,/-]\d)"
     shapes = (
         r"0\d{2,4}[ /-]\d{3,4}[ -]\d{3,4}",  # Germany, Japan, Korea, Indonesia, United Kingdom
         r"0\d{2,4} ?/ ?\d{5,8}",  # Germany, Austria
@@ -114,7 +138,7 @@ def _is_no_book(written: str) -> bool:
 
 
 DISGUISED_PHONE_GUARD: Final = (
-    rf"(?i-u:(?:(?:{_SPOKEN_DIGIT})[ ,.-]{{1,3}}){{6}})|(?:[0-9]\x{{FE0F}}?\x{{20E3}}\s?){{7}}"
+    rf"(?i-u:(?:(?:{in_ascii(_SPOKEN_DIGIT)})[ ,.-]{{1,3}}){{4}})|(?:[0-9]\x{{FE0F}}?\x{{20E3}}\s?){{7}}"
 )
 
 
@@ -128,9 +152,8 @@ def disguised_phones() -> tuple[Recognizer, ...]:
 
 
 def _is_no_counting(written: str) -> bool:
-    words = re.findall(r"[a-z]+", written.lower())
-    places = [_ORDER_OF_DIGITS.index(word) for word in words if word in _ORDER_OF_DIGITS]
-    return len({second - first for first, second in zip(places, places[1:], strict=False)}) > 1
+    values = [_VALUES[word] for word in re.findall(r"[^\W\d_]+", written.lower()) if word in _VALUES]
+    return len({second - first for first, second in pairwise(values)}) > 1
 
 
 def _mask_run(digits: re.Match[str], regions: Sequence[str]) -> str:

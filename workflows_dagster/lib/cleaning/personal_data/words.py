@@ -21,7 +21,7 @@ from workflows_dagster.lib.cleaning.personal_data.masks import (
 
 _SIGN: Final = r"""[\s:：.#=№º°*()"'–-]"""
 _LINK_WORD: Final = (
-    "numbers?|num|no|nr|card|nummer|numero|número|numéro|nomor|nomer|номер|номера|id|code|is|was|ist|lautet|war|es|era|est|é|"
+    "numbers?|num|no|nr|card|saya|aku|mi|meu|mon|mein|of|nummer|numero|número|numéro|nomor|nomer|номер|номера|id|code|is|was|ist|lautet|war|es|era|est|é|"
     "adalah|to|the|my|for|ke|en|er|jest|n[º°]"
 )
 _LINKS: Final = rf"(?:s?nummer|nr|number)?{_SIGN}{{0,4}}(?:(?:(?:{_LINK_WORD})(?!\w)|[号號码碼是为は がの:번호는]+|رقم|नंबर|है){_SIGN}{{0,4}}){{0,3}}"
@@ -30,7 +30,7 @@ _VALUE: Final = rf"(?-i:[A-Z]{{1,4}}[ ./-]?)?(?:{_GROUPED}|\d[A-Za-z\d]*(?:[./�
 _A_DATE: Final = re.compile(r"\d{1,2}[./-]\d{1,2}[./-](?:\d{2}|\d{4})|(?:19|20)\d\d[./-]\d{1,2}[./-]\d{1,2}")
 
 _PAPERS: Final = (
-    "passport|reisepass|personalausweis|ausweis|passeport|pasaporte|passaporte|passaporto|paspoort|paszport|pasaport|"
+    "passport|my social|vin|chassis|reisepass|personalausweis|ausweis|passeport|pasaporte|passaporte|passaporto|paspoort|paszport|pasaport|"
     "паспорт[а-я]?|paspor|social security|ssn|sozialversicherung|steuer-?id|steuer|sécurité sociale|national insurance|"
     "nino?|nhs|sin|dni|nie|nif|cpf|cnpj|rut|cédula|cedula|nik|ktp|npwp|aadhaar|aadhar|kimlik|tckn|bsn|"
     "burgerservice|pesel|personnummer|снилс|инн|driver'?s? licen[cs]e|driving licen[cs]e|licen[cs]e number|führerschein|"
@@ -46,7 +46,7 @@ _PLATE: Final = (
     "plat nomor|nopol|plaka|госномер"
 )
 _ACCOUNT: Final = (
-    "account|acct|a/c|konto|bankkonto|iban|compte|cuenta|conta|rekening|norek|rek|routing|sort code|bsb|blz|"
+    "account|acct?|a/c|konto|bankkonto|iban|compte|cuenta|conta|rekening|norek|rek|routing|sort code|bsb|blz|"
     "bankleitzahl|clabe|bca|bni|bri|mandiri|gopay|ovo|dana|bkash|upi|hesap|счет[а]?|счёт[а]?"
 )
 _ACCOUNT_ELSEWHERE: Final = "银行卡|账号|帐号|口座|계좌|حساب|खाता"
@@ -68,10 +68,14 @@ _DATE: Final = (
     r"|\d{4} ?[年년] ?\d{1,2} ?[月월] ?\d{1,2} ?[日일]?)(?!\d)"
 )
 _SECRET: Final = (
-    "password|passcode|passwort|kennwort|mot de passe|contraseña|senha|kata sandi|wachtwoord|hasło|parola|şifre\\w*|"
+    "password|passwd|pwd|\\bpw|api[ -]?key|passcode|passwort|kennwort|mot de passe|contraseña|senha|kata sandi|wachtwoord|hasło|parola|şifre\\w*|"
     "пароль|パスワード|密码|비밀번호"
 )
 _TELLS: Final = r"\s?(?:(?:is|was|ist|lautet|es|est|é|adalah|to|as|:|=|：|是|は)\s?){1,2}[\"']?"
+_KEYS: Final = (
+    r"\b(?:sk-[A-Za-z0-9_-]{16,100}|gh[pousr]_[A-Za-z0-9]{20,80}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}"
+    r"|eyJ[\w-]{10,2000}\.[\w-]{10,2000}\.[\w-]{10,2000})"
+)
 _CODE: Final = "pin(?:[ -]?code)?|otp|one[ -]time code|verification code|security code|access code|gate code|kode otp"
 
 
@@ -79,14 +83,15 @@ _CODE: Final = "pin(?:[ -]?code)?|otp|one[ -]time code|verification code|securit
 def numbers_after_words() -> tuple[Recognizer, ...]:
     """Numbers of six digits and more: papers, accounts, machines."""
     return (
+        recognizer(Mask.DEVICE, rf"(?i)(?P<keep>\bmac(?: address| id)?(?!\w){_LINKS})[0-9a-f]{{12}}\b"),
         recognizer(Mask.DEVICE, rf"(?i)(?P<keep>\bimei(?!\w){_LINKS})\d(?:[ /-]?\d){{13,15}}(?!\d)"),
-        _after(Mask.ID, _PAPERS, _PAPERS_ELSEWHERE, _VALUE, 6),
+        _after(Mask.ID, _PAPERS, _PAPERS_ELSEWHERE, _VALUE, 5),
         _after(Mask.ACCOUNT, _ACCOUNT, _ACCOUNT_ELSEWHERE, _VALUE, 6),
     )
 
 
 NUMBER_WORD_GUARD: Final = (
-    f"(?i-u:imei)|{either_case(f'{_PAPERS}|{_ACCOUNT}')}|{_PAPERS_ELSEWHERE}|{_ACCOUNT_ELSEWHERE}"
+    f"(?i-u:imei|mac)|{either_case(f'{_PAPERS}|{_ACCOUNT}')}|{_PAPERS_ELSEWHERE}|{_ACCOUNT_ELSEWHERE}"
 )
 # What stands between is ASCII here: any other class of characters, repeated, takes the engine long to compile.
 WORD_GUARD: Final = (
@@ -94,7 +99,9 @@ WORD_GUARD: Final = (
     rf"|(?i-u:{in_ascii(_BIRTH)})[ -~]{{0,24}}[0-9]|(?i:{not_in_ascii(_BIRTH)})|{_BIRTH_ELSEWHERE}|日出?生"
     rf"|(?i-u:\b(?:{_CODE}))[ -~]{{0,16}}[0-9]{{3}}"
 )
-PASSWORD_GUARD: Final = either_case(_SECRET)
+PASSWORD_GUARD: Final = (
+    f"{either_case(_SECRET)}|sk-[A-Za-z0-9]{{16}}|gh[pousr]_[A-Za-z0-9]{{20}}|AKIA[0-9A-Z]{{16}}|AIza|eyJ"
+)
 
 
 @cache
@@ -107,6 +114,11 @@ def words_after_words() -> tuple[Recognizer, ...]:
     )
     return (
         recognizer(Mask.BIRTHDATE, rf"(?i)(?P<keep>{told}{on}){_DATE}"),
+        recognizer(
+            Mask.BIRTHDATE,
+            r"(?i)(?P<keep>\bmy (?:birthday|bday|birth ?date) is (?:on )?(?:the )?)"
+            rf"(?:\d{{1,2}}(?:st|nd|rd|th)? (?:of )?(?:{_MONTH})[a-z]{{0,8}}|(?:{_MONTH})[a-z]{{0,8}} \d{{1,2}}(?:st|nd|rd|th)?)\b",
+        ),
         recognizer(Mask.BIRTHDATE, r"\d{4}年\d{1,2}月\d{1,2}日(?=出?生)"),
         recognizer(Mask.ID, rf"(?i)(?P<keep>\bpan(?!\w){_LINKS})(?-i:[A-Z]{{5}}\d{{4}}[A-Z])\b"),
         _after(Mask.ID, _PLATE, "车牌号?", r"[\u4e00-\u9fff]?(?-i:[A-Z0-9]{1,4}(?:[ ·-]?[A-Z0-9]{1,5}){1,3})(?!\w)", 2),
@@ -115,7 +127,10 @@ def words_after_words() -> tuple[Recognizer, ...]:
             rf"(?i)(?P<keep>\b(?:swift|bic)(?!\w){_LINKS})(?-i:[A-Z]{{6}}[A-Z0-9]{{2}}(?:[A-Z0-9]{{3}})?)\b",
         ),
         recognizer(Mask.CARD, rf"(?i)(?P<keep>\b(?:cvv|cvc)2?(?!\w){_LINKS})\d{{3,4}}\b"),
-        recognizer(Mask.PASSWORD, rf"(?i)(?P<keep>\b(?:{_CODE})\b{_TELLS})\d{{3,8}}\b"),
+        recognizer(
+            Mask.PASSWORD,
+            rf"(?i)(?P<keep>\b(?:(?:{_CODE})\b{_TELLS}|(?:my pin|pin[ -]?code|pin number|otp)[ :]{{1,2}}))\d{{3,8}}\b",
+        ),
     )
 
 
@@ -123,6 +138,8 @@ def words_after_words() -> tuple[Recognizer, ...]:
 def passwords() -> tuple[Recognizer, ...]:
     """What a word for password is said to be."""
     return (
+        recognizer(Mask.PASSWORD, _KEYS),
+        recognizer(Mask.PASSWORD, rf"(?i)(?P<keep>(?:{_SECRET}) )(?=\S*\d{{3}})[^\s,;\"']{{6,60}}\b"),
         recognizer(
             Mask.PASSWORD, rf"(?i)(?P<keep>(?:{_SECRET}){_TELLS})[^\s,;\"']{{0,60}}[^\s,;.!?\"')]", _is_a_secret
         ),
