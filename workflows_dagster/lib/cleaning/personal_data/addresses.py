@@ -39,7 +39,7 @@ ADDRESS_GUARD: Final = (
 @cache
 def addresses() -> tuple[Recognizer, ...]:
     """Addresses in the order and the words of each language."""
-    number = r"\d{1,4}(?:[a-zA-Z]\b| [a-zA-Z](?=,))?(?:[/-]\d{1,4})?"
+    number = r"\d{1,4}(?:[a-zA-Z]\b| [a-zA-Z](?=,))?(?:[/-]\d{1,4})?(?![.,]\d)"
     shapes = (
         # English: the number first
         rf"(?<![\w.,$£€#-])(?<!\d )\d{{1,5}}[A-Za-z]?,? (?:[NSEW]\.? )?(?:(?:{_W}|\d{{1,3}}(?:st|nd|rd|th)) ){{1,3}}(?:{_STREET_EN})(?!\w)(?: [NSEW]{{1,2}}\b)?"
@@ -69,6 +69,15 @@ def addresses() -> tuple[Recognizer, ...]:
     return tuple(recognizer(Mask.ADDRESS, shape, _is_no_memory) for shape in shapes)
 
 
+_NO_STREET: Final = frozenset(
+    "Day Door Way Star Piece Wheel Lane Hour Minute Year Month Week Time Times Inch Speed Pack Ply Stage Step Person Man "
+    "Mile Night Seat Track Disc Disk Hard Flash External Internal Portable Thumb Pen Test USB GB TB MB Gb Tb Gig Terabyte "
+    "Gigabyte Amp Volt Watt Court Clay Dollar Car Bar Front Rear First Second Third Million Percent".split()
+)
+
+
 def _is_no_memory(written: str) -> bool:
-    # A phone with "G5 3GB" is no post code.
-    return not (len(written) < 9 and written.endswith(("GB", "TB")))
+    """Whether it is neither the memory of a phone ("G5 3GB") nor a thing named like a street ("2 TB Hard Drive")."""
+    words = written.split()
+    thing = len(words) > 1 and words[0][0].isdigit() and words[1] in _NO_STREET
+    return not thing and not (len(written) < 9 and written.endswith(("GB", "TB")))

@@ -105,7 +105,7 @@ _LINK_WORD: Final = (
 )
 _LINKS: Final = rf"[\s:：=@(–-]{{0,4}}(?:(?:{_LINK_WORD})[\s:：=@(–-]{{1,4}}){{0,3}}"
 # A word of prose is no handle: it has a digit or an underscore, or a dot between small letters.
-_TOLD: Final = r"(?=[a-z0-9.]*[0-9_])[a-z][\w.]{1,29}\w(?![\w@.])"
+_TOLD: Final = r"(?=[a-z0-9.]*[0-9_])[a-z][\w.]{3,29}\w(?![\w@.])"
 _DOTTED: Final = r"(?-i:[a-z]+(?:\.[a-z]+)+)(?![\w@])"
 _PROSE: Final = frozenset(
     [

@@ -38,7 +38,7 @@ def introductions() -> tuple[Recognizer, ...]:
         ),
         recognizer(
             Mask.NAME,
-            rf"(?P<keep>(?:{_INTRODUCTION_ELSEWHERE}) ?)(?:[\u4e00-\u9fff]{{2,4}}(?=[,，。.!、\s]|$)|[^\W\d_]{{2,20}})",
+            rf"(?P<keep>(?:{_INTRODUCTION_ELSEWHERE}) ?)(?:[\u4e00-\u9fff]{{2,4}}(?=[,，。.!、\s]|$)|(?!و)[^\W\d_]{{2,20}})",
         ),
     )
 

@@ -85,7 +85,7 @@ def _machines_and_places() -> tuple[Recognizer, ...]:
         recognizer(Mask.COORDINATES, rf"(?<![\w.]){_DEGREES}\s?[,;/]?\s?{_DEGREES}"),
         recognizer(
             Mask.COORDINATES,
-            rf"(?<![\w.,$£€+-])[-+]?\d{{1,2}}\.\d{{4,9}}{degree}(?:\s?[NS])?(?:\s?[,;/]\s?|\s+)"
+            rf"(?<![\w.,$£€+-])[-+]?\d{{1,2}}\.\d{{4,9}}{degree}(?:\s?[NS])?\s?[,;/]\s?"
             rf"[-+]?\d{{1,3}}\.\d{{4,9}}{degree}(?:\s?[EW]\b)?(?![\w.]\d|\d)",
             _is_on_earth,
         ),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _GUARD: Final = r"\d(?:[ ().+/~–−‐‑（）．＋／－-]{0,3}\d){6}"
 _HAS_PHONE: Final = re.compile(r"\d(?:[ ().+/~–−‐‑-]{0,3}\d){7}")
 _DATE: Final = re.compile(r"\b(?:19|20)\d{2}[-/.]\d{1,2}[-/.]\d{1,2}\b")
+_BEGINS_AS_DATE: Final = re.compile(r"\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d{2}(?!\d)")
 _DIGITS: Final = re.compile(r"[+(]{0,2}\d(?:[ ().+/~-]{0,3}\d){7,}")
 _BESIDE: Final = 2
 _MOST_TRIES: Final = 100
@@ -97,19 +98,16 @@ def _phones() -> tuple[Recognizer, ...]:
 
 
 def _can_be_called(written: str) -> bool:
-    """Whether it is no date, price, range or list of years that a word such as "call" happens to stand before."""
-    groups = re.findall(r"\d+", written)
-    return (
-        (
-            (7 <= len(digits_of(written)) <= 15 and not re.search(r"\d[.,]\d{2}\b(?!\.)", written))
-            or written.startswith(("0", "+"))
-        )
-        and not re.fullmatch(
-            r"(?:\d{1,2}[./-]){2}\d{2,4}|(?:19|20)\d\d[./-]\d{1,2}[./-]\d{1,2}|(?:19|20)\d\d ?[–-] ?(?:19|20)\d\d",
-            written,
-        )
-        and max(map(len, groups)) > 1
-    )
+    """Whether it is no date, price, version or list of years that a word such as "call" happens to stand before."""
+    if not 7 <= len(digits_of(written)) <= 15 or all(len(group) == 1 for group in re.findall(r"\d+", written)):
+        return False
+    return written.startswith(("0", "+")) or _IS_NO_PHONE.fullmatch(written) is None
+
+
+_IS_NO_PHONE: Final = re.compile(
+    r"(?:\d{1,2}[./-]){2}\d{2,4}|(?:19|20)\d\d[./-]\d{1,2}[./-]\d{1,2}|(?:19|20)\d\d ?[–-] ?(?:19|20)\d\d|.*\d[.,]\d{2}"
+    r"|\d+\.\d+|\d{1,3}(?:[.,]\d{3})+"
+)
 
 
 def _grouped() -> tuple[Recognizer, ...]:
@@ -153,7 +151,8 @@ def disguised_phones() -> tuple[Recognizer, ...]:
 
 def _is_no_counting(written: str) -> bool:
     values = [_VALUES[word] for word in re.findall(r"[^\W\d_]+", written.lower()) if word in _VALUES]
-    return len({second - first for first, second in pairwise(values)}) > 1
+    # Who counts may leave one out.
+    return 4 * sum(second - first == 1 for first, second in pairwise(values)) < 3 * (len(values) - 1)
 
 
 def _mask_run(digits: re.Match[str], regions: Sequence[str]) -> str:
@@ -165,6 +164,8 @@ def _mask_run(digits: re.Match[str], regions: Sequence[str]) -> str:
     from phonenumbers import Leniency, PhoneNumberMatcher
 
     text, start, end = digits.string, digits.start(), digits.end()
+    if _BEGINS_AS_DATE.match(digits[0]):
+        return digits[0]
     if digits[0].isdigit() and _PRODUCT_WORD.search(text[max(0, start - 40) : start]):
         return digits[0]
     before, after = text[max(0, start - _BESIDE) : start], text[end : end + _BESIDE]
