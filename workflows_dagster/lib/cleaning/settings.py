@@ -1,5 +1,7 @@
 """Settings of the row-wise cleaning, and the closed list of reasons for which it rejects a row."""
 
+# ruff: noqa: RUF001 - digits and signs of many scripts
+
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -66,11 +68,13 @@ class CleaningSettings(BaseModel):
     )
     phone_regions: list[str] = Field(
         default=["US", "GB", "ID"],
-        description="ISO 3166 regions whose national phone numbers are masked; international ones always are.",
+        description="ISO 3166 regions of which each national phone number is masked; international ones always are, and "
+        "those of other countries where they are grouped as there, or follow a word such as `call`.",
     )
     order_patterns: list[str] = Field(
         default=list(ORDER_PATTERNS),
-        description="Regular expressions (Rust syntax) of order numbers; what a group `keep` matches is left in place.",
+        description="Regular expressions (Rust syntax) of numbers of orders and parcels; what a group `keep` matches is "
+        "left in place.",
     )
     language_characters: int = Field(
         default=120, ge=20, le=10_000, description="First characters of a text by which its language is identified."

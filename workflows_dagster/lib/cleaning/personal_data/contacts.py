@@ -1,5 +1,5 @@
 """Rules for ways to reach a person on the net: links, addresses of e-mail, handles."""
-# ruff: noqa: RUF001 - letters of many scripts
+# ruff: noqa: RUF001, E501 - letters and signs of many scripts; a pattern stays on its line
 
 import re
 from collections.abc import Callable, Iterator

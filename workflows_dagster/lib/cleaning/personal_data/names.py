@@ -1,5 +1,5 @@
 """Rules for names of persons: those that people say to be theirs, and with an optional model all that it finds."""
-# ruff: noqa: RUF001 - letters of many scripts
+# ruff: noqa: RUF001, E501 - letters and signs of many scripts; a pattern stays on its line
 
 from functools import cache
 from typing import Final

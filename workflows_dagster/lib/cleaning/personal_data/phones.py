@@ -1,9 +1,9 @@
 """Rules for phone numbers: what a country's numbering plan can dial, and what people write to be called.
 
-Of the configured regions every national number is masked that can be dialled (phonenumbers). Of all others, only what is
-grouped as a phone number of that country is, or what follows a word such as "call".
+Of the configured regions every national number is masked that can be dialled (phonenumbers). Of all others, only what
+is grouped as a phone number of that country is, or what follows a word such as "call".
 """
-# ruff: noqa: RUF001 - letters of many scripts
+# ruff: noqa: RUF001, E501 - letters and signs of many scripts; a pattern stays on its line
 
 import re
 from collections.abc import Sequence

@@ -3,7 +3,7 @@
 Such a word is asked for in the languages of the large markets. The languages do not know of one another here: a
 Spanish word before a number counts in an English text too.
 """
-# ruff: noqa: RUF001 - letters of many scripts
+# ruff: noqa: RUF001, E501 - letters and signs of many scripts; a pattern stays on its line
 
 import re
 from functools import cache, partial
