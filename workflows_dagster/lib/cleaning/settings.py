@@ -68,13 +68,13 @@ class CleaningSettings(BaseModel):
     )
     phone_regions: list[str] = Field(
         default=["US", "GB", "ID"],
-        description="ISO 3166 regions of which each national phone number is masked; international ones always are, and "
-        "those of other countries where they are grouped as there, or follow a word such as `call`.",
+        description="ISO 3166 regions of which each national phone number is masked; international ones always are, "
+        "and those of other countries where they are grouped as there, or follow a word such as `call`.",
     )
     order_patterns: list[str] = Field(
         default=list(ORDER_PATTERNS),
-        description="Regular expressions (Rust syntax) of numbers of orders and parcels; what a group `keep` matches is "
-        "left in place.",
+        description="Regular expressions (Rust syntax) of numbers of orders and parcels; what a group `keep` matches "
+        "is left in place.",
     )
     language_characters: int = Field(
         default=120, ge=20, le=10_000, description="First characters of a text by which its language is identified."

@@ -38,7 +38,8 @@ was mended. Now {second} are, and these stay readable: {readable}.
 
 ## Wrong masks in real reviews
 
-Every mask in {rows:,} rows of public review sets was read, links by their shape alone. {wrong} is wrong: "a box @Amazon" names a shop. Links
+Every mask in {rows:,} rows of public review sets was read, links by
+their shape alone. {wrong} is wrong: "a box @Amazon" names a shop. Links
 and the names after an @ are masked on purpose, a shop's too."""
 
 _LIMITS = """\
