@@ -28,7 +28,7 @@ def test_tweets_lose_links_and_handles_and_are_kept(real_data: Path) -> None:
     result = clean_texts(raw, CleaningSettings())
 
     assert result.texts.str.contains("https?://").sum() == 0
-    # seen one by one: 617-262-2220, 678-999-8212 and a number of Hyderabad with +91
-    assert (result.masks["phone"], result.masks["card"], result.masks["email"]) == (3, 0, 0)
+    # seen one by one: 617-262-2220, 678-999-8212, 13341015518 of Beijing and a number of Hyderabad with +91
+    assert (result.masks["phone"], result.masks["card"], result.masks["email"]) == (4, 0, 0)
     reasons = judge(result.texts, CleaningSettings())["reason"].drop_nulls()
     assert sorted(reasons) == ["empty_after_cleaning"] * 2 + ["gibberish"] * 2 + ["too_short"]
