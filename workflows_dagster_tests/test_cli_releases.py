@@ -85,8 +85,9 @@ def test_rollback_is_told_to_dagster_where_it_keeps_records(two: list[Release], 
         event = instance.get_latest_materialization_event(dg.AssetKey("deployed_release"))
     assert event is not None
     assert event.asset_materialization is not None
-    said = {name: value.value for name, value in event.asset_materialization.metadata.items()}
-    (upstream,) = said[UPSTREAM_KEY].records
+    found = event.asset_materialization.metadata[UPSTREAM_KEY]
+    assert isinstance(found, dg.TableMetadataValue)
+    (upstream,) = found.records
     assert upstream.data == {"path": "model_release", "commit": two[0].version.commit[:12]}
 
 

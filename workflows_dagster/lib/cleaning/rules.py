@@ -38,7 +38,7 @@ class RuleGroup:
     """Rules that share a guard, so that their own guards look only at the rows that pass it."""
 
     guard: pl.Expr
-    rules: Sequence[Rule]
+    rules: "Sequence[Rule | RuleGroup]"
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ def _decompressed(content: BinaryIO, kind: str) -> Any:
         case "zstd":
             from backports.zstd import DecompressionParameter, ZstdDecompressor
 
-            options = {DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
+            options: dict[int, int] = {DecompressionParameter.window_log_max: _ZSTD_WINDOW_LOG}
             return _Decompressed(content, partial(ZstdDecompressor, options=options))
         case _:
             return content

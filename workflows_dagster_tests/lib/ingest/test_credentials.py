@@ -41,7 +41,7 @@ class _Guarded(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def log_message(self, *_arguments: object) -> None: ...
+    def log_message(self, format: str, *args: object) -> None: ...
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
 
 _NS = "http://schemas.openxmlformats.org"
 
 
-def xlsx(sheets: dict[str, Sequence[Sequence[object]]]) -> bytes:
+def xlsx(sheets: Mapping[str, Sequence[Sequence[object]]]) -> bytes:
     """An xlsx workbook with these sheets of texts and numbers."""
     files = {
         "[Content_Types].xml": f'<Types xmlns="{_NS}/package/2006/content-types">'
