@@ -3,9 +3,10 @@
 import json
 import logging
 import os
+import re
 import tempfile
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from workflows_dagster.lib.export.technique import Details, Technique, option
-from workflows_dagster.lib.model.torch_network import load_classifier
+from workflows_dagster.lib.model.torch_network import encoder_linears, load_classifier
 
 if TYPE_CHECKING:
     import onnx
@@ -93,6 +94,12 @@ class OnnxInt8(OnnxTechnique):
     name = "onnx-int8"
     lossless = False
 
+    outlier_ratio: float = option(
+        100.0,
+        "A layer stays float32 where the largest of its inputs is more than so many times their root mean square.",
+        gt=1,
+    )
+
     def write(self, merged: Path, folder: Path) -> Details:
         """Traces the graph and quantizes its weights."""
         without_telemetry()
@@ -102,19 +109,25 @@ class OnnxInt8(OnnxTechnique):
         with tempfile.TemporaryDirectory() as scratch, root_logger_errors_only():
             plain = Path(scratch) / GRAPH_FILE
             trace(merged, plain, self.opset)
+            kept = [f"/{re.sub(r'[.](?![0-9])', '/', name)}/" for name in outlier_layers(merged, self.outlier_ratio)]
+            nodes = onnx.load(plain).graph.node
             quantize_dynamic(
                 plain,
                 folder / GRAPH_FILE,
                 per_channel=True,
                 reduce_range=False,
                 weight_type=QuantType.QInt8,
-                nodes_to_exclude=_head_nodes(onnx.load(plain).graph.node),
+                nodes_to_exclude=[
+                    *_head_nodes(nodes),
+                    *(node.name for node in nodes if node.name.startswith(tuple(kept))),
+                ],
             )
         nodes = onnx.load(folder / GRAPH_FILE).graph.node
         return {
             "weights": "int8 symmetric per channel",
             "activations": "uint8 per tensor, at run time",
             "head": "float32",
+            "float32_layers": len(kept),
             "quantized_layers": sum(node.op_type in {"MatMulInteger", "DynamicQuantizeMatMul"} for node in nodes),
             "opset": self.opset,
             "fused": False,
@@ -127,6 +140,40 @@ def without_telemetry() -> None:
     Since 1.29 its builds for Linux send, unless told not to, names and digests of the models that they load.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+
+def outlier_layers(merged: Path, ratio: float) -> list[str]:
+    """Names of the linear layers whose inputs have a value far beyond the others, which int8 would leave few steps.
+
+    The scale of activations is that of a whole tensor. The outliers come with the model, whatever the text: random
+    tokens show the same layers as reviews do. In multilingual-e5-small, three of 72 layers have them; in float32, they
+    halve the error of the scores.
+
+    Args:
+        merged: The merged model's folder.
+        ratio: Largest value over root mean square, above which a layer is named.
+    """
+    import torch
+
+    model = load_classifier(merged)
+    found: dict[str, float] = {}
+
+    def look(name: str) -> Callable[..., None]:
+        def hook(_: object, inputs: tuple[torch.Tensor, ...]) -> None:
+            found[name] = float(inputs[0].abs().max() / inputs[0].square().mean().sqrt())
+
+        return hook
+
+    hooks = [model.get_submodule(name).register_forward_pre_hook(look(name)) for name in encoder_linears(model)]
+    draw = torch.Generator().manual_seed(0)
+    ids = torch.randint(0, model.config.vocab_size, (16, 32), generator=draw)
+    try:
+        with torch.inference_mode():
+            model(input_ids=ids, attention_mask=torch.ones_like(ids))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sorted(name for name, value in found.items() if value > ratio)
 
 
 def _head_nodes(nodes: "Sequence[onnx.NodeProto]") -> list[str]:

@@ -11,6 +11,7 @@ from workflows_dagster.checks.export import judge_digests, judge_no_pickle
 from workflows_dagster.lib.artifact import Artifact
 from workflows_dagster.lib.errors import ConfigurationError, DataContractError, IntegrityError
 from workflows_dagster.lib.export.exported_model import ExportRecord, load_exported
+from workflows_dagster.lib.export.onnx_graph import OnnxInt8, outlier_layers
 from workflows_dagster.lib.export.registry import REFERENCE, REGISTRY, open_classifier, technique
 from workflows_dagster.lib.export.settings import ExportSettings, export_settings
 from workflows_dagster.lib.finetuning.merged_model import MergedModelRecord
@@ -140,3 +141,12 @@ def test_an_option_that_a_technique_does_not_know_is_refused(chosen: dict[str, o
 
     with pytest.raises(ValidationError, match=r"opset|fuse"):
         export_settings(Closed).model_validate(chosen)
+
+
+def test_layers_with_outliers_stay_float32(tiny_merged: Artifact, tmp_path: Path) -> None:
+    model = tiny_merged.folder / "model"
+    every = outlier_layers(model, 1.001)
+    assert len(every) == 12
+    assert outlier_layers(model, 1e6) == []
+    (tmp_path / "int8").mkdir()
+    assert OnnxInt8(outlier_ratio=1.001).write(model, tmp_path / "int8")["quantized_layers"] == 1  # the pooler
