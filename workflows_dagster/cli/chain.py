@@ -25,8 +25,8 @@ DEMO: Final[dict[str, dict[str, Any]]] = {
     "review_corpus": {**HELD_OUT},
     "lora_adapter": {
         "vocabulary": 100_000,
-        "epochs": 0.5,
-        "evaluations_per_epoch": 2,
+        "epochs": 1,
+        "evaluations_per_epoch": 1,
         "batch_size": 16,
         "learning_rate": 1.5e-4,
         "head_learning_rate": 5e-4,
