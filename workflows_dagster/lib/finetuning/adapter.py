@@ -91,7 +91,7 @@ class AdapterRecord(Record):
     Attributes:
         base_model: What was adapted.
         recipe: The settings.
-        sentences: Sentences of training rows that were trained on too.
+        sentences: Sentences of training rows that the start of the head was fitted to besides.
         tokens: Tokens that the model knows.
         parameters: Number of its weights, the adapter's included.
         trained_parameters: Number of those that were trained.
@@ -230,7 +230,13 @@ def _train_and_judge(
         encoded[split] = Encoded(tokens, class_ids(table["label"]), np.ones(table.height, dtype=np.float32))
     weights = class_weights(np.bincount(encoded["train"].classes).tolist(), settings.class_weights)
     sentences = sentence_rows(rows.train, settings.sentence_weight)
-    encoded["train"] = _training_rows(encoded["train"], sentences, weights, encoder)
+    class_weight = np.asarray(weights, dtype=np.float32)
+    encoded["train"] = encoded["train"].weighted(class_weight)
+    short = Encoded(
+        encoder.encode(sentences["text"].to_list()),
+        class_ids(sentences["label"]),
+        sentences["weight"].to_numpy().astype(np.float32),
+    ).weighted(class_weight)
 
     def attempt(rows_at_once: int) -> tuple[Any, TrainingRun]:
         from transformers import set_seed
@@ -243,6 +249,7 @@ def _train_and_judge(
             model,
             encoder,
             encoded["train"],
+            short,
             encoded["validation"],
             settings,
             session.accelerator,
@@ -330,16 +337,6 @@ def _tokenizer(source: ModelSource, texts: Sequence[str], vocabulary: int | None
         if vocabulary and write_smaller_tokenizer(source.folder, texts, vocabulary, Path(scratch)):
             return load_tokenizer(Path(scratch))
     return load_tokenizer(source.folder)
-
-
-def _training_rows(
-    reviews: Encoded, sentences: pl.DataFrame, weights: Sequence[float], encoder: TextEncoder
-) -> Encoded:
-    """Reviews and sentences, each by the weight of its class times its own."""
-    classes = np.concatenate([reviews.classes, class_ids(sentences["label"])])
-    own = np.concatenate([reviews.weights, sentences["weight"].to_numpy()])
-    tokens = [*reviews.tokens, *encoder.encode(sentences["text"].to_list())]
-    return Encoded(tokens, classes, np.asarray(weights, dtype=np.float32)[classes] * own)
 
 
 def discard_checkpoints(

@@ -74,8 +74,8 @@ class FineTuningSettings(BaseModel):
         default=0.3,
         ge=0,
         le=10,
-        description="Weight of the sentences of a review, which are training rows too with the label of the review: so "
-        "much, divided by the root of their number. 0: only whole reviews.",
+        description="Weight of the sentences of a review, which the start of the head is fitted to besides, with the "
+        "label of the review: so much, divided by the root of their number. 0: only whole reviews.",
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="Share of the target spread over all classes.")
     seed: int = Field(default=17, ge=0, description="Seed of row choice, initial weights, order and dropout.")

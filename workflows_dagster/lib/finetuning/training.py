@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -49,6 +49,17 @@ class Encoded:
     classes: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float32]
 
+    def weighted(self, class_weights: npt.NDArray[np.float32]) -> "Encoded":
+        """The same rows, each weight multiplied by that of its class."""
+        return replace(self, weights=self.weights * class_weights[self.classes])
+
+    def __add__(self, other: "Encoded") -> "Encoded":
+        return Encoded(
+            [*self.tokens, *other.tokens],
+            np.concatenate([self.classes, other.classes]),
+            np.concatenate([self.weights, other.weights]),
+        )
+
 
 @dataclass(frozen=True)
 class CurvePoint:
@@ -88,6 +99,7 @@ def train(
     model: Any,
     encoder: "TextEncoder",
     train_rows: Encoded,
+    sentences: Encoded,
     validation_rows: Encoded,
     settings: FineTuningSettings,
     accelerator: Accelerator,
@@ -100,6 +112,7 @@ def train(
         model: The adapted model.
         encoder: Pads the batches.
         train_rows: What is learned from.
+        sentences: What the start of the head is fitted to besides.
         validation_rows: What decides when to stop and which weights are kept.
         settings: The recipe.
         accelerator: Where to train.
@@ -110,14 +123,16 @@ def train(
         _logger.warning("training had ended before the interruption; its weights are taken from %s", finished.kept)
         load_weights(model, folder / finished.kept)
         return finished
-    rows = [*train_rows.tokens, *validation_rows.tokens]
+    starting = train_rows + sentences
+    rows = [*starting.tokens, *validation_rows.tokens]
     base = model.get_base_model()
     layers = lower_layers(base, settings.adapted_layers)
     inputs = compute_states(base, rows, encoder, layers, folder / _STATES_FILE) if layers else rows
-    first = len(train_rows.tokens)
+    first = len(starting.tokens)
     # The Trainer takes whatever has a length and items for a dataset, and says otherwise in its types.
     data: dict[str, Any] = {
-        "train": _Rows(inputs, range(first), train_rows),
+        "start": _Rows(inputs, range(first), starting),
+        "train": _Rows(inputs, range(len(train_rows.tokens)), train_rows),
         "validation": _Rows(inputs, range(first, len(rows)), validation_rows),
     }
     with upper_layers_alone(base, layers) if layers else nullcontext():
@@ -158,7 +173,7 @@ def _train(
     trainer.remove_callback(PrinterCallback)
     checkpoint = last_whole(folder)
     if checkpoint is None and settings.head_start == "probe":
-        start_head(model, data["train"], batch_of)
+        start_head(model, data["start"], batch_of)
     if checkpoint is not None:
         _logger.warning("training goes on from %s, left by an interrupted run", checkpoint.name)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
