@@ -36,7 +36,9 @@ def _pilot_covers_strata(corpus: Path, folder: Path) -> Verdict:
     missing = strata.join(asked, on=keys, how="anti").sort(keys)
     names = ["/".join(row) for row in missing.head(5).iter_rows()]
     text = f"{missing.height} of {strata.height} strata have no row in a pilot of {pilot.height}"
-    return Verdict(missing.is_empty(), f"{text}: {names}" if names else text, {"missing": missing.height})
+    more = f", and {missing.height - len(names)} more" if missing.height > len(names) else ""
+    told = f"{text}: {', '.join(names)}{more}" if names else text
+    return Verdict(missing.is_empty(), told, {"missing": missing.height})
 
 
 def _test_rows_are_random(corpus: Path, folder: Path) -> Verdict:

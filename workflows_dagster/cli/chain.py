@@ -79,7 +79,6 @@ def run(
 
 def sample(
     folder: Annotated[Path | None, typer.Argument(help="Folder to write to. Default: where `demo` reads it.")] = None,
-    rows: Annotated[int, typer.Option(min=200, max=100_000, help="Reviews in all.")] = 5_000,
     seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same bytes.")] = 2_024,
 ) -> None:
     """Write the bundled sample: made-up reviews of three platforms, as messy as real ones."""

@@ -31,7 +31,9 @@ def predict(
     file: Annotated[
         str | None,
         typer.Option(
-            "--input", "-i", help="File to score, read as a source is: csv, tsv, jsonl or parquet, also .gz and .zst."
+            "--input",
+            "-i",
+            help="File to score, read as a source is: csv, tsv, jsonl, parquet and others, also compressed.",
         ),
     ] = None,
     output: Annotated[

@@ -6,7 +6,6 @@ from dagster import ConfigurableResource, EnvVar
 
 from workflows_dagster.io_managers.published import PublishedIOManager
 from workflows_dagster.lib.errors import ConfigurationError
-from workflows_dagster.lib.private_folder import keep_private
 from workflows_dagster.resources.accelerator import AcceleratorResource
 from workflows_dagster.resources.annotation import AnnotationResource, ArgillaAnnotation, FileAnnotation
 from workflows_dagster.resources.checkpoints import CheckpointsResource
@@ -51,7 +50,6 @@ def build_store(settings: Settings) -> StoreResource:
     Raises:
         ConfigurationError: It is lakeFS, and settings that it needs are missing; they are named.
     """
-    keep_private(settings.home.absolute())
     home, base, ui_url = str(settings.home.absolute()), settings.base_branch, settings.ui_url
     if settings.store == "embedded":
         return EmbeddedStore(home=home, base_branch=base, ui_url=ui_url, sample_rows=settings.sample_rows)

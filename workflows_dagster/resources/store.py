@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr
 from workflows_dagster.lib.artifact import Artifact, Report
 from workflows_dagster.lib.audit import Audit
 from workflows_dagster.lib.errors import ConflictError, QualityGateError, WorkflowError
+from workflows_dagster.lib.private_folder import keep_private
 from workflows_dagster.lib.store.git.repository import GitRepository
 from workflows_dagster.lib.store.lakefs.repository import LakeFSRepository
 from workflows_dagster.lib.store.naming import published_path
@@ -66,6 +67,7 @@ class StoreResource(dg.ConfigurableResource[VersionedStore], ABC):
     def store(self) -> VersionedStore:
         """The store itself; one for the life of this resource, so that its connections are used again."""
         if self._store is None:
+            keep_private(Path(self.home))
             self._store = VersionedStore(self.repository(), Path(self.home) / WORK, self.base_branch)
         return self._store
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from workflows_dagster.lib.private_folder import keep_private
-from workflows_dagster.resources.registry import build_resources
-from workflows_dagster.settings import Settings
+from workflows_dagster.resources.store import EmbeddedStore
 
 
 def mode(folder: Path) -> int:
@@ -32,11 +31,12 @@ def test_a_home_that_cannot_be_made_is_left_to_the_step_that_needs_it(tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_deployment_makes_its_home_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORKFLOWS_DAGSTER_HOME", str(tmp_path / "home"))
+def test_a_store_makes_its_home_private(tmp_path: Path) -> None:
+    resource = EmbeddedStore(home=str(tmp_path / "home"))
+    assert not (tmp_path / "home").exists()
     old = os.umask(0o022)
     try:
-        build_resources(Settings())
+        resource.store()
     finally:
         os.umask(old)
     assert mode(tmp_path / "home") == 0o700
