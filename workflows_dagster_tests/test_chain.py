@@ -87,12 +87,14 @@ def test_chain_goes_from_files_to_report_and_passes_over_a_broken_source(
     assert "✓ benchmark_report" in result.output
     report = folder / result.output.rsplit("Report: ", 1)[1].strip()
     assert report.read_text("utf-8").startswith("<!doctype html>")
-    record = ReportRecord.read(report.parent)
+    home = Settings().home
+    store = VersionedStore(GitRepository(home / "store.git"), home / "work")
+    version = store.head("benchmark_report")
+    assert version is not None
+    record = ReportRecord.read(store.copy(version))
     kept = record.corpus.rows_kept
     assert record.total("rows_in") == kept + record.rows_rejected + record.rows_duplicate
     assert [one.technique for one in record.benchmarks] == ["torch-fp32", "torch-int8", "onnx-fp32", "onnx-int8"]
-    home = Settings().home
-    store = VersionedStore(GitRepository(home / "store.git"), home / "work")
     assert ordinary_files_with_review_text(store) == []
     with project_instance(Settings()) as instance:
         shown = {key.to_user_string(): _shown(instance, key) for key in instance.get_asset_keys()}

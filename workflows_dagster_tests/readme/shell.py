@@ -48,7 +48,7 @@ def mismatch(expected: str, printed: str) -> str | None:
     """The first expected line that was not printed after those before it; None where all were.
 
     `...` alone stands for any lines, inside a line for any characters. A number stands for any number, a blank for any
-    blanks.
+    blanks, a rule for a rule of any length.
     """
     lines = iter(_bare(printed).splitlines())
     for line in _bare(expected).splitlines():
@@ -67,4 +67,5 @@ def _bare(text: str) -> str:
 
 def _pattern(line: str) -> str:
     escaped = re.escape(re.sub(r"\s+", " ", line)).replace(r"\.\.\.", ".*").replace(r"\ ", r"\s+")
+    escaped = re.sub("─+", "─+", escaped)
     return re.sub(r"\d+(?:(?:\\\.|,)\d+)*", lambda _: r"\d+(?:[.,]\d+)*", escaped)

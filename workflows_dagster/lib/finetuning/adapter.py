@@ -157,7 +157,7 @@ class AdapterRecord(Record):
             "finetuning/validation_macro_f1": self.best_validation_macro_f1,
             "finetuning/base_model": self.base_model.reference,
             "finetuning/steps_count": self.steps,
-            "finetuning/trained_parameters_ratio": self.trained_parameters / self.parameters,
+            "finetuning/trained_weights_ratio": self.trained_parameters / self.parameters,
             "finetuning/rows": {
                 split: {"used": rows.used, "available": rows.available, "cut": self.truncation[split].rows_truncated}
                 for split, rows in self.rows.items()
