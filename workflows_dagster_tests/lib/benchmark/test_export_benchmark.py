@@ -82,7 +82,7 @@ def test_an_artefact_is_measured_on_every_row(
     predictions = pl.read_parquet(tmp_path / "predictions.parquet")
     assert predictions.height == 30
     assert record.flips == round(30 * (1 - record.agreement.value))
-    assert record.to_metadata()["benchmark/test_rows"] == 30
+    assert record.to_metadata()["benchmark/agreement_ratio"] == record.agreement.value
 
 
 @pytest.mark.slow
